@@ -1,0 +1,44 @@
+# custseg: customer segmentation and win-back for PostgreSQL 15-18
+
+EXTENSION = custseg
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" custseg.control)
+MODULE_big = custseg
+
+# The rooms, in the order of the way of the data.
+ROOMS = common timeline source profile model segment recall measure report refresh worker
+
+OBJS = $(patsubst %.c,%.o,src/custseg.c $(foreach room,$(ROOMS),$(sort $(wildcard src/$(room)/*.c))))
+SQLPARTS = $(wildcard $(foreach room,$(ROOMS),sql/$(room).sql))
+BUILT_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
+
+DATA = $(filter-out $(BUILT_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
+DATA_built = $(BUILT_SQL)
+EXTRA_CLEAN = $(BUILT_SQL)
+
+PG_CPPFLAGS = -I$(srcdir)/src
+# Fits and sums must come out the same on every build of one machine type.
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -ffp-contract=off
+SHLIB_LINK = -lm
+
+TESTS = $(sort $(wildcard test/sql/*.sql))
+REGRESS = $(patsubst test/sql/%.sql,%,$(TESTS))
+REGRESS_OPTS = --inputdir=test --load-extension=custseg
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=custseg
+ifneq ($(wildcard test/t/*.pl),)
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+endif
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# -Wextra asks for things PostgreSQL's own headers do not keep to; what it asks of our files we keep.
+HEADERS_ALL = $(wildcard src/*/*.h)
+$(OBJS): $(HEADERS_ALL)
+
+$(BUILT_SQL): $(SQLPARTS) custseg.control
+	@echo "joining $(SQLPARTS)"
+	@{ printf '%s\n' '\echo Use "CREATE EXTENSION custseg" to load this file. \quit'; \
+	   for f in $(SQLPARTS); do echo; cat $$f; done; } > $@

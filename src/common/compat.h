@@ -1,0 +1,23 @@
+/*
+ * compat.h
+ *		The differences between PostgreSQL 15 and 18, and nothing else.
+ *
+ * Every check of PG_VERSION_NUM lives here.
+ */
+#ifndef CUSTSEG_COMPAT_H
+#define CUSTSEG_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "custseg needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM < 160000
+#include "utils/acl.h"
+#define object_ownercheck_relation(relid, roleid) pg_class_ownercheck(relid, roleid)
+#else
+#include "catalog/pg_class.h"
+#include "utils/acl.h"
+#define object_ownercheck_relation(relid, roleid) object_ownercheck(RelationRelationId, relid, roleid)
+#endif
+
+#endif							/* CUSTSEG_COMPAT_H */

@@ -1,0 +1,36 @@
+/*
+ * guard.h
+ *		Whose rights a piece of work runs with.
+ */
+#ifndef CUSTSEG_GUARD_H
+#define CUSTSEG_GUARD_H
+
+#include "postgres.h"
+
+typedef struct Guard
+{
+	Oid			saved_user;
+	int			saved_context;
+	int			guc_level;
+} Guard;
+
+/*
+ * Work as somebody else, with every setting pinned that could change what a
+ * statement means. A guard never spans a commit: leave it first.
+ */
+extern void GuardEnter(Guard *guard, Oid userid);
+extern void GuardLeave(Guard *guard);
+
+/* The role that owns the extension; our own tables are written as this role. */
+extern Oid	ExtensionOwner(void);
+
+/* The current OID of the extension, part of a database's identity. */
+extern Oid	ExtensionOid(void);
+
+/*
+ * True when somebody wants to drop, rename or copy this database and waits
+ * for us to leave it. Never waits itself.
+ */
+extern bool DatabaseIsWanted(Oid database);
+
+#endif							/* CUSTSEG_GUARD_H */

@@ -1,0 +1,80 @@
+/*
+ * settings.c
+ *		What the administrator sets (GUCs) and what the shop sets (the view
+ *		custseg.settings).
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "pgtime.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "common/settings.h"
+#include "common/spi.h"
+
+int			custseg_work_mem = 262144;
+int			custseg_batch_size = 20000;
+
+PG_FUNCTION_INFO_V1(custseg_is_time_zone);
+
+void
+SettingsInit(void)
+{
+	DefineCustomIntVariable("custseg.work_mem",
+							"Memory that a refresh may use to collect purchases before it spills to temporary files.",
+							NULL, &custseg_work_mem,
+							262144, 4096, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("custseg.batch_size",
+							"Customers that a refresh writes in one transaction.",
+							NULL, &custseg_batch_size,
+							20000, 1, 1000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+ShopSettings *
+ReadShopSettings(void)
+{
+	ShopSettings *settings = palloc0(sizeof(ShopSettings));
+
+	SpiRun("SELECT time_zone, language = 'zh', calibrate_every_days FROM custseg.settings",
+		   0, NULL, NULL, NULL);
+	settings->time_zone = SpiText(0, 1);
+	settings->chinese = SpiInt64(0, 2, 0) != 0;
+	settings->calibrate_every_days = SpiInt64(0, 3, 7);
+	return settings;
+}
+
+DateADT
+ShopDay(TimestampTz moment, const char *time_zone)
+{
+	pg_tz	   *zone = pg_tzset(time_zone);
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			offset;
+
+	if (zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" is not known", time_zone),
+				 errhint("See pg_timezone_names for the names that are.")));
+	if (TIMESTAMP_NOT_FINITE(moment) ||
+		timestamp2tm(moment, &offset, &tm, &fsec, NULL, zone) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("the moment must be a finite time"),
+				 errhint("Pass a timestamp such as now().")));
+	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
+}
+
+Datum
+custseg_is_time_zone(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	pg_tz	   *zone = pg_tzset(name);
+
+	PG_RETURN_BOOL(zone != NULL && pg_tz_acceptable(zone));
+}

@@ -1,0 +1,32 @@
+/*
+ * settings.h
+ *		What the administrator sets (GUCs) and what the shop sets (the view
+ *		custseg.settings).
+ */
+#ifndef CUSTSEG_SETTINGS_H
+#define CUSTSEG_SETTINGS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/date.h"
+
+extern int	custseg_work_mem;	/* kB */
+extern int	custseg_batch_size; /* customers a transaction */
+
+extern void SettingsInit(void);
+
+/* The shop's settings that more than one room needs. Call inside SPI. */
+typedef struct ShopSettings
+{
+	char	   *time_zone;
+	bool		chinese;		/* words in Chinese rather than English */
+	int			calibrate_every_days;
+} ShopSettings;
+
+extern ShopSettings *ReadShopSettings(void);
+
+/* The shop's day on which a moment falls. */
+extern DateADT ShopDay(TimestampTz moment, const char *time_zone);
+
+#endif							/* CUSTSEG_SETTINGS_H */

@@ -1,0 +1,89 @@
+/*
+ * spi.c
+ *		Small helpers around SPI, so that callers say what they mean.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "common/spi.h"
+
+static uint64
+Checked(int code, const char *what)
+{
+	if (code < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", what, SPI_result_code_string(code));
+	return SPI_processed;
+}
+
+SPIPlanPtr
+SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
+{
+	if (*slot == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(sql, nargs, (Oid *) types);
+
+		if (plan == NULL)
+			Checked(SPI_result, sql);
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not keep the plan of \"%s\"", sql);
+		*slot = plan;
+	}
+	return *slot;
+}
+
+uint64
+SpiRun(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
+{
+	return Checked(SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0), sql);
+}
+
+uint64
+SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls)
+{
+	return Checked(SPI_execute_plan(plan, values, nulls, false, 0), "a kept plan");
+}
+
+Datum
+SpiField(uint64 row, int column, bool *isnull)
+{
+	if (row >= SPI_processed)
+		elog(ERROR, "row %llu of a result with %llu", (unsigned long long) row,
+			 (unsigned long long) SPI_processed);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+int64
+SpiInt64(uint64 row, int column, int64 if_null)
+{
+	bool		isnull;
+	Datum		value = SpiField(row, column, &isnull);
+
+	if (isnull)
+		return if_null;
+	switch (SPI_gettypeid(SPI_tuptable->tupdesc, column))
+	{
+		case INT8OID:
+			return DatumGetInt64(value);
+		case INT4OID:
+		case DATEOID:
+			return DatumGetInt32(value);
+		case INT2OID:
+			return DatumGetInt16(value);
+		case OIDOID:
+		case REGCLASSOID:
+			return DatumGetObjectId(value);
+		case BOOLOID:
+			return DatumGetBool(value);
+	}
+	elog(ERROR, "column %d is not an integer", column);
+}
+
+char *
+SpiText(uint64 row, int column)
+{
+	if (row >= SPI_processed)
+		elog(ERROR, "row %llu of a result with %llu", (unsigned long long) row,
+			 (unsigned long long) SPI_processed);
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}

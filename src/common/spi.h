@@ -1,0 +1,27 @@
+/*
+ * spi.h
+ *		Small helpers around SPI, so that callers say what they mean.
+ */
+#ifndef CUSTSEG_SPI_H
+#define CUSTSEG_SPI_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+/*
+ * Prepare a statement once per backend and keep its plan in *slot. Only for
+ * statements without user text.
+ */
+extern SPIPlanPtr SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types);
+
+/* Run a statement, or a kept plan; an error unless SPI says what is expected. */
+extern uint64 SpiRun(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
+extern uint64 SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls);
+
+/* A field of the last result. */
+extern Datum SpiField(uint64 row, int column, bool *isnull);
+extern int64 SpiInt64(uint64 row, int column, int64 if_null);
+extern char *SpiText(uint64 row, int column);
+
+#endif							/* CUSTSEG_SPI_H */
