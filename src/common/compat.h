@@ -20,4 +20,14 @@
 #define object_ownercheck_relation(relid, roleid) object_ownercheck(RelationRelationId, relid, roleid)
 #endif
 
+/* Input functions can report an error without raising it since 16. */
+#if PG_VERSION_NUM < 160000
+#define ereturn(context, dummy, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy; \
+	} while (0)
+#endif
+
 #endif							/* CUSTSEG_COMPAT_H */
