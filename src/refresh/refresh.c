@@ -34,6 +34,7 @@
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "common/home.h"
 #include "common/spi.h"
@@ -65,17 +66,6 @@ RunLockTag(LOCKTAG *tag)
 {
 	/* An advisory lock of a class that SQL's advisory functions cannot take. */
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionOid(), 0, 0xC5);
-}
-
-static void
-LockRun(LOCKTAG *tag)
-{
-	RunLockTag(tag);
-	if (LockAcquire(tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("another refresh of this database is running"),
-				 errhint("See custseg.progress; a refresh that is asked for with request_refresh() waits its turn.")));
 }
 
 /* --------------------------------------------------------------- state */
@@ -264,6 +254,7 @@ Refresh(Run *run)
 	run->rebuild |= moved;
 	RunRecordStart(run);
 	RunCommit(run);
+	run->recorded = true;
 
 	{
 		ShopSettings *settings = MemoryContextAllocZero(run->context, sizeof(ShopSettings));
@@ -369,41 +360,49 @@ Refresh(Run *run)
 	RunEnd(run);
 }
 
-/* Undo what is open, and write down why the run failed. */
+/*
+ * After an error: abort what is open, close files, and write down why the run
+ * failed, in a transaction of its own. The abort has put back the caller's
+ * user and settings, and ends every SPI connection. Leaves a fresh transaction
+ * for the error to be thrown into.
+ */
 static void
-RecordFailure(Run *run, ErrorData *error)
+RecordFailure(Run *run, const ErrorData *error)
 {
-	run->open = false;
-	SPI_rollback();
-	if (run->run_id == 0)
-		return;
+	const char *message = error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message;
 
+	AbortCurrentTransaction();
+	StartTransactionCommand();
 	PG_TRY();
 	{
-		RunBegin(run);
-		RunRecordFinish(run, "failed",
-						error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message);
-		RunEnd(run);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		SPI_connect();
+		GuardEnter(&run->guard, ExtensionOwner());
+		RunRecordFinish(run, "failed", message);
+		GuardLeave(&run->guard);
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
 	}
 	PG_CATCH();
 	{
 		/* The extension itself may be gone; the first error is the one to tell. */
-		run->open = false;
+		MemoryContextSwitchTo(run->context);
 		FlushErrorState();
-		SPI_rollback();
+		AbortCurrentTransaction();
 	}
 	PG_END_TRY();
+	StartTransactionCommand();
 }
 
 Datum
 custseg_refresh(PG_FUNCTION_ARGS)
 {
 	bool		atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic;
-	volatile Run run = {0};
-	LOCKTAG		lock;
+		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
 	MemoryContext context;
-	ErrorData  *volatile error = NULL;
+	Run		   *run;
+	LOCKTAG		lock;
 
 	if (atomic)
 		ereport(ERROR,
@@ -417,37 +416,51 @@ custseg_refresh(PG_FUNCTION_ARGS)
 				 errmsg("as_of must not be null"),
 				 errhint("Leave it out for now().")));
 
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	context = AllocSetContextCreate(CurrentMemoryContext, "custseg refresh", ALLOCSET_DEFAULT_SIZES);
-	run.context = context;
-	run.batch = AllocSetContextCreate(context, "custseg refresh batch", ALLOCSET_DEFAULT_SIZES);
-	run.as_of = PG_GETARG_TIMESTAMPTZ(0);
-	run.rebuild = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	run.verbose = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
-	run.only_source = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
-	INSTR_TIME_SET_CURRENT(((Run *) &run)->stage_began);
+	/* Lives across commits, and across the abort of a run that fails. */
+	context = AllocSetContextCreate(TopMemoryContext, "custseg refresh", ALLOCSET_DEFAULT_SIZES);
+	run = MemoryContextAllocZero(context, sizeof(Run));
+	run->context = context;
+	run->batch = AllocSetContextCreate(context, "custseg refresh batch", ALLOCSET_DEFAULT_SIZES);
+	run->as_of = PG_GETARG_TIMESTAMPTZ(0);
+	run->rebuild = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	run->verbose = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	run->only_source = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
+	INSTR_TIME_SET_CURRENT(run->stage_began);
 
-	LockRun(&lock);
+	RunLockTag(&lock);
 	PG_TRY();
 	{
-		Refresh((Run *) &run);
+		if (LockAcquire(&lock, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("another refresh of this database is running"),
+					 errhint("See custseg.progress; a refresh asked for with custseg.request_refresh() waits its turn.")));
+		run->locked = true;
+		SPI_connect_ext(SPI_OPT_NONATOMIC);
+		Refresh(run);
+		SPI_finish();
 	}
 	PG_CATCH();
 	{
+		ErrorData  *error;
+
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
+		if (run->collector)
+			CollectorClose(run->collector);
+		if (run->recorded)
+			RecordFailure(run, error);
+		if (run->locked)
+			LockRelease(&lock, ExclusiveLock, true);
+		pgstat_report_activity(STATE_RUNNING, debug_query_string);
+		MemoryContextSetParent(context, TopTransactionContext);
+		ReThrowError(error);
 	}
 	PG_END_TRY();
 
-	if (error)
-		RecordFailure((Run *) &run, error);
-	if (run.collector)
-		CollectorClose(run.collector);
 	LockRelease(&lock, ExclusiveLock, true);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	if (error)
-		ReThrowError(error);
-	SPI_finish();
+	MemoryContextDelete(context);
 	PG_RETURN_VOID();
 }

@@ -43,7 +43,6 @@ RunBegin(Run *run)
 	GuardEnter(&run->guard, ExtensionOwner());
 	MemoryContextReset(run->batch);
 	MemoryContextSwitchTo(run->batch);
-	run->open = true;
 }
 
 static char *
@@ -132,7 +131,6 @@ Commit(Run *run, bool wait)
 	if (wait)
 		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_LOCAL, true, 0, false);
-	run->open = false;
 	MemoryContextSwitchTo(run->context);
 	SPI_commit();
 }

@@ -42,7 +42,8 @@ typedef struct Run
 	ShopSettings *settings;
 	Collector  *collector;		/* to be closed whatever happens */
 
-	bool		open;			/* between RunBegin and RunCommit */
+	bool		locked;
+	bool		recorded;		/* its row in custseg.run is committed */
 	Guard		guard;
 
 	Stage		stage;
