@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 #include "common/settings.h"
+#include "worker/shared.h"
 
 PG_MODULE_MAGIC;
 
@@ -17,5 +18,6 @@ void
 _PG_init(void)
 {
 	SettingsInit();
+	WorkerInit();
 	MarkGUCPrefixReserved("custseg");
 }

@@ -46,4 +46,17 @@
 	} while (0)
 #endif
 
+/* Before 15.4 and 16 an interrupted DROP DATABASE left no mark. */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB (-2)
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define PortalRunAll(portal, dest, completion) \
+	PortalRun(portal, FETCH_ALL, true, true, dest, dest, completion)
+#else
+#define PortalRunAll(portal, dest, completion) \
+	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
+#endif
+
 #endif							/* CUSTSEG_COMPAT_H */

@@ -1,0 +1,617 @@
+/*
+ * worker.c
+ *		The short-lived process that runs what is due in one database.
+ *
+ * A worker looks at custseg.job_record, runs what is due, writes down how it
+ * went and when it starts next, tells the launcher when to come again, and
+ * exits. It runs as the owner of the extension.
+ *
+ * A job's row says when it started and when it finished. Nobody but this
+ * worker can be running a job here, so a row that has started and not finished
+ * when we come to look is one whose worker was killed: it is marked as
+ * interrupted and runs again, at once the first time and after a pause if it
+ * keeps happening.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "common/compat.h"
+#include "common/guard.h"
+#include "common/home.h"
+#include "common/spi.h"
+#include "worker/record.h"
+#include "worker/schedule.h"
+#include "worker/shared.h"
+#include "worker/worker.h"
+
+#define BOOKKEEPING_LOCK_TIMEOUT "5s"
+#define BOOKKEEPING_TRIES 5
+#define BUSY_PAUSE (30 * USECS_PER_SEC)
+
+typedef enum Outcome
+{
+	CUSTSEG_SUCCEEDED,
+	CUSTSEG_FAILED,
+	CUSTSEG_INTERRUPTED,		/* left for somebody who wants the database */
+	CUSTSEG_SKIPPED				/* somebody else is running it */
+} Outcome;
+
+static const char *const outcome_names[] = {"succeeded", "failed", "interrupted", "skipped"};
+
+/* Report in, unless this database has a worker already. */
+static bool
+Attach(Oid database)
+{
+	DatabaseEntry *entry;
+	bool		alone;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(database, true);
+	alone = entry != NULL && entry->worker_pid == 0;
+	if (alone)
+	{
+		entry->worker_pid = MyProcPid;
+		entry->running_job = -1;
+	}
+	LWLockRelease(worker_shared->lock);
+	return alone;
+}
+
+static void
+Detach(int code, Datum database)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(DatumGetObjectId(database), false);
+	if (entry != NULL && entry->worker_pid == MyProcPid)
+	{
+		entry->worker_pid = 0;
+		entry->running_job = -1;
+		if (entry->stopped)
+		{
+			/* Told to leave: no trouble of ours. */
+			entry->troubles = 0;
+			entry->next_look = 0;
+		}
+	}
+	WakeLauncher();
+	LWLockRelease(worker_shared->lock);
+}
+
+static void
+SetRunningJob(int job)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(MyDatabaseId, false);
+	if (entry != NULL)
+	{
+		entry->running_job = job;
+		if (job >= 0)
+			entry->requests &= ~(1U << job);
+	}
+	LWLockRelease(worker_shared->lock);
+}
+
+/* Everything was looked at; come again then. */
+static void
+ReportNextLook(TimestampTz next)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(MyDatabaseId, false);
+	if (entry != NULL)
+	{
+		entry->troubles = 0;
+		entry->trouble[0] = '\0';
+		entry->next_look = next;
+	}
+	LWLockRelease(worker_shared->lock);
+}
+
+/* Leave the reason where custseg.worker_status shows it. */
+static void
+ReportTrouble(Oid database)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData  *edata = CopyErrorData();
+	DatabaseEntry *entry;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(database, false);
+	if (entry != NULL)
+		strlcpy(entry->trouble, edata->message, sizeof(entry->trouble));
+	LWLockRelease(worker_shared->lock);
+	MemoryContextSwitchTo(old);
+}
+
+/* Start looking: what is changed from here on needs another look. */
+static uint32
+BeginLook(bool *told_paused)
+{
+	DatabaseEntry *entry;
+	uint32		requests = 0;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(MyDatabaseId, false);
+	*told_paused = false;
+	if (entry != NULL)
+	{
+		entry->look = false;
+		entry->last_look = GetCurrentTimestamp();
+		requests = entry->requests;
+		*told_paused = entry->told_paused;
+	}
+	LWLockRelease(worker_shared->lock);
+	return requests;
+}
+
+static void
+SaidPaused(void)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(MyDatabaseId, false);
+	if (entry != NULL)
+		entry->told_paused = true;
+	LWLockRelease(worker_shared->lock);
+}
+
+/* A transaction for our own rows, which never waits long for a lock. */
+static void
+BeginBookkeeping(Guard *guard)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	(void) set_config_option("lock_timeout", BOOKKEEPING_LOCK_TIMEOUT, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	GuardEnter(guard, ExtensionOwner());
+}
+
+static void
+EndBookkeeping(Guard *guard)
+{
+	GuardLeave(guard);
+	PopActiveSnapshot();
+	SPI_finish();
+	CommitTransactionCommand();
+}
+
+/*
+ * Become the owner of the extension for good. False when there is none here.
+ *
+ * The way back from a session authorization is open to whatever runs in the
+ * session, so it must not be a step down: an owner who is no superuser any
+ * more could otherwise put his own code into a procedure of ours, go back to
+ * the superuser that every worker begins as, and own the server.
+ */
+static bool
+BecomeOwner(void)
+{
+	Oid			owner;
+	bool		found = false;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (OidIsValid(get_extension_oid("custseg", true)))
+	{
+		owner = ExtensionOwner();
+		if (!superuser_arg(owner))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("the owner \"%s\" of extension \"custseg\" is not a superuser",
+							GetUserNameFromId(owner, false)),
+					 errhint("Give the extension to a superuser with REASSIGN OWNED; until then nothing scheduled runs.")));
+		SetConfigOption("session_authorization", GetUserNameFromId(owner, false),
+						PGC_SUSET, PGC_S_SESSION);
+		found = true;
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return found;
+}
+
+static bool
+ExtensionIsHere(void)
+{
+	bool		here;
+
+	StartTransactionCommand();
+	here = OidIsValid(get_extension_oid("custseg", true));
+	CommitTransactionCommand();
+	return here;
+}
+
+/*
+ * Look at one job. Returns true when it is due and written down as started;
+ * else *next is moved to the moment at which it will be due. With may_start
+ * false, one that is due is left to the next worker.
+ */
+static bool
+LookAtJob(int job, bool asked, bool may_start, bool *told_paused, TimestampTz *next)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	JobRecord	record;
+	Guard		guard;
+	bool		paused;
+	bool		due = false;
+
+	BeginBookkeeping(&guard);
+	if (!ReadJobRecord(job_kinds[job].name, true, &record))
+	{
+		/* Somebody is changing the row and will wake us when done. */
+		*next = Min(*next, now + BUSY_PAUSE);
+		EndBookkeeping(&guard);
+		return false;
+	}
+
+	paused = record.paused || record.moved;
+	if (record.exists && record.moved && !record.paused && record.scheduled && !*told_paused)
+	{
+		ereport(LOG,
+				(errmsg("job \"%s\" of database \"%s\" is paused, because its schedule was made in another database or installation",
+						job_kinds[job].name, record.database),
+				 errhint("To start it here: SELECT custseg.resume('%s').", job_kinds[job].name)));
+		*told_paused = true;
+		SaidPaused();
+	}
+
+	if (record.exists && record.started && !record.finished)
+	{
+		record.failures++;
+		record.has_next = !paused;
+		record.next_start = now;
+		if (record.failures > 1)
+			record.next_start = RetryStart(record.scheduled ? &record.schedule : NULL,
+										   record.failures - 1, now);
+		record.last_status = "interrupted";
+		record.last_error = "the worker was stopped before the job had finished";
+		WriteJobOutcome(job_kinds[job].name, &record, now);
+	}
+	else if (record.exists && record.scheduled && record.schedule.days != 0 && record.zone_changed)
+	{
+		record.next_start = NextStart(&record.schedule, ZoneByName(record.time_zone), 0, now);
+		record.has_next = true;
+		WriteJobNextStart(job_kinds[job].name, &record);
+	}
+
+	if (asked || record.requested)
+		due = true;
+	else if (record.exists && !paused && record.has_next)
+	{
+		due = record.next_start <= now;
+		if (!due)
+			*next = Min(*next, record.next_start);
+	}
+
+	if (due && may_start)
+		WriteJobStart(job_kinds[job].name, now);
+	else if (due)
+	{
+		*next = now;
+		due = false;
+	}
+	EndBookkeeping(&guard);
+	return due;
+}
+
+/* Start one job that is due: its number, or -1. */
+static int
+Look(bool may_start, TimestampTz *next)
+{
+	bool		told_paused;
+	uint32		requests = BeginLook(&told_paused);
+
+	*next = GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
+	for (int job = 0; job < job_kind_count; job++)
+		if (LookAtJob(job, (requests & (1U << job)) != 0, may_start, &told_paused, next))
+			return job;
+	return -1;
+}
+
+/*
+ * Run a statement as a client would, so that a procedure may commit. SPI
+ * would not do: after its first commit a procedure needs a portal to hang its
+ * snapshots on.
+ */
+static void
+RunCommand(const char *command)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "custseg command",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	RawStmt    *parsed;
+	List	   *plans;
+	Portal		portal;
+	DestReceiver *receiver;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	old = MemoryContextSwitchTo(context);
+
+	parsed = linitial_node(RawStmt, pg_parse_query(command));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(parsed, command, NULL, 0, NULL),
+							command, 0, NULL);
+	PopActiveSnapshot();
+
+	portal = CreatePortal("", true, true);
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, command, CreateCommandTag(parsed->stmt), plans, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	receiver = CreateDestReceiver(DestNone);
+	(void) PortalRunAll(portal, receiver, NULL);
+	receiver->rDestroy(receiver);
+	PortalDrop(portal, false);
+
+	MemoryContextSwitchTo(old);
+	CommitTransactionCommand();
+	MemoryContextDelete(context);
+}
+
+/* Names the job in the log, where an error of it is all there is to see. */
+static void
+JobContext(void *arg)
+{
+	errcontext("custseg job \"%s\"", job_kinds[*(int *) arg].name);
+}
+
+static Outcome
+RunJob(int job, char **error)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ErrorContextCallback callback;
+	volatile Outcome outcome = CUSTSEG_SUCCEEDED;
+
+	callback.callback = JobContext;
+	callback.arg = &job;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	*error = NULL;
+	debug_query_string = job_kinds[job].command;
+	pgstat_report_activity(STATE_RUNNING, psprintf("custseg %s", job_kinds[job].name));
+
+	PG_TRY();
+	{
+		/* A background worker arms no statement timeout by itself. */
+		if (custseg_job_timeout > 0)
+			enable_timeout_after(STATEMENT_TIMEOUT, custseg_job_timeout);
+		RunCommand(job_kinds[job].command);
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		HOLD_INTERRUPTS();
+		disable_all_timeouts(false);
+		QueryCancelPending = false;
+		MemoryContextSwitchTo(outer);
+		EmitErrorReport();
+		edata = CopyErrorData();
+		AbortCurrentTransaction();
+		MemoryContextSwitchTo(outer);
+		FlushErrorState();
+		RESUME_INTERRUPTS();
+
+		outcome = edata->sqlerrcode == ERRCODE_OBJECT_IN_USE ? CUSTSEG_SKIPPED : CUSTSEG_FAILED;
+		*error = edata->hint ? psprintf("%s Hint: %s", edata->message, edata->hint) :
+			pstrdup(edata->message);
+	}
+	PG_END_TRY();
+
+	error_context_stack = callback.previous;
+	debug_query_string = NULL;
+	MemoryContextSwitchTo(outer);
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return outcome;
+}
+
+static void
+WriteDown(int job, Outcome outcome, char *error)
+{
+	const char *name = job_kinds[job].name;
+	TimestampTz now = GetCurrentTimestamp();
+	JobRecord	record;
+	Guard		guard;
+
+	BeginBookkeeping(&guard);
+
+	/* The row is read anew: it may have been rescheduled while the job ran. */
+	(void) ReadJobRecord(name, false, &record);
+	if (record.exists)
+	{
+		Schedule   *schedule = record.scheduled ? &record.schedule : NULL;
+
+		record.has_next = schedule != NULL;
+		if (schedule != NULL)
+			record.next_start = NextStart(schedule, ZoneByName(record.time_zone),
+										  record.anchor, now);
+		switch (outcome)
+		{
+			case CUSTSEG_SUCCEEDED:
+				record.failures = 0;
+				break;
+			case CUSTSEG_FAILED:
+				record.failures++;
+				if (schedule != NULL)
+					record.next_start = Min(record.next_start,
+											RetryStart(schedule, record.failures, now));
+				break;
+			case CUSTSEG_INTERRUPTED:
+				record.has_next = true;
+				record.next_start = now;
+				break;
+			case CUSTSEG_SKIPPED:
+				record.next_start = record.has_next ?
+					Min(record.next_start, now + BUSY_PAUSE) : now + BUSY_PAUSE;
+				record.has_next = true;
+				break;
+		}
+		record.last_status = outcome_names[outcome];
+		record.last_error = error;
+		WriteJobOutcome(name, &record, now);
+	}
+	EndBookkeeping(&guard);
+}
+
+/*
+ * Write down how a job went. A session may hold the row for a while, so a
+ * lock that is not to be had is no reason to lose the outcome at once.
+ */
+static void
+Finish(int job, Outcome outcome, char *error)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	volatile bool done = false;
+
+	for (volatile int tries = 1; !done; tries++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ExtensionIsHere())
+			return;
+		PG_TRY();
+		{
+			WriteDown(job, outcome, error);
+			done = true;
+		}
+		PG_CATCH();
+		{
+			if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE || tries >= BOOKKEEPING_TRIES)
+				PG_RE_THROW();
+			HOLD_INTERRUPTS();
+			MemoryContextSwitchTo(outer);
+			AbortCurrentTransaction();
+			FlushErrorState();
+			RESUME_INTERRUPTS();
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(outer);
+	}
+}
+
+static bool
+MustLeave(void)
+{
+	bool		wanted;
+
+	StartTransactionCommand();
+	wanted = DatabaseIsWanted(MyDatabaseId);
+	CommitTransactionCommand();
+	return wanted;
+}
+
+static void
+Pin(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+/* Run what is due; returns when to come again. */
+static TimestampTz
+Work(MemoryContext context)
+{
+	TimestampTz next = 0;
+
+	if (!BecomeOwner())
+		return GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
+
+	/* Each job once at most, so that other databases get their turn. */
+	for (int runs = 0;; runs++)
+	{
+		int			job;
+		char	   *error;
+		Outcome		outcome;
+		bool		leave;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(context);
+		if (!ExtensionIsHere())
+			return GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
+		job = Look(runs < job_kind_count, &next);
+		if (job < 0)
+			return next;
+
+		SetRunningJob(job);
+		MemoryContextSwitchTo(context);
+		outcome = RunJob(job, &error);
+
+		/* A job that sees somebody wait for the database ends early, one way or another. */
+		leave = MustLeave();
+		MemoryContextSwitchTo(context);
+		Finish(job, leave ? CUSTSEG_INTERRUPTED : outcome, error);
+		SetRunningJob(-1);
+		if (leave)
+			return GetCurrentTimestamp();
+	}
+}
+
+void
+CustsegWorkerMain(Datum arg)
+{
+	Oid			database = DatumGetObjectId(arg);
+	MemoryContext context;
+
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	before_shmem_exit(Detach, ObjectIdGetDatum(database));
+	if (!Attach(database))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	SetConfigOption("application_name", "custseg worker", PGC_USERSET, PGC_S_SESSION);
+
+	context = AllocSetContextCreate(TopMemoryContext, "custseg worker", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+
+	/* A database may have defaults that suit its clients and not us. */
+	Pin("search_path", "pg_catalog, pg_temp");
+	Pin("default_transaction_isolation", "read committed");
+	Pin("default_transaction_deferrable", "off");
+
+	PG_TRY();
+	{
+		ReportNextLook(Work(context));
+	}
+	PG_CATCH();
+	{
+		ReportTrouble(database);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	proc_exit(0);
+}
