@@ -58,12 +58,11 @@ inside()
 
 make_chroot()
 {
-	local root=$1 suite=$2 version=$3 mirror script
+	local root=$1 suite=$2 version=$3 mirror script= keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 	mirror=$(mirror_of_host)
-	script=
+	[ -e $keyring ] || keyring=
 	[ -e "/usr/share/debootstrap/scripts/$suite" ] || script=/usr/share/debootstrap/scripts/sid
-	note "making a chroot of Debian $suite for PostgreSQL $version in $root"
 	rm -rf --one-file-system "$root" || return 1
 	mkdir -p "$root" || return 1
 	if ! debootstrap --variant=minbase --include=ca-certificates \
@@ -71,7 +70,7 @@ make_chroot()
 		tail -n 15 "$root.log" "$root/debootstrap/debootstrap.log" 2>/dev/null >&2
 		return 77
 	fi
-	mount -t proc proc "$root/proc" || return 77
+	mountpoint -q "$root/proc" || mount -t proc proc "$root/proc" || return 77
 	apt_conf_of_host >"$root/etc/apt/apt.conf.d/90host"
 	printf '%s\n' 'APT::Install-Recommends "false";' 'Acquire::Languages "none";' >"$root/etc/apt/apt.conf.d/91lean"
 	mkdir -p "$root/etc/dpkg/dpkg.cfg.d"
@@ -82,43 +81,55 @@ make_chroot()
 	# The suite's PostgreSQL, by the same steps as on any fresh Debian.
 	mkdir -p "$root/tmp/custseg"
 	copy_tree "$root/tmp/custseg" || return 1
-	if ! inside "$root" CUSTSEG_PG="$version" /tmp/custseg/test/run --install-only; then return 77; fi
+	inside "$root" CUSTSEG_PG="$version" /tmp/custseg/test/run --install-only >>"$root.log" 2>&1 || {
+		tail -n 15 "$root.log" >&2
+		return 77
+	}
 	rm -rf "$root/tmp/custseg" "$root/var/cache/apt/archives"/*.deb
 	touch "$root/.ready"
+}
+
+# Run a command in namespaces of its own, so that whatever it mounts and
+# starts is gone when it ends or we do. Not in the foreground: a trap would
+# have to wait for it.
+apart()
+{
+	unshare --mount --propagation private --pid --fork --kill-child --mount-proc "$@" </dev/null &
+	apart_pid=$!
+	wait $apart_pid
 }
 
 # run_in_chroot VERSION ARGS...: test/run ARGS in the chroot.
 run_in_chroot()
 {
-	local version=$1 suite cache root keyring rc=77
+	local version=$1 suites cache=${CUSTSEG_CACHE:-/var/cache/custseg} root rc=77
 
 	shift
+	suites=$(suites_of "$version") || exit 1
 	is_root || cannot "--pg $version makes a chroot, and only root can; run it as root, or install postgresql-$version and postgresql-server-dev-$version and set CUSTSEG_PG=$version"
-	command -v unshare >/dev/null && unshare --mount --pid --fork true 2>/dev/null ||
+	unshare --mount --pid --fork --mount-proc true 2>/dev/null ||
 		cannot "--pg $version makes a chroot, and this environment does not allow mounting"
 
-	# A new mount namespace for all that follows.
-	if [ -z "${CUSTSEG_UNSHARED:-}" ]; then
-		suites_of "$version" >/dev/null || exit 1
-		install_needs chroot
-		CUSTSEG_UNSHARED=yes unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-			"$self" --pg "$version" "$@"
-		return $?
-	fi
-
+	apart_pid= here= shown=
+	at_end()
+	{
+		[ -z "$apart_pid" ] || { kill -KILL "$apart_pid" && wait "$apart_pid"; } 2>/dev/null
+		[ -z "$here" ] || [ -n "$keep" ] || rm -rf "$here"
+		[ -z "$shown" ] || rmdir "$shown" 2>/dev/null
+	}
+	make_work chroot
 	use_proxy_of_host
-	keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-	[ -e $keyring ] || keyring=
-	cache=${CUSTSEG_CACHE:-/var/cache/custseg}
 	mkdir -p "$cache" || exit 1
-	for suite in $(suites_of "$version"); do
+	for suite in $suites; do
 		root=$cache/$suite
-		exec 9>"$cache/$suite.lock"
+		exec 9>"$root.lock"
 		flock 9
 		rc=0
 		if [ ! -e "$root/.ready" ]; then
+			install_needs chroot
+			note "making a chroot of Debian $suite with PostgreSQL $version: $root"
 			SECONDS=0
-			make_chroot "$root" "$suite" "$version"
+			apart "$self" --make-chroot "$root" "$suite" "$version"
 			rc=$?
 			[ $rc -ne 0 ] || note "made in $SECONDS s"
 		fi
@@ -128,22 +139,29 @@ run_in_chroot()
 	[ $rc -ne 77 ] || cannot "could not make a chroot with PostgreSQL $version: is the mirror $(mirror_of_host) within reach?"
 	[ $rc -eq 0 ] || exit $rc
 
-	mountpoint -q "$root/proc" || mount -t proc proc "$root/proc" || cannot "cannot mount /proc in the chroot"
-	mkdir -p "$root/dev/shm"
-	mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" || cannot "cannot mount /dev/shm in the chroot"
-
-	make_work chroot
-	here=$(mktemp -d "$root/tmp/custseg.XXXXXX")
-	shown=$(mktemp -d "${TMPDIR:-/tmp}/custseg-logs.XXXXXX")
-	at_end() { rm -rf "$here"; rmdir "$shown" 2>/dev/null; }
+	here=$(mktemp -d "$root/tmp/custseg.XXXXXX") || exit 1
+	shown=$(mktemp -d "${TMPDIR:-/tmp}/custseg-logs.XXXXXX") || exit 1
 	chmod 755 "$here"
 	as_user=()
-	mkdir -p "$here/src" "$here/logs"
+	mkdir -p "$here/src" "$here/logs" "$here/tmp"
+	chmod 1777 "$here/tmp"
 	copy_tree "$here/src"
 	copy_data "$here/data"
-	inside "$root" CUSTSEG_PG="$version" ${CUSTSEG_DATA:+CUSTSEG_DATA="${CUSTSEG_DATA#"$root"}"} \
-		CUSTSEG_LOGS="${here#"$root"}/logs" CUSTSEG_LOGS_SHOWN="$shown" "${here#"$root"}/src/test/run" "$@"
+	apart "$self" --enter-chroot "$root" "${here#"$root"}" "$version" "$shown" "$@"
 	rc=$?
+	apart_pid=
 	cp -R "$here/logs"/. "$shown"/
 	return $rc
+}
+
+# The last step, in namespaces of its own.
+enter_chroot()
+{
+	local root=$1 folder=$2 version=$3 shown=$4
+
+	shift 4
+	mount -t proc proc "$root/proc" && mkdir -p "$root/dev/shm" && mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" ||
+		cannot "cannot mount /proc and /dev/shm in the chroot"
+	inside "$root" CUSTSEG_PG="$version" TMPDIR="$folder/tmp" ${CUSTSEG_DATA:+CUSTSEG_DATA="${CUSTSEG_DATA#"$root"}"} \
+		CUSTSEG_LOGS="$folder/logs" CUSTSEG_LOGS_SHOWN="$shown" "$folder/src/test/run" "$@"
 }

@@ -263,9 +263,7 @@ build()
 {
 	if ! run_make "$(jobs_arg)" COPT="$1" all >"$work/build.log" 2>&1 ||
 		! run_make COPT="$1" install >>"$work/build.log" 2>&1; then
-		grep -nE 'error|warning|\*\*\*' "$work/build.log" | head -n 40 >&2
-		note "(the last lines of the build)"
-		tail -n 15 "$work/build.log" >&2
+		grep -vE '^(gcc|cc|clang|make|/usr/bin/|rm|ar) ' "$work/build.log" | head -n 60 >&2
 		return 1
 	fi
 }
