@@ -1,0 +1,36 @@
+# Installing, removing and preloading the extension.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'custseg'");
+$node->start;
+
+$node->safe_psql('postgres', 'CREATE EXTENSION custseg');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_extension WHERE extname = 'custseg'"),
+	'1', 'the extension can be installed');
+
+my ($rc, $out, $err) = $node->psql('postgres', 'CREATE EXTENSION custseg');
+like($err, qr/already exists/, 'and only once');
+
+$node->safe_psql('postgres', 'DROP EXTENSION custseg');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_namespace WHERE nspname = 'custseg'"),
+	'0', 'it leaves nothing behind');
+
+# It never adopts a schema that somebody else made.
+$node->safe_psql('postgres', 'CREATE SCHEMA custseg');
+($rc, $out, $err) = $node->psql('postgres', 'CREATE EXTENSION custseg');
+like($err, qr/schema "custseg" already exists/, 'a schema of that name is not adopted');
+$node->safe_psql('postgres', 'DROP SCHEMA custseg; CREATE EXTENSION custseg');
+
+$node->restart;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM custseg.settings'),
+	'1', 'it works after a restart');
+
+$node->stop;
+done_testing();
