@@ -36,4 +36,14 @@
 	((void) reindex_relation(NULL, (relid), 0, &(ReindexParams) {0}))
 #endif
 
+/* Input functions can report an error without raising it since 16. */
+#if PG_VERSION_NUM < 160000
+#define ereturn(context, dummy, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy; \
+	} while (0)
+#endif
+
 #endif							/* CUSTSEG_COMPAT_H */

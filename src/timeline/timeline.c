@@ -46,7 +46,6 @@
 
 #include "common/int.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "timeline/timeline.h"
 
@@ -185,8 +184,8 @@ WriteEntries(uint8 *p, const TimelineEntry *entries, int n, const uint64 unit)
 	return p;
 }
 
-static void
-WriteHead(char *p, uint8 flags, const TimelineHead *head)
+void
+TimelineWriteHead(char *p, uint8 flags, const TimelineHead *head)
 {
 	p[0] = TIMELINE_VERSION;
 	p[1] = (char) flags;
@@ -262,7 +261,7 @@ TimelineEncode(char *out, const TimelineEntry *entries, int n)
 			}
 	}
 
-	WriteHead(out + VARHDRSZ, flags, &head);
+	TimelineWriteHead(out + VARHDRSZ, flags, &head);
 	size = (char *) p - out;
 	SET_VARSIZE(out, size);
 	return size;
@@ -284,6 +283,15 @@ TimelineTooLongError(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("timeline exceeds %d active days", TIMELINE_MAX_ENTRIES)));
+}
+
+void
+TimelineVersionError(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("timeline is of a version that this library does not know"),
+			 errhint("Update the custseg library to the version that wrote it.")));
 }
 
 struct varlena *
@@ -311,10 +319,7 @@ TimelineDatumHead(Datum timeline, TimelineHead *head)
 	else
 		ok = TimelineReadHead(t, head);
 	if (!ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("timeline is of a version that this library does not know"),
-				 errhint("Update the custseg library to the version that wrote it.")));
+		TimelineVersionError();
 }
 
 /* A varint that ends before "end", is not padded and holds at most "max". */

@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "utils/date.h"
+#include "utils/memutils.h"
 
 /* One active day. Amounts are scaled by 10^4 and never negative. */
 typedef struct TimelineEntry
@@ -53,6 +54,22 @@ typedef struct TimelineHead
 
 extern const int64 timeline_units[5];
 
+/*
+ * The entry of one row, whose amount is scaled by 10^4. A negative amount is a
+ * refund and not an order, and whether it was on promotion means nothing.
+ */
+static inline void
+TimelineEntryFromRow(TimelineEntry *entry, DateADT day, int64 amount, bool on_promotion)
+{
+	bool		is_order = amount >= 0;
+
+	entry->day = day;
+	entry->orders = is_order;
+	entry->gross = is_order ? amount : 0;
+	entry->refunded = is_order ? 0 : -amount;
+	entry->on_promotion = is_order && on_promotion;
+}
+
 /* Sort by day and unite the entries of one day, in place. The new count, or -1 on overflow. */
 extern int	TimelineFold(TimelineEntry *entries, int n);
 
@@ -74,9 +91,12 @@ TimelineBound(int n)
 extern struct varlena *TimelineBuild(const TimelineEntry *entries, int n);
 extern void TimelineOverflowError(void) pg_attribute_noreturn();
 extern void TimelineTooLongError(void) pg_attribute_noreturn();
+extern void TimelineVersionError(void) pg_attribute_noreturn();
 
 /* The head of a value that may still be compressed or out of line; reads no more than that. */
 extern void TimelineDatumHead(Datum timeline, TimelineHead *head);
+
+extern void TimelineWriteHead(char *payload, uint8 flags, const TimelineHead *head);
 
 /* Is this payload exactly what TimelineEncode would write? NULL, or what is wrong. */
 extern const char *TimelineCheck(const TimelineHead *head, uint8 flags,
