@@ -20,4 +20,30 @@
 #define object_ownercheck_relation(relid, roleid) object_ownercheck(RelationRelationId, relid, roleid)
 #endif
 
+#if PG_VERSION_NUM < 160000
+#define InsertIndexTuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#else
+#define InsertIndexTuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#endif
+
+#if PG_VERSION_NUM < 170000
+#define ReindexRelation(relid) \
+	((void) reindex_relation((relid), 0, &(ReindexParams) {0}))
+#else
+#define ReindexRelation(relid) \
+	((void) reindex_relation(NULL, (relid), 0, &(ReindexParams) {0}))
+#endif
+
+/* Input functions can report an error without raising it since 16. */
+#if PG_VERSION_NUM < 160000
+#define ereturn(context, dummy, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+		return dummy; \
+	} while (0)
+#endif
+
 #endif							/* CUSTSEG_COMPAT_H */

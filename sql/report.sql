@@ -1,0 +1,135 @@
+-- report: what people look at.
+
+CREATE VIEW custseg.customer AS
+SELECT p.customer_id, p.customer_key,
+       s.r_score, s.f_score, s.m_score,
+       s.tier, s.lifecycle, s.quadrant, s.activity,
+       s.follow_up_at, s.silent_at, s.lost_at, s.next_eval_at,
+       custseg.order_count(p.timeline, d.today) AS orders,
+       custseg.order_days(p.timeline, d.today) AS order_days,
+       custseg.first_order_day(p.timeline, d.today) AS first_order,
+       custseg.last_order_day(p.timeline, d.today) AS last_order,
+       custseg.spend(p.timeline, d.today) AS spend,
+       custseg.gross(p.timeline, d.today) AS gross,
+       custseg.refunded(p.timeline, d.today) AS refunded,
+       custseg.recency(p.timeline, d.today) AS days_silent,
+       p.timeline
+FROM custseg.profile p
+LEFT JOIN custseg.standing s USING (customer_id)
+CROSS JOIN (SELECT custseg.shop_day() AS today OFFSET 0) d;
+COMMENT ON VIEW custseg.customer IS
+'One row per customer: what was concluded at the last refresh beside what the history says now.';
+COMMENT ON COLUMN custseg.customer.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.customer.customer_key IS 'the shop''s own key, where it is not the customer_id';
+COMMENT ON COLUMN custseg.customer.r_score IS 'recency, 1 to 5: 5 for the shop''s most recent customers';
+COMMENT ON COLUMN custseg.customer.f_score IS 'frequency, 1 to 5, by number of orders';
+COMMENT ON COLUMN custseg.customer.m_score IS 'money, 1 to 5, by net spend';
+COMMENT ON COLUMN custseg.customer.tier IS 'worth by net spend; NULL for a prospect';
+COMMENT ON COLUMN custseg.customer.lifecycle IS 'where the customer stands';
+COMMENT ON COLUMN custseg.customer.quadrant IS 'frequency against value; NULL for a prospect';
+COMMENT ON COLUMN custseg.customer.activity IS 'what the last quarter says';
+COMMENT ON COLUMN custseg.customer.follow_up_at IS 'from this day the customer is at risk and wants care';
+COMMENT ON COLUMN custseg.customer.silent_at IS 'from this day the customer is silent';
+COMMENT ON COLUMN custseg.customer.lost_at IS 'from this day the customer is lost';
+COMMENT ON COLUMN custseg.customer.next_eval_at IS 'the first day on which any of this changes without new data';
+COMMENT ON COLUMN custseg.customer.orders IS 'number of orders up to today';
+COMMENT ON COLUMN custseg.customer.order_days IS 'number of days with an order';
+COMMENT ON COLUMN custseg.customer.first_order IS 'day of the first order';
+COMMENT ON COLUMN custseg.customer.last_order IS 'day of the last order';
+COMMENT ON COLUMN custseg.customer.spend IS 'net spend: orders less refunds';
+COMMENT ON COLUMN custseg.customer.gross IS 'amount of all orders';
+COMMENT ON COLUMN custseg.customer.refunded IS 'amount of all refunds';
+COMMENT ON COLUMN custseg.customer.days_silent IS 'days from the last order to today, in the shop''s time zone';
+COMMENT ON COLUMN custseg.customer.timeline IS 'the whole history, for the accessors of custseg.timeline';
+
+CREATE FUNCTION custseg.customer_at(as_of timestamptz) RETURNS SETOF custseg.customer
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
+BEGIN ATOMIC
+    SELECT p.customer_id, p.customer_key,
+           e.r_score, e.f_score, e.m_score,
+           e.tier, e.lifecycle, e.quadrant, e.activity,
+           e.follow_up_at, e.silent_at, e.lost_at, e.next_eval_at,
+           custseg.order_count(p.timeline, d.day),
+           custseg.order_days(p.timeline, d.day),
+           custseg.first_order_day(p.timeline, d.day),
+           custseg.last_order_day(p.timeline, d.day),
+           custseg.spend(p.timeline, d.day),
+           custseg.gross(p.timeline, d.day),
+           custseg.refunded(p.timeline, d.day),
+           custseg.recency(p.timeline, d.day),
+           p.timeline
+    FROM (SELECT s.day, custseg.rules(s.day) AS rules
+          FROM (SELECT custseg.shop_day(customer_at.as_of) AS day OFFSET 0) s OFFSET 0) d
+    CROSS JOIN custseg.profile p
+    CROSS JOIN LATERAL custseg.evaluate(p.timeline, d.day, d.rules) e;
+END;
+COMMENT ON FUNCTION custseg.customer_at(timestamptz) IS
+'custseg.customer as it was, or will be without new orders, at another moment: evaluated from the timelines, under the settings of now and the calibration of that day (custseg.rules).';
+REVOKE ALL ON FUNCTION custseg.customer_at(timestamptz) FROM PUBLIC;
+
+CREATE VIEW custseg.sleeping_gold AS
+SELECT c.customer_id, c.customer_key, c.tier, c.quadrant,
+       c.orders, c.last_order, c.silent_at AS silent_since, c.days_silent,
+       custseg.quantile_gap(c.timeline, 0.5) AS usual_gap,
+       c.spend AS past_spend,
+       round(c.gross / nullif(c.orders, 0), 2) AS mean_order_value,
+       c.lost_at
+FROM custseg.customer c
+WHERE c.lifecycle = 'silent' AND c.quadrant <> 'angry_churn'
+ORDER BY c.spend DESC, c.customer_id;
+COMMENT ON VIEW custseg.sleeping_gold IS
+'The sleeping gold (沉睡金矿): every silent customer who did not leave in anger, with what they spent in the past, best first. Past spend is not a forecast of what waking them would bring; a forecast takes outcomes that have been measured.';
+COMMENT ON COLUMN custseg.sleeping_gold.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.sleeping_gold.customer_key IS 'the shop''s own key, where it is not the customer_id';
+COMMENT ON COLUMN custseg.sleeping_gold.tier IS 'worth by net spend';
+COMMENT ON COLUMN custseg.sleeping_gold.quadrant IS 'lapsed_regular, lapsed_vip, at_risk_regular or silent_churn';
+COMMENT ON COLUMN custseg.sleeping_gold.orders IS 'number of orders';
+COMMENT ON COLUMN custseg.sleeping_gold.last_order IS 'day of the last order';
+COMMENT ON COLUMN custseg.sleeping_gold.silent_since IS 'the day on which the silence began';
+COMMENT ON COLUMN custseg.sleeping_gold.days_silent IS 'days from the last order to today';
+COMMENT ON COLUMN custseg.sleeping_gold.usual_gap IS 'median days between the customer''s order days; NULL with fewer than two';
+COMMENT ON COLUMN custseg.sleeping_gold.past_spend IS 'net spend so far; not a forecast';
+COMMENT ON COLUMN custseg.sleeping_gold.mean_order_value IS 'gross amount per order';
+COMMENT ON COLUMN custseg.sleeping_gold.lost_at IS 'the day from which the customer counts as lost';
+
+CREATE VIEW custseg.sleeping_gold_summary AS
+SELECT g.tier, g.quadrant,
+       count(*) AS customers,
+       sum(g.past_spend) AS past_spend,
+       percentile_disc(0.5) WITHIN GROUP (ORDER BY g.days_silent) AS median_days_silent
+FROM custseg.sleeping_gold g
+GROUP BY g.tier, g.quadrant
+ORDER BY g.tier, g.quadrant;
+COMMENT ON VIEW custseg.sleeping_gold_summary IS
+'custseg.sleeping_gold by tier and quadrant.';
+COMMENT ON COLUMN custseg.sleeping_gold_summary.tier IS 'worth by net spend';
+COMMENT ON COLUMN custseg.sleeping_gold_summary.quadrant IS 'the sleepers'' quadrant';
+COMMENT ON COLUMN custseg.sleeping_gold_summary.customers IS 'how many sleep';
+COMMENT ON COLUMN custseg.sleeping_gold_summary.past_spend IS 'their net spend so far; not a forecast';
+COMMENT ON COLUMN custseg.sleeping_gold_summary.median_days_silent IS 'median days since their last order';
+
+CREATE VIEW custseg.quadrant_summary AS
+SELECT q.quadrant,
+       custseg.label_name('quadrant', q.quadrant::text, 'zh') AS name_zh,
+       coalesce(c.customers, 0) AS customers,
+       round(100 * coalesce(c.customers, 0) / nullif(sum(c.customers) OVER (), 0), 1) AS customers_percent,
+       coalesce(c.spend, 0) AS spend,
+       round(100 * coalesce(c.spend, 0) / nullif(sum(c.spend) OVER (), 0), 1) AS spend_percent,
+       coalesce(c.silent, 0) AS silent,
+       round(100 * c.silent::numeric / c.customers, 1) AS silent_percent
+FROM unnest(enum_range(NULL::custseg.quadrant)) AS q (quadrant)
+LEFT JOIN (SELECT u.quadrant, count(*) AS customers, sum(u.spend) AS spend,
+                  count(*) FILTER (WHERE u.lifecycle IN ('silent', 'lost')) AS silent
+           FROM custseg.customer u
+           GROUP BY u.quadrant) c USING (quadrant)
+ORDER BY q.quadrant;
+COMMENT ON VIEW custseg.quadrant_summary IS
+'The shop in one picture: customers and spend by quadrant. Prospects are in none.';
+COMMENT ON COLUMN custseg.quadrant_summary.quadrant IS 'the quadrant';
+COMMENT ON COLUMN custseg.quadrant_summary.name_zh IS 'its name in Chinese';
+COMMENT ON COLUMN custseg.quadrant_summary.customers IS 'customers in it';
+COMMENT ON COLUMN custseg.quadrant_summary.customers_percent IS 'their share of all customers in a quadrant';
+COMMENT ON COLUMN custseg.quadrant_summary.spend IS 'their net spend';
+COMMENT ON COLUMN custseg.quadrant_summary.spend_percent IS 'its share of the net spend of all quadrants';
+COMMENT ON COLUMN custseg.quadrant_summary.silent IS 'how many of them are silent or lost';
+COMMENT ON COLUMN custseg.quadrant_summary.silent_percent IS 'their share of the quadrant';

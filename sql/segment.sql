@@ -1,0 +1,262 @@
+-- segment: what custseg concludes about each customer, and every change of it.
+
+CREATE TYPE custseg.tier AS ENUM ('high', 'mid', 'low');
+COMMENT ON TYPE custseg.tier IS
+'worth of a customer by net spend, among customers with an order: high 高价值客户, mid 中价值客户, low 低价值客户';
+
+CREATE TYPE custseg.lifecycle AS ENUM
+    ('prospect', 'new', 'active', 'at_risk', 'silent', 'lost', 'reactivated');
+COMMENT ON TYPE custseg.lifecycle IS
+'where a customer stands: prospect no order 未下单, new one order day 新客, active 活跃, at_risk past follow_up_at 转冷, silent past silent_at 沉默, lost past lost_at 流失, reactivated back after a silence 回流';
+
+CREATE TYPE custseg.quadrant AS ENUM
+    ('high_value_regular', 'rising_vip', 'steady_regular', 'at_risk_regular', 'recent_light',
+     'silent_churn', 'lapsed_regular', 'lapsed_vip', 'angry_churn');
+COMMENT ON TYPE custseg.quadrant IS
+'frequency against value, and whether the customer sleeps: high_value_regular 高价值常客, rising_vip 新锐VIP, steady_regular 活跃熟客, at_risk_regular 需唤醒熟客, recent_light 近期散客, silent_churn 静默流失, lapsed_regular 沉睡常客, lapsed_vip 沉睡VIP, angry_churn 激烈流失';
+
+CREATE TYPE custseg.activity AS ENUM ('high_potential', 'mid_active', 'low_silent');
+COMMENT ON TYPE custseg.activity IS
+'what the last quarter says: high_potential 高潜力, mid_active 中等活跃, low_silent 低频沉默';
+
+-- How each tier is treated: defaults here, the shop's choices in the table.
+
+CREATE TABLE custseg.tier_policy_choice (
+    tier custseg.tier PRIMARY KEY,
+    follow_up_days integer CHECK (follow_up_days BETWEEN 1 AND 3660),
+    silent_days integer CHECK (silent_days BETWEEN 1 AND 3660),
+    channel text CHECK (channel <> '')
+);
+COMMENT ON TABLE custseg.tier_policy_choice IS
+'What the shop changed in custseg.tier_policy; NULL means the default. Change it through the view.';
+SELECT pg_catalog.pg_extension_config_dump('custseg.tier_policy_choice', '');
+
+CREATE VIEW custseg.tier_policy AS
+SELECT d.tier,
+       coalesce(c.follow_up_days, d.follow_up_days) AS follow_up_days,
+       coalesce(c.silent_days, d.silent_days) AS silent_days,
+       coalesce(c.channel, d.channel) AS channel
+FROM (VALUES ('high'::custseg.tier, 15, 90, 'phone'),
+             ('mid'::custseg.tier, 30, 120, 'sms'),
+             ('low'::custseg.tier, 60, 180, 'email')) AS d (tier, follow_up_days, silent_days, channel)
+LEFT JOIN custseg.tier_policy_choice c USING (tier);
+
+CREATE TRIGGER overlay INSTEAD OF UPDATE ON custseg.tier_policy
+FOR EACH ROW EXECUTE FUNCTION custseg.overlay('tier_policy_choice', 'tier');
+
+COMMENT ON VIEW custseg.tier_policy IS
+'How each tier is treated: change it with UPDATE custseg.tier_policy SET ... WHERE tier = ...; set a column to NULL to go back to its default.';
+COMMENT ON COLUMN custseg.tier_policy.tier IS 'high, mid or low';
+COMMENT ON COLUMN custseg.tier_policy.follow_up_days IS 'days after the last order until a customer needs care, unless the own rhythm is slower; defaults 15, 30, 60';
+COMMENT ON COLUMN custseg.tier_policy.silent_days IS 'days after the last order until a customer is silent; defaults 90, 120, 180';
+COMMENT ON COLUMN custseg.tier_policy.channel IS 'the channel by which a sleeper is called back; defaults phone, sms, email';
+
+-- The rules in force, as one value, and what follows from them for a history.
+
+CREATE TYPE custseg.rules AS (
+    calibration_id bigint,
+    r_cuts integer[],
+    f_cuts bigint[],
+    m_cuts numeric[],
+    tier_high_cut numeric,
+    tier_mid_cut numeric,
+    quadrant_m_cut numeric,
+    order_value_cut numeric,
+    quadrant_f_orders integer,
+    activity_days integer,
+    activity_orders integer,
+    angry_refund_share double precision,
+    lost_days integer,
+    lost_multiple double precision,
+    follow_up_days integer[],
+    silent_days integer[]
+);
+COMMENT ON TYPE custseg.rules IS
+'everything but the history that custseg.evaluate() depends on: cut points of a calibration, settings, tier policy';
+COMMENT ON COLUMN custseg.rules.calibration_id IS 'the calibration the cut points are from; NULL before the first';
+COMMENT ON COLUMN custseg.rules.r_cuts IS 'four quintiles of days since the last order; NULL: no scores';
+COMMENT ON COLUMN custseg.rules.f_cuts IS 'four quintiles of the number of orders';
+COMMENT ON COLUMN custseg.rules.m_cuts IS 'four quintiles of net spend';
+COMMENT ON COLUMN custseg.rules.tier_high_cut IS 'spend above which the tier is high; NULL: nobody is above';
+COMMENT ON COLUMN custseg.rules.tier_mid_cut IS 'spend above which the tier is at least mid';
+COMMENT ON COLUMN custseg.rules.quadrant_m_cut IS 'spend above which a customer is valuable in the quadrants';
+COMMENT ON COLUMN custseg.rules.order_value_cut IS 'mean order value above which one recent order is enough for high_potential';
+COMMENT ON COLUMN custseg.rules.quadrant_f_orders IS 'orders from which a customer is frequent in the quadrants';
+COMMENT ON COLUMN custseg.rules.activity_days IS 'days back that activity looks at';
+COMMENT ON COLUMN custseg.rules.activity_orders IS 'orders within them that make high_potential';
+COMMENT ON COLUMN custseg.rules.angry_refund_share IS 'refunded share of gross from which a customer who left is angry';
+COMMENT ON COLUMN custseg.rules.lost_days IS 'fewest days from the last order to lost';
+COMMENT ON COLUMN custseg.rules.lost_multiple IS 'fewest multiples of the silence from the last order to lost';
+COMMENT ON COLUMN custseg.rules.follow_up_days IS 'days to follow_up_at of tier high, mid and low';
+COMMENT ON COLUMN custseg.rules.silent_days IS 'days to silent_at of tier high, mid and low';
+
+CREATE FUNCTION custseg.rules(as_of date DEFAULT NULL) RETURNS custseg.rules
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT ROW(c.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
+               c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
+               s.quadrant_f_orders, s.activity_days, s.activity_orders, s.angry_refund_share,
+               s.lost_days, s.lost_multiple,
+               ARRAY(SELECT p.follow_up_days FROM custseg.tier_policy p ORDER BY p.tier),
+               ARRAY(SELECT p.silent_days FROM custseg.tier_policy p ORDER BY p.tier))::custseg.rules
+    FROM custseg.settings s
+    LEFT JOIN LATERAL
+        (SELECT k.* FROM custseg.calibration k
+         ORDER BY coalesce(k.as_of <= rules.as_of, true) DESC,
+                  CASE WHEN coalesce(k.as_of <= rules.as_of, true) THEN -k.calibration_id
+                       ELSE k.calibration_id END
+         LIMIT 1) c ON true;
+END;
+COMMENT ON FUNCTION custseg.rules(date) IS
+'The rules in force: settings and tier policy as they are now, with the newest calibration, or with the newest one taken by the day as_of (the first there is, for a day before it).';
+REVOKE ALL ON FUNCTION custseg.rules(date) FROM PUBLIC;
+
+CREATE TYPE custseg.evaluation AS (
+    r_score smallint,
+    f_score smallint,
+    m_score smallint,
+    tier custseg.tier,
+    lifecycle custseg.lifecycle,
+    quadrant custseg.quadrant,
+    activity custseg.activity,
+    follow_up_at date,
+    silent_at date,
+    lost_at date,
+    next_eval_at date
+);
+COMMENT ON TYPE custseg.evaluation IS 'what follows from one history on one day: scores, labels and clocks';
+COMMENT ON COLUMN custseg.evaluation.r_score IS 'recency, 1 to 5: 5 for the shop''s most recent customers';
+COMMENT ON COLUMN custseg.evaluation.f_score IS 'frequency, 1 to 5, by number of orders';
+COMMENT ON COLUMN custseg.evaluation.m_score IS 'money, 1 to 5, by net spend';
+COMMENT ON COLUMN custseg.evaluation.tier IS 'worth by net spend; NULL for a prospect';
+COMMENT ON COLUMN custseg.evaluation.lifecycle IS 'where the customer stands';
+COMMENT ON COLUMN custseg.evaluation.quadrant IS 'frequency against value; NULL for a prospect';
+COMMENT ON COLUMN custseg.evaluation.activity IS 'what the last quarter says';
+COMMENT ON COLUMN custseg.evaluation.follow_up_at IS 'from this day the customer is at risk and wants care';
+COMMENT ON COLUMN custseg.evaluation.silent_at IS 'from this day the customer is silent';
+COMMENT ON COLUMN custseg.evaluation.lost_at IS 'from this day the customer is lost';
+COMMENT ON COLUMN custseg.evaluation.next_eval_at IS 'the first day on which any of this changes without new data; NULL: never';
+
+CREATE FUNCTION custseg.evaluate(t custseg.timeline, as_of date, rules custseg.rules) RETURNS custseg.evaluation
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'custseg_evaluate';
+COMMENT ON FUNCTION custseg.evaluate(custseg.timeline, date, custseg.rules) IS
+'Scores, labels and clocks of one history on one day; what comes after the day does not exist yet. Over many customers pass the rules as (SELECT custseg.rules()), so that they are read once.';
+
+CREATE FUNCTION custseg.label_name(label text, value text, language text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_label_name';
+COMMENT ON FUNCTION custseg.label_name(text, text, text) IS
+'A label''s value in words, for example label_name(''quadrant'', ''lapsed_vip'', ''zh''); language is en or zh. What it does not know comes back as it is.';
+
+CREATE TABLE custseg.standing (
+    customer_id bigint PRIMARY KEY,
+    r_score smallint,
+    f_score smallint,
+    m_score smallint,
+    tier custseg.tier,
+    lifecycle custseg.lifecycle NOT NULL,
+    quadrant custseg.quadrant,
+    activity custseg.activity NOT NULL,
+    follow_up_at date,
+    silent_at date,
+    lost_at date,
+    next_eval_at date
+) WITH (fillfactor = 90);
+CREATE INDEX standing_next_eval_at_idx ON custseg.standing (next_eval_at) WHERE next_eval_at IS NOT NULL;
+COMMENT ON TABLE custseg.standing IS
+'What is concluded about each customer, as of the last refresh; written only where it changes. Read it through custseg.customer.';
+COMMENT ON COLUMN custseg.standing.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.standing.r_score IS 'recency, 1 to 5: 5 for the shop''s most recent customers';
+COMMENT ON COLUMN custseg.standing.f_score IS 'frequency, 1 to 5, by number of orders';
+COMMENT ON COLUMN custseg.standing.m_score IS 'money, 1 to 5, by net spend';
+COMMENT ON COLUMN custseg.standing.tier IS 'worth by net spend; NULL for a prospect';
+COMMENT ON COLUMN custseg.standing.lifecycle IS 'where the customer stands';
+COMMENT ON COLUMN custseg.standing.quadrant IS 'frequency against value; NULL for a prospect';
+COMMENT ON COLUMN custseg.standing.activity IS 'what the last quarter says';
+COMMENT ON COLUMN custseg.standing.follow_up_at IS 'from this day the customer is at risk and wants care';
+COMMENT ON COLUMN custseg.standing.silent_at IS 'from this day the customer is silent';
+COMMENT ON COLUMN custseg.standing.lost_at IS 'from this day the customer is lost';
+COMMENT ON COLUMN custseg.standing.next_eval_at IS 'the first day on which any of this changes without new data; a refresh on or after it evaluates the customer again';
+SELECT pg_catalog.pg_extension_config_dump('custseg.standing', '');
+
+CREATE TABLE custseg.transition (
+    transition_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    label text NOT NULL,
+    from_value text,
+    to_value text,
+    at timestamptz NOT NULL,
+    changed_on date NOT NULL,
+    run_id bigint,
+    cause text NOT NULL CHECK (cause IN ('data', 'time', 'calibration', 'setting', 'manual'))
+);
+CREATE INDEX transition_customer_id_idx ON custseg.transition (customer_id, transition_id);
+COMMENT ON TABLE custseg.transition IS
+'Every change of a label or tag. The first refresh over a shop''s past sets a baseline and writes none.';
+COMMENT ON COLUMN custseg.transition.transition_id IS 'running number';
+COMMENT ON COLUMN custseg.transition.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.transition.label IS 'tier, lifecycle, quadrant or activity; tag for a manual tag';
+COMMENT ON COLUMN custseg.transition.from_value IS 'what it was; NULL: nothing';
+COMMENT ON COLUMN custseg.transition.to_value IS 'what it is now; NULL: nothing';
+COMMENT ON COLUMN custseg.transition.at IS 'the moment the refresh worked for, or that of the manual change';
+COMMENT ON COLUMN custseg.transition.changed_on IS 'the shop''s day of that moment';
+COMMENT ON COLUMN custseg.transition.run_id IS 'the refresh; NULL for a manual change';
+COMMENT ON COLUMN custseg.transition.cause IS 'data: an order or refund came, or a row changed; time: silence passed; calibration: new cut points; setting: the shop changed a rule; manual: somebody set or removed a tag';
+SELECT pg_catalog.pg_extension_config_dump('custseg.transition', '');
+SELECT pg_catalog.pg_extension_config_dump('custseg.transition_transition_id_seq', '');
+
+-- Tags: the labels, and what people add by hand.
+
+CREATE TABLE custseg.manual_tag (
+    customer_id bigint NOT NULL,
+    tag text NOT NULL,
+    note text,
+    set_by text NOT NULL,
+    set_at timestamptz NOT NULL,
+    PRIMARY KEY (customer_id, tag)
+);
+CREATE INDEX manual_tag_tag_idx ON custseg.manual_tag (tag);
+COMMENT ON TABLE custseg.manual_tag IS
+'Tags that people set, by custseg.add_tag() and custseg.remove_tag().';
+COMMENT ON COLUMN custseg.manual_tag.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.manual_tag.tag IS 'name of the tag';
+COMMENT ON COLUMN custseg.manual_tag.note IS 'why, in words';
+COMMENT ON COLUMN custseg.manual_tag.set_by IS 'the role that set it, or last changed its note';
+COMMENT ON COLUMN custseg.manual_tag.set_at IS 'when';
+SELECT pg_catalog.pg_extension_config_dump('custseg.manual_tag', '');
+
+CREATE VIEW custseg.tag AS
+SELECT s.customer_id, l.tag, l.value, 'label'::text AS source
+FROM custseg.standing s
+CROSS JOIN LATERAL (VALUES ('tier'::text, s.tier::text),
+                           ('lifecycle', s.lifecycle::text),
+                           ('quadrant', s.quadrant::text),
+                           ('activity', s.activity::text)) AS l (tag, value)
+WHERE l.value IS NOT NULL
+UNION ALL
+SELECT m.customer_id, m.tag, m.note, 'manual'::text
+FROM custseg.manual_tag m;
+COMMENT ON VIEW custseg.tag IS
+'What every customer is tagged with now: the labels, and the tags that people set.';
+COMMENT ON COLUMN custseg.tag.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.tag.tag IS 'tier, lifecycle, quadrant, activity, or the name of a manual tag';
+COMMENT ON COLUMN custseg.tag.value IS 'the label''s value, or the manual tag''s note';
+COMMENT ON COLUMN custseg.tag.source IS 'label or manual';
+
+CREATE FUNCTION custseg.add_tag(customer_id bigint, tag text, note text DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_tag';
+COMMENT ON FUNCTION custseg.add_tag(bigint, text, text) IS
+'Tags a customer by hand; true when the tag is new, false when the customer had it (its note is then replaced).';
+REVOKE ALL ON FUNCTION custseg.add_tag(bigint, text, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.remove_tag(customer_id bigint, tag text) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_remove_tag';
+COMMENT ON FUNCTION custseg.remove_tag(bigint, text) IS
+'Removes a tag set by hand; false when the customer did not have it.';
+REVOKE ALL ON FUNCTION custseg.remove_tag(bigint, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.explain(customer_id bigint, as_of timestamptz DEFAULT now(), language text DEFAULT NULL)
+RETURNS TABLE (label text, value text, rule text, detail text)
+LANGUAGE c STABLE ROWS 12 AS 'MODULE_PATHNAME', 'custseg_explain';
+COMMENT ON FUNCTION custseg.explain(bigint, timestamptz, text) IS
+'Why a customer is labelled so on a day: for every score, label, clock and manual tag the value, the rule, and the customer''s numbers beside the thresholds; in English (en) or Chinese (zh), the shop''s language if left out.';
+REVOKE ALL ON FUNCTION custseg.explain(bigint, timestamptz, text) FROM PUBLIC;

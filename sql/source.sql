@@ -1,0 +1,159 @@
+-- source: which of the shop's tables are read, how their columns are mapped,
+-- and what could not be read.
+
+CREATE SEQUENCE custseg.customer_id_seq AS bigint
+    INCREMENT -1 START -1 MINVALUE -9223372036854775807 MAXVALUE -1;
+COMMENT ON SEQUENCE custseg.customer_id_seq IS
+'Customer ids for sources whose own key is a uuid or a text; negative, so that they never meet the shop''s own numbers.';
+SELECT pg_catalog.pg_extension_config_dump('custseg.customer_id_seq', '');
+
+CREATE TABLE custseg.identity (
+    namespace text NOT NULL,
+    key text NOT NULL,
+    customer_id bigint NOT NULL,
+    PRIMARY KEY (namespace, key)
+);
+COMMENT ON TABLE custseg.identity IS
+'Customers whose key in the shop is a uuid or a text, and the number custseg gave each. Sources that share a namespace share their customers.';
+COMMENT ON COLUMN custseg.identity.namespace IS 'the set of keys this key belongs to; ''shop'' unless the source says otherwise';
+COMMENT ON COLUMN custseg.identity.key IS 'the key as the shop writes it';
+COMMENT ON COLUMN custseg.identity.customer_id IS 'the customer''s id in custseg, negative';
+CREATE INDEX identity_customer_id_idx ON custseg.identity (customer_id);
+SELECT pg_catalog.pg_extension_config_dump('custseg.identity', '');
+
+CREATE TABLE custseg.source_mapping (
+    source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('orders', 'customers')),
+    relation regclass NOT NULL,
+    schema_name name NOT NULL,
+    relation_name name NOT NULL,
+    namespace text,
+    customer_column name NOT NULL,
+    at_column name,
+    amount_column name,
+    order_id_column name,
+    status_column name,
+    accepted text[],
+    promotion_column name,
+    name_column name,
+    phone_column name,
+    email_column name,
+    do_not_contact_column name,
+    added_at timestamptz NOT NULL DEFAULT now(),
+    last_read timestamptz,
+    rows_read bigint,
+    rows_accepted bigint,
+    rows_rejected bigint,
+    CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
+    CHECK ((status_column IS NULL) = (accepted IS NULL))
+);
+COMMENT ON TABLE custseg.source_mapping IS
+'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
+COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
+COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; customers: names, handles and opt-outs are';
+COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
+COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
+COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
+COMMENT ON COLUMN custseg.source_mapping.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
+COMMENT ON COLUMN custseg.source_mapping.customer_column IS 'column with the customer''s key';
+COMMENT ON COLUMN custseg.source_mapping.at_column IS 'column with the time of the order';
+COMMENT ON COLUMN custseg.source_mapping.amount_column IS 'column with the amount; negative is a refund';
+COMMENT ON COLUMN custseg.source_mapping.order_id_column IS 'column that groups lines into orders; NULL when every row is an order';
+COMMENT ON COLUMN custseg.source_mapping.status_column IS 'column whose value decides whether a row counts';
+COMMENT ON COLUMN custseg.source_mapping.accepted IS 'values of the status column that count';
+COMMENT ON COLUMN custseg.source_mapping.promotion_column IS 'boolean flag, or a discount that is positive, for an order on promotion';
+COMMENT ON COLUMN custseg.source_mapping.name_column IS 'column with the customer''s name';
+COMMENT ON COLUMN custseg.source_mapping.phone_column IS 'column with the phone number';
+COMMENT ON COLUMN custseg.source_mapping.email_column IS 'column with the e-mail address';
+COMMENT ON COLUMN custseg.source_mapping.do_not_contact_column IS 'boolean column, true for a customer who must not be contacted';
+COMMENT ON COLUMN custseg.source_mapping.added_at IS 'when the source was added';
+COMMENT ON COLUMN custseg.source_mapping.last_read IS 'when the last complete read of the source began; NULL before the first';
+COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read, after the status filter';
+COMMENT ON COLUMN custseg.source_mapping.rows_accepted IS 'rows that went into timelines';
+COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; see custseg.rejected';
+SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
+SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
+
+CREATE TABLE custseg.rejected (
+    source_id integer NOT NULL REFERENCES custseg.source_mapping ON DELETE CASCADE,
+    reason text NOT NULL,
+    rows bigint NOT NULL,
+    PRIMARY KEY (source_id, reason)
+);
+COMMENT ON TABLE custseg.rejected IS
+'How many rows of each source''s last read were left out, by reason.';
+COMMENT ON COLUMN custseg.rejected.source_id IS 'the source';
+COMMENT ON COLUMN custseg.rejected.reason IS 'why the rows were left out';
+COMMENT ON COLUMN custseg.rejected.rows IS 'how many rows';
+SELECT pg_catalog.pg_extension_config_dump('custseg.rejected', '');
+
+CREATE TABLE custseg.rejected_sample (
+    source_id integer NOT NULL,
+    reason text NOT NULL,
+    n integer NOT NULL,
+    customer text,
+    at text,
+    amount text,
+    order_id text,
+    PRIMARY KEY (source_id, reason, n),
+    FOREIGN KEY (source_id, reason) REFERENCES custseg.rejected ON DELETE CASCADE
+);
+COMMENT ON TABLE custseg.rejected_sample IS
+'The first rows of each source''s last read that were left out, by reason, as the source showed them: at most 20 a reason.';
+COMMENT ON COLUMN custseg.rejected_sample.source_id IS 'the source';
+COMMENT ON COLUMN custseg.rejected_sample.reason IS 'why the row was left out';
+COMMENT ON COLUMN custseg.rejected_sample.n IS 'running number within source and reason';
+COMMENT ON COLUMN custseg.rejected_sample.customer IS 'the row''s customer, as text';
+COMMENT ON COLUMN custseg.rejected_sample.at IS 'the row''s time, as text';
+COMMENT ON COLUMN custseg.rejected_sample.amount IS 'the row''s amount, as text';
+COMMENT ON COLUMN custseg.rejected_sample.order_id IS 'the row''s order, as text';
+SELECT pg_catalog.pg_extension_config_dump('custseg.rejected_sample', '');
+
+CREATE VIEW custseg.source AS
+SELECT m.source_id, m.kind, m.relation,
+       pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+       m.last_read, m.rows_read, m.rows_accepted, m.rows_rejected,
+       m.customer_column, m.at_column, m.amount_column, m.order_id_column,
+       m.status_column, m.accepted, m.promotion_column,
+       m.name_column, m.phone_column, m.email_column, m.do_not_contact_column,
+       m.namespace, m.added_at,
+       CASE WHEN c.oid IS NULL THEN 'the relation no longer exists'
+            WHEN n.nspname <> m.schema_name OR c.relname <> m.relation_name
+            THEN 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
+       END AS problem
+FROM custseg.source_mapping m
+LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
+COMMENT ON VIEW custseg.source IS
+'The registered sources: whose they are, when they were last read and with what result.';
+COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_source and refresh';
+COMMENT ON COLUMN custseg.source.kind IS 'orders or customers';
+COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
+COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
+COMMENT ON COLUMN custseg.source.last_read IS 'when the last complete read began';
+COMMENT ON COLUMN custseg.source.rows_read IS 'rows of the last read, after the status filter';
+COMMENT ON COLUMN custseg.source.rows_accepted IS 'rows that went into timelines';
+COMMENT ON COLUMN custseg.source.rows_rejected IS 'rows left out; custseg.rejected says why';
+COMMENT ON COLUMN custseg.source.problem IS 'what keeps the source from being read, if its relation changed';
+
+CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
+    order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,
+    promotion name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_orders';
+COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text) IS
+'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
+    name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
+    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
+COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) IS
+'Registers the shop''s own customer table, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean. One such table at a time.';
+REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.drop_source(source_id integer) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_drop_source';
+COMMENT ON FUNCTION custseg.drop_source(integer) IS
+'Forgets a source. What was read from it leaves the profiles with the next refresh; the shop''s table is not touched.';
+REVOKE ALL ON FUNCTION custseg.drop_source(integer) FROM PUBLIC;

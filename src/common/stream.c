@@ -1,0 +1,98 @@
+/*
+ * stream.c
+ *		The rows of a statement one by one, without keeping them.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/params.h"
+#include "tcop/dest.h"
+#include "utils/guc.h"
+
+#include "common/stream.h"
+
+typedef struct Stream
+{
+	DestReceiver receiver;
+	StreamRow	row;
+	void	   *arg;
+	uint64		rows;
+} Stream;
+
+static bool
+StreamReceive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Stream	   *stream = (Stream *) self;
+
+	slot_getallattrs(slot);
+	stream->row(slot, stream->arg);
+	stream->rows++;
+	return true;
+}
+
+static void
+StreamStartup(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+StreamNothing(DestReceiver *self)
+{
+}
+
+uint64
+SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
+		  StreamRow row, void *arg)
+{
+	SPIExecuteOptions options = {0};
+	Stream		stream = {0};
+	int			code;
+
+	stream.receiver.receiveSlot = StreamReceive;
+	stream.receiver.rStartup = StreamStartup;
+	stream.receiver.rShutdown = StreamNothing;
+	stream.receiver.rDestroy = StreamNothing;
+	stream.receiver.mydest = DestNone;
+	stream.row = row;
+	stream.arg = arg;
+
+	if (nargs > 0)
+	{
+		options.params = makeParamList(nargs);
+		for (int i = 0; i < nargs; i++)
+		{
+			options.params->params[i].value = values[i];
+			options.params->params[i].isnull = false;
+			options.params->params[i].pflags = PARAM_FLAG_CONST;
+			options.params->params[i].ptype = types[i];
+		}
+	}
+	options.dest = &stream.receiver;
+	code = SPI_execute_plan_extended(plan, &options);
+	if (code < 0)
+		elog(ERROR, "SPI failed on a stream: %s", SPI_result_code_string(code));
+	return stream.rows;
+}
+
+int
+PlanByIndexBegin(void)
+{
+	static const char *const off[] = {
+		"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
+		"enable_sort", "jit",
+	};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+void
+PlanByIndexEnd(int level)
+{
+	AtEOXact_GUC(false, level);
+}

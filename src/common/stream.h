@@ -1,0 +1,30 @@
+/*
+ * stream.h
+ *		The rows of a statement one by one, without keeping them.
+ */
+#ifndef CUSTSEG_STREAM_H
+#define CUSTSEG_STREAM_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+
+typedef void (*StreamRow) (TupleTableSlot *slot, void *arg);
+
+/*
+ * Run a prepared SELECT and hand each row to a function, with all its columns
+ * deformed. What the function allocates in its own context is its own to free.
+ * Returns how many rows there were.
+ */
+extern uint64 SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
+						StreamRow row, void *arg);
+
+/*
+ * Between these two, statements are planned to go by index, whatever the
+ * statistics say: tables that were just loaded have none.
+ */
+extern int	PlanByIndexBegin(void);
+extern void PlanByIndexEnd(int level);
+
+#endif							/* CUSTSEG_STREAM_H */

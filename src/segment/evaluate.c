@@ -1,0 +1,301 @@
+/*
+ * evaluate.c
+ *		What we conclude about one customer: scores, labels and clocks.
+ *
+ * One function of (rules, timeline, day), without catalog or statement, that
+ * everything shares: a refresh, custseg.evaluate(), custseg.customer_at() and
+ * custseg.explain(). It works in two steps: the facts of the history as of
+ * the day, then the rules applied to them.
+ *
+ * Labels change when nothing happens, because silence is the passing of time.
+ * So each evaluation says on which day the next change is due, and that day
+ * is exact: the evaluation holds until the day before. Entries after the day
+ * do not exist yet, but the first of them is such a change. Whatever is added
+ * to the rules needs its own term in NextChange().
+ */
+#include "postgres.h"
+
+#include "segment/evaluate.h"
+#include "timeline/timeline.h"
+
+#define SCRATCH 128				/* order days that need no allocation */
+#define LAST_DAY (DATE_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)
+
+const char *const tier_names[TIERS][2] = {
+	{"high", "高价值客户"},
+	{"mid", "中价值客户"},
+	{"low", "低价值客户"},
+};
+
+const char *const lifecycle_names[LIFECYCLES][2] = {
+	{"prospect", "未下单"},
+	{"new", "新客"},
+	{"active", "活跃"},
+	{"at_risk", "转冷"},
+	{"silent", "沉默"},
+	{"lost", "流失"},
+	{"reactivated", "回流"},
+};
+
+const char *const quadrant_names[QUADRANTS][2] = {
+	{"high_value_regular", "高价值常客"},
+	{"rising_vip", "新锐VIP"},
+	{"steady_regular", "活跃熟客"},
+	{"at_risk_regular", "需唤醒熟客"},
+	{"recent_light", "近期散客"},
+	{"silent_churn", "静默流失"},
+	{"lapsed_regular", "沉睡常客"},
+	{"lapsed_vip", "沉睡VIP"},
+	{"angry_churn", "激烈流失"},
+};
+
+const char *const activity_names[ACTIVITIES][2] = {
+	{"high_potential", "高潜力"},
+	{"mid_active", "中等活跃"},
+	{"low_silent", "低频沉默"},
+};
+
+static DateADT
+DaysAfter(DateADT day, int64 days)
+{
+	int64		sum = (int64) day + days;
+
+	return (DateADT) Min(sum, LAST_DAY);
+}
+
+static Tier
+TierOfSpend(const Rules *rules, int64 spend)
+{
+	if (spend > rules->tier_high_cut)
+		return TIER_HIGH;
+	if (spend > rules->tier_mid_cut)
+		return TIER_MID;
+	return TIER_LOW;
+}
+
+void
+GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Facts *facts)
+{
+	TimelineIter iter;
+	TimelineEntry entry;
+	int32		day_buffer[SCRATCH];
+	uint32		order_buffer[SCRATCH];
+	int32	   *days = day_buffer;
+	uint32	   *orders = order_buffer;
+	int			n = 0;
+	int64		prior_spend = 0;
+	DateADT		prior_refund = NO_DAY;
+
+	memset(facts, 0, sizeof(Facts));
+	facts->last_order = facts->last_refund = facts->next_entry = NO_DAY;
+	facts->prior_silent_at = facts->recent_full_until = NO_DAY;
+	facts->median_gap = -1;
+
+	if (!TimelineIterInit(&iter, timeline))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the timeline is of a format that this version of custseg does not know"),
+				 errhint("Upgrade the custseg library, or rebuild with CALL custseg.refresh(rebuild => true).")));
+	if (iter.head.entries > SCRATCH)
+	{
+		days = palloc_extended(iter.head.entries * sizeof(int32), MCXT_ALLOC_HUGE);
+		orders = palloc_extended(iter.head.entries * sizeof(uint32), MCXT_ALLOC_HUGE);
+	}
+
+	while (TimelineIterNext(&iter, &entry))
+	{
+		if (entry.day > day)
+		{
+			facts->next_entry = entry.day;
+			break;
+		}
+		if (entry.orders > 0)
+		{
+			prior_spend = facts->gross - facts->refunded;
+			prior_refund = facts->last_refund;
+			days[n] = entry.day;
+			orders[n++] = entry.orders;
+			facts->orders += entry.orders;
+		}
+		facts->gross += entry.gross;
+		facts->refunded += entry.refunded;
+		if (entry.refunded > 0)
+			facts->last_refund = entry.day;
+		facts->ends_in_refund = entry.refunded > 0 && entry.refunded >= entry.gross;
+	}
+
+	facts->order_days = n;
+	if (n > 0)
+	{
+		int64		oldest = (int64) day - rules->activity_days;
+
+		facts->last_order = days[n - 1];
+		for (int i = n - 1; i >= 0 && days[i] > oldest; i--)
+		{
+			bool		full = facts->recent_orders >= rules->activity_orders;
+
+			facts->recent_orders += orders[i];
+			if (!full && facts->recent_orders >= rules->activity_orders)
+				facts->recent_full_until = DaysAfter(days[i], rules->activity_days);
+		}
+	}
+	if (n > 1)
+	{
+		facts->prior_silent_at = DaysAfter(days[n - 2],
+										   rules->silent_days[TierOfSpend(rules, prior_spend)]);
+		for (int i = 0; i < n - 1; i++)
+			days[i] = days[i + 1] - days[i];
+		facts->median_gap = MedianCeil(days, n - 1);
+	}
+	else if (n == 1 && prior_refund != NO_DAY)
+		facts->prior_silent_at = DaysAfter(prior_refund, rules->silent_days[TIER_LOW]);
+
+	if (days != day_buffer)
+	{
+		pfree(days);
+		pfree(orders);
+	}
+}
+
+static bool
+LeftAngry(const Rules *rules, const Facts *facts)
+{
+	if (facts->ends_in_refund)
+		return true;
+	if (facts->refunded == 0)
+		return false;
+	return facts->gross == 0 ||
+		(double) facts->refunded / (double) facts->gross >= rules->angry_refund_share;
+}
+
+static Quadrant
+QuadrantOf(const Rules *rules, const Facts *facts, bool at_risk, bool silent)
+{
+	bool		valuable = facts->gross - facts->refunded > rules->quadrant_m_cut;
+	bool		frequent = facts->orders >= rules->quadrant_f_orders;
+
+	if (facts->order_days == 0 || (at_risk && LeftAngry(rules, facts)))
+		return QUADRANT_ANGRY_CHURN;
+	if (valuable && frequent)
+		return silent ? QUADRANT_LAPSED_REGULAR : QUADRANT_HIGH_VALUE_REGULAR;
+	if (valuable)
+		return silent ? QUADRANT_LAPSED_VIP : QUADRANT_RISING_VIP;
+	if (frequent)
+		return at_risk ? QUADRANT_AT_RISK_REGULAR : QUADRANT_STEADY_REGULAR;
+	return silent ? QUADRANT_SILENT_CHURN : QUADRANT_RECENT_LIGHT;
+}
+
+static Lifecycle
+LifecycleOf(const Facts *facts, DateADT day, const Evaluation *clocks)
+{
+	if (day >= clocks->lost_at)
+		return LIFECYCLE_LOST;
+	if (day >= clocks->silent_at)
+		return LIFECYCLE_SILENT;
+	if (facts->order_days == 0 || day >= clocks->follow_up_at)
+		return LIFECYCLE_AT_RISK;
+	if (facts->prior_silent_at != NO_DAY && facts->last_order >= facts->prior_silent_at)
+		return LIFECYCLE_REACTIVATED;
+	return facts->order_days == 1 ? LIFECYCLE_NEW : LIFECYCLE_ACTIVE;
+}
+
+/* Few orders are enough when they are large. */
+static bool
+LargeOrders(const Rules *rules, const Facts *facts)
+{
+	return RoundedShare(facts->gross, facts->orders) > rules->order_value_cut;
+}
+
+static Activity
+ActivityOf(const Rules *rules, const Facts *facts)
+{
+	if (facts->recent_orders == 0)
+		return ACTIVITY_LOW_SILENT;
+	if (facts->recent_orders >= rules->activity_orders || LargeOrders(rules, facts))
+		return ACTIVITY_HIGH_POTENTIAL;
+	return ACTIVITY_MID_ACTIVE;
+}
+
+static DateADT
+NextChange(const Rules *rules, const Facts *facts, DateADT day, const Evaluation *evaluation)
+{
+	DateADT		next = facts->next_entry == NO_DAY ? PG_INT32_MAX : facts->next_entry;
+
+#define CHANGES_ON(when) \
+	do { \
+		DateADT		when_ = (when); \
+		if (when_ > day && when_ < next) \
+			next = when_; \
+	} while (0)
+
+	if (evaluation->lifecycle != LIFECYCLE_PROSPECT)
+	{
+		if (facts->order_days > 0)
+			CHANGES_ON(evaluation->follow_up_at);
+		CHANGES_ON(evaluation->silent_at);
+		CHANGES_ON(evaluation->lost_at);
+		for (int i = 0; rules->scored && i < SCORE_CUTS; i++)
+			CHANGES_ON(DaysAfter(FactsStart(facts), rules->r_cuts[i] + 1));
+	}
+	if (evaluation->activity == ACTIVITY_HIGH_POTENTIAL && !LargeOrders(rules, facts))
+		CHANGES_ON(facts->recent_full_until);
+	else if (evaluation->activity != ACTIVITY_LOW_SILENT)
+		CHANGES_ON(DaysAfter(facts->last_order, rules->activity_days));
+#undef CHANGES_ON
+
+	return next == PG_INT32_MAX ? NO_DAY : next;
+}
+
+void
+EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day, Evaluation *evaluation)
+{
+	DateADT		start = FactsStart(facts);
+	int64		spend = facts->gross - facts->refunded;
+	int32		silent_days;
+	int32		follow_up_days;
+
+	/* Evaluations are compared as bytes. */
+	memset(evaluation, 0, sizeof(Evaluation));
+
+	if (start == NO_DAY)
+	{
+		evaluation->tier = NO_LABEL;
+		evaluation->lifecycle = LIFECYCLE_PROSPECT;
+		evaluation->quadrant = NO_LABEL;
+		evaluation->activity = ACTIVITY_LOW_SILENT;
+		evaluation->follow_up_at = evaluation->silent_at = evaluation->lost_at = NO_DAY;
+		evaluation->next_eval_at = NextChange(rules, facts, day, evaluation);
+		return;
+	}
+
+	if (rules->scored)
+	{
+		evaluation->r_score = SCORE_CUTS + 2 - ScoreAbove(rules->r_cuts, (int64) day - start);
+		evaluation->f_score = ScoreAbove(rules->f_cuts, facts->orders);
+		evaluation->m_score = ScoreAbove(rules->m_cuts, spend);
+	}
+	evaluation->tier = facts->order_days == 0 ? TIER_LOW : TierOfSpend(rules, spend);
+
+	silent_days = rules->silent_days[evaluation->tier];
+	follow_up_days = Max(rules->follow_up_days[evaluation->tier], facts->median_gap);
+	evaluation->silent_at = DaysAfter(start, silent_days);
+	evaluation->follow_up_at = DaysAfter(start, Min(follow_up_days, silent_days));
+	evaluation->lost_at = DaysAfter(start, Max(rules->lost_days,
+											   MultipleOfDays(rules->lost_multiple, silent_days)));
+
+	evaluation->lifecycle = LifecycleOf(facts, day, evaluation);
+	evaluation->quadrant = QuadrantOf(rules, facts, day >= evaluation->follow_up_at,
+									  day >= evaluation->silent_at);
+	evaluation->activity = ActivityOf(rules, facts);
+	evaluation->next_eval_at = NextChange(rules, facts, day, evaluation);
+}
+
+void
+EvaluateTimeline(const Rules *rules, const struct varlena *timeline, DateADT day,
+				 Evaluation *evaluation)
+{
+	Facts		facts;
+
+	GatherFacts(rules, timeline, day, &facts);
+	EvaluateFacts(rules, &facts, day, evaluation);
+}

@@ -1,0 +1,472 @@
+/*
+ * explain.c
+ *		Why a customer is labelled so, in words.
+ *
+ * Built from the same facts and the same evaluation as the labels themselves,
+ * so that an explanation cannot say anything else than what is stored.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "segment/evaluate.h"
+#include "timeline/amount.h"
+
+PG_FUNCTION_INFO_V1(custseg_explain);
+PG_FUNCTION_INFO_V1(custseg_label_name);
+
+typedef struct Explanation
+{
+	ReturnSetInfo *result;
+	bool		chinese;
+	DateADT		day;
+	Rules		rules;
+	Facts		facts;
+	Evaluation	now;
+	double		high_share;		/* settings that the cut points were taken with */
+	double		mid_share;
+	double		value_share;
+	double		m_percentile;
+} Explanation;
+
+/* One text of two, by the language; the translations stand beside each other. */
+#define WORDS(en, zh) (why->chinese ? (zh) : (en))
+
+static Datum
+ServerText(const char *utf8)
+{
+	return CStringGetTextDatum(pg_any_to_server(utf8, strlen(utf8), PG_UTF8));
+}
+
+/* What the server stores, as the texts here are written. */
+static char *
+Utf8(char *text)
+{
+	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
+}
+
+/* The value is as the server stores it, rule and detail are UTF-8. */
+static void
+Say(Explanation *why, const char *label, const char *value, const char *rule, const char *detail)
+{
+	Datum		values[4];
+	bool		nulls[4] = {false, value == NULL, false, false};
+
+	values[0] = CStringGetTextDatum(label);
+	values[1] = value ? CStringGetTextDatum(value) : (Datum) 0;
+	values[2] = ServerText(rule);
+	values[3] = ServerText(detail);
+	tuplestore_putvalues(why->result->setResult, why->result->setDesc, values, nulls);
+}
+
+static char *
+Day(DateADT day)
+{
+	if (day == NO_DAY)
+		return NULL;
+	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
+}
+
+static char *
+Money(int64 scaled)
+{
+	return DatumGetCString(DirectFunctionCall1(numeric_out,
+											   NumericGetDatum(AmountToNumeric(scaled))));
+}
+
+/* A cut point, or that there is none. */
+static const char *
+Cut(Explanation *why, int64 cut)
+{
+	return cut == PG_INT64_MAX ? WORDS("(no cut point yet)", "（尚无分界点）") : Money(cut);
+}
+
+static char *
+Cuts(const int64 *cuts, bool money)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < SCORE_CUTS; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&text, " / ");
+		if (money)
+			appendStringInfoString(&text, Money(cuts[i]));
+		else
+			appendStringInfo(&text, "%lld", (long long) cuts[i]);
+	}
+	return text.data;
+}
+
+static char *
+Percent(double share)
+{
+	return psprintf("%.10g %%", share * 100);
+}
+
+static void
+ExplainScore(Explanation *why, const char *label, int score, const char *rule,
+			 const char *number, const char *cuts)
+{
+	if (score == 0)
+		Say(why, label, NULL, rule,
+			psprintf(WORDS("%s; no cut points yet: they come with the first CALL custseg.refresh()",
+						   "%s；尚无分界点：首次 CALL custseg.refresh() 之后才有"), number));
+	else
+		Say(why, label, psprintf("%d", score), rule,
+			psprintf(WORDS("%s; cut points %s, equal is not above",
+						   "%s；分界点 %s，等于不算超过"), number, cuts));
+}
+
+static void
+ExplainScores(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+	DateADT		start = FactsStart(facts);
+	int64		days = (int64) why->day - start;
+
+	ExplainScore(why, "r_score", why->now.r_score,
+				 WORDS("5 less the number of quintile cut points that the days since the last order exceed",
+					   "距上次下单的天数每超过一个五分位点，从 5 分中减 1 分"),
+				 facts->order_days > 0 ?
+				 psprintf(WORDS("%lld days since the last order on %s", "距上次下单（%2$s）%1$lld 天"),
+						  (long long) days, Day(start)) :
+				 psprintf(WORDS("no order; %lld days since the last refund on %s",
+								"无订单；距上次退款（%2$s）%1$lld 天"), (long long) days, Day(start)),
+				 Cuts(why->rules.r_cuts, false));
+	ExplainScore(why, "f_score", why->now.f_score,
+				 WORDS("1 plus the number of quintile cut points that the orders exceed",
+					   "1 分起，订单数每超过一个五分位点加 1 分"),
+				 psprintf(WORDS("%lld orders on %d days", "%lld 单，分布在 %d 天"),
+						  (long long) facts->orders, facts->order_days),
+				 Cuts(why->rules.f_cuts, false));
+	ExplainScore(why, "m_score", why->now.m_score,
+				 WORDS("1 plus the number of quintile cut points that net spend exceeds",
+					   "1 分起，净消费额每超过一个五分位点加 1 分"),
+				 psprintf(WORDS("net spend %s (orders %s, refunds %s)",
+								"净消费 %s（订单 %s，退款 %s）"),
+						  Money(facts->gross - facts->refunded), Money(facts->gross),
+						  Money(facts->refunded)),
+				 Cuts(why->rules.m_cuts, true));
+}
+
+static void
+ExplainTier(Explanation *why)
+{
+	int64		spend = why->facts.gross - why->facts.refunded;
+
+	Say(why, "tier", tier_names[why->now.tier][0],
+		psprintf(WORDS("high: the top %s of customers by net spend, mid: the next %s, low: the rest",
+					   "按净消费额：前 %s 为高价值，其后 %s 为中价值，其余为低价值"),
+				 Percent(why->high_share), Percent(why->mid_share)),
+		why->facts.order_days == 0 ?
+		pstrdup(WORDS("refunds but no order: always low", "只有退款没有订单：一律为低价值")) :
+		psprintf(WORDS("net spend %s; high above %s, mid above %s",
+					   "净消费 %s；超过 %s 为高价值，超过 %s 为中价值"),
+				 Money(spend), Cut(why, why->rules.tier_high_cut),
+				 Cut(why, why->rules.tier_mid_cut)));
+}
+
+static void
+ExplainClocks(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+	const Rules *rules = &why->rules;
+	int			tier = why->now.tier;
+	const char *tier_name = tier_names[tier][why->chinese];
+	const char *start = facts->order_days > 0 ?
+		psprintf(WORDS("last order %s", "上次下单 %s"), Day(FactsStart(facts))) :
+		psprintf(WORDS("no order, last refund %s", "无订单，上次退款 %s"), Day(FactsStart(facts)));
+	const char *gap = facts->median_gap < 0 ?
+		WORDS("no own gap yet", "尚无自身购买间隔") :
+		psprintf(WORDS("own median gap %d days", "自身购买间隔中位数 %d 天"), facts->median_gap);
+	int64		lost = MultipleOfDays(rules->lost_multiple, rules->silent_days[tier]);
+
+	Say(why, "follow_up_at", Day(why->now.follow_up_at),
+		WORDS("last order + the tier's days or the own median gap, whichever is longer, but not after silent_at",
+			  "上次下单 + 该层级的回访天数与自身购买间隔中位数中较长者，不晚于 silent_at"),
+		psprintf(WORDS("%s; tier %s: %d days; %s; silent after %d days",
+					   "%s；%s：%d 天；%s；%d 天后沉默"),
+				 start, tier_name, rules->follow_up_days[tier], gap, rules->silent_days[tier]));
+	Say(why, "silent_at", Day(why->now.silent_at),
+		WORDS("last order + the tier's days of silence", "上次下单 + 该层级的沉默天数"),
+		psprintf(WORDS("%s; tier %s: %d days", "%s；%s：%d 天"),
+				 start, tier_name, rules->silent_days[tier]));
+	Say(why, "lost_at", Day(why->now.lost_at),
+		psprintf(WORDS("last order + %d days or %g times the silence, whichever is longer",
+					   "上次下单 + %d 天与沉默天数的 %g 倍中较长者"),
+				 rules->lost_days, rules->lost_multiple),
+		psprintf(WORDS("%s; %g x %d days = %lld days; at least %d days",
+					   "%s；%g × %d 天 = %lld 天；至少 %d 天"),
+				 start, rules->lost_multiple, rules->silent_days[tier], (long long) lost,
+				 rules->lost_days));
+}
+
+static const char *
+LifecycleRule(Explanation *why)
+{
+	switch ((Lifecycle) why->now.lifecycle)
+	{
+		case LIFECYCLE_PROSPECT:
+			return WORDS("no order and no refund by the day", "截至当日没有订单也没有退款");
+		case LIFECYCLE_NEW:
+			return WORDS("one day with orders, and follow_up_at has not come",
+						 "只有一天下过单，且未到 follow_up_at");
+		case LIFECYCLE_ACTIVE:
+			return WORDS("follow_up_at has not come", "未到 follow_up_at");
+		case LIFECYCLE_AT_RISK:
+			return why->facts.order_days == 0 ?
+				WORDS("refunds but no order, and silent_at has not come",
+					  "只有退款没有订单，且未到 silent_at") :
+				WORDS("follow_up_at has come, silent_at has not",
+					  "已到 follow_up_at，未到 silent_at");
+		case LIFECYCLE_SILENT:
+			return WORDS("silent_at has come, lost_at has not", "已到 silent_at，未到 lost_at");
+		case LIFECYCLE_LOST:
+			return WORDS("lost_at has come", "已到 lost_at");
+		case LIFECYCLE_REACTIVATED:
+			return WORDS("the last order came after the silence of the history before it, and follow_up_at has not come",
+						 "上次下单发生在此前历史的沉默期之后，且未到 follow_up_at");
+	}
+	return "";
+}
+
+static void
+ExplainLifecycle(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+	const char *detail;
+
+	if (why->now.lifecycle == LIFECYCLE_PROSPECT)
+		detail = psprintf(WORDS("nothing up to %s", "截至 %s 无记录"), Day(why->day));
+	else
+	{
+		detail = psprintf(WORDS("on %s: follow_up_at %s, silent_at %s, lost_at %s; %d days with orders",
+								"%s：follow_up_at %s，silent_at %s，lost_at %s；共 %d 天下过单"),
+						  Day(why->day), Day(why->now.follow_up_at), Day(why->now.silent_at),
+						  Day(why->now.lost_at), facts->order_days);
+		if (facts->prior_silent_at != NO_DAY)
+			detail = psprintf(WORDS("%s; before the last order on %s the silence would have begun on %s",
+									"%s；上次下单（%s）之前，沉默本应始于 %s"),
+							  detail, Day(facts->last_order), Day(facts->prior_silent_at));
+	}
+	Say(why, "lifecycle", lifecycle_names[why->now.lifecycle][0], LifecycleRule(why), detail);
+}
+
+static const char *
+QuadrantRule(Explanation *why)
+{
+	switch ((Quadrant) why->now.quadrant)
+	{
+		case QUADRANT_HIGH_VALUE_REGULAR:
+			return WORDS("frequent and valuable, not silent", "购买频次高且价值高，未沉默");
+		case QUADRANT_RISING_VIP:
+			return WORDS("valuable, not frequent, not silent", "价值高但频次不高，未沉默");
+		case QUADRANT_STEADY_REGULAR:
+			return WORDS("frequent, not valuable, follow_up_at has not come",
+						 "频次高但价值不高，未到 follow_up_at");
+		case QUADRANT_AT_RISK_REGULAR:
+			return WORDS("frequent, not valuable, follow_up_at has come",
+						 "频次高但价值不高，已到 follow_up_at");
+		case QUADRANT_RECENT_LIGHT:
+			return WORDS("neither frequent nor valuable, not silent", "频次与价值均不高，未沉默");
+		case QUADRANT_SILENT_CHURN:
+			return WORDS("neither frequent nor valuable, silent", "频次与价值均不高，已沉默");
+		case QUADRANT_LAPSED_REGULAR:
+			return WORDS("frequent and valuable, silent", "频次高且价值高，已沉默");
+		case QUADRANT_LAPSED_VIP:
+			return WORDS("valuable, not frequent, silent", "价值高但频次不高，已沉默");
+		case QUADRANT_ANGRY_CHURN:
+			return why->facts.order_days == 0 ?
+				WORDS("refunds but no order", "只有退款没有订单") :
+				WORDS("left (follow_up_at has come) after a refund as the last event, or with a large share refunded",
+					  "已离开（已到 follow_up_at），且最后一次是退款，或退款占比过高");
+	}
+	return "";
+}
+
+static void
+ExplainQuadrant(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+	const Rules *rules = &why->rules;
+	const char *share = facts->gross == 0 ? (facts->refunded == 0 ? "0 %" : "> 100 %") :
+		psprintf("%.1f %%", 100.0 * facts->refunded / facts->gross);
+
+	Say(why, "quadrant", quadrant_names[why->now.quadrant][0], QuadrantRule(why),
+		psprintf(WORDS("%lld orders, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; the last active day %s",
+					   "%lld 单，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；最后活动日%s"),
+				 (long long) facts->orders, rules->quadrant_f_orders,
+				 Money(facts->gross - facts->refunded), Cut(why, rules->quadrant_m_cut),
+				 why->m_percentile * 100, share, Percent(rules->angry_refund_share),
+				 facts->ends_in_refund ? WORDS("is a refund", "为退款") :
+				 WORDS("is an order", "为订单")));
+}
+
+static void
+ExplainActivity(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+	const Rules *rules = &why->rules;
+
+	Say(why, "activity", activity_names[why->now.activity][0],
+		psprintf(WORDS("high_potential: at least %d orders in %d days, or one and a mean order value in the top %s; mid_active: at least one; low_silent: none",
+					   "高潜力：%2$d 天内至少 %1$d 单，或至少 1 单且平均订单额位于前 %3$s；中等活跃：至少 1 单；低频沉默：无订单"),
+				 rules->activity_orders, rules->activity_days, Percent(why->value_share)),
+		psprintf(WORDS("%lld orders in the %d days to %s; mean order value %s, large above %s",
+					   "截至 %3$s 的 %2$d 天内 %1$lld 单；平均订单额 %4$s，超过 %5$s 为大额"),
+				 (long long) facts->recent_orders, rules->activity_days, Day(why->day),
+				 facts->orders == 0 ? "-" : Money(RoundedShare(facts->gross, facts->orders)),
+				 Cut(why, rules->order_value_cut)));
+}
+
+static void
+ExplainTags(Explanation *why, int64 customer_id)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(customer_id)};
+
+	SpiRun("SELECT tag, note, set_by, set_at::date::text FROM custseg.manual_tag"
+		   " WHERE customer_id = $1 ORDER BY tag COLLATE \"C\"", 1, types, values, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	   *note = Utf8(SpiText(i, 2));
+		char	   *by = psprintf(WORDS("by %s on %s", "由 %s 于 %s 设置"),
+								  Utf8(SpiText(i, 3)), SpiText(i, 4));
+
+		Say(why, "tag", SpiText(i, 1), WORDS("set by hand", "人工设置"),
+			note ? psprintf("%s: %s", by, note) : by);
+	}
+}
+
+static void
+Explain(Explanation *why)
+{
+	bool		prospect = why->now.lifecycle == LIFECYCLE_PROSPECT;
+
+	if (!prospect)
+	{
+		ExplainScores(why);
+		ExplainTier(why);
+	}
+	ExplainLifecycle(why);
+	if (!prospect)
+		ExplainQuadrant(why);
+	ExplainActivity(why);
+	if (!prospect)
+		ExplainClocks(why);
+	Say(why, "next_eval_at", Day(why->now.next_eval_at),
+		WORDS("the first day on which any of this changes without new data",
+			  "在没有新数据的情况下，以上任一项最早发生变化的日期"),
+		why->now.next_eval_at == NO_DAY ?
+		WORDS("never changes without new data", "没有新数据就不再变化") :
+		WORDS("until the day before everything above stays as it is", "在此之前以上各项保持不变"));
+}
+
+static bool
+IsChinese(const char *language)
+{
+	if (strcmp(language, "zh") == 0)
+		return true;
+	if (strcmp(language, "en") == 0)
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("language \"%s\" is not known", language),
+			 errhint("It is en or zh.")));
+}
+
+Datum
+custseg_explain(PG_FUNCTION_ARGS)
+{
+	Explanation why = {0};
+	ShopSettings *settings;
+	Oid			types[1];
+	Datum		values[1];
+	Datum		timeline;
+	bool		isnull;
+	Guard		guard;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the customer and the moment must be given")));
+	InitMaterializedSRF(fcinfo, 0);
+	why.result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+
+	settings = ReadShopSettings();
+	why.chinese = PG_ARGISNULL(2) ? settings->chinese :
+		IsChinese(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	why.day = ShopDay(PG_GETARG_TIMESTAMPTZ(1), settings->time_zone);
+
+	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile"
+		   " FROM custseg.settings", 0, NULL, NULL, NULL);
+	why.high_share = DatumGetFloat8(SpiField(0, 1, &isnull));
+	why.mid_share = DatumGetFloat8(SpiField(0, 2, &isnull));
+	why.value_share = DatumGetFloat8(SpiField(0, 3, &isnull));
+	why.m_percentile = DatumGetFloat8(SpiField(0, 4, &isnull));
+
+	types[0] = DATEOID;
+	values[0] = DateADTGetDatum(why.day);
+	SpiRun("SELECT custseg.rules($1)", 1, types, values, NULL);
+	ParseRules(DatumGetHeapTupleHeader(SpiField(0, 1, &isnull)), &why.rules);
+
+	types[0] = INT8OID;
+	values[0] = PG_GETARG_DATUM(0);
+	SpiRun("SELECT timeline FROM custseg.profile WHERE customer_id = $1", 1, types, values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("customer %lld does not exist", (long long) PG_GETARG_INT64(0)),
+				 errhint("Customers come with their orders: see custseg.customer, or run CALL custseg.refresh().")));
+	timeline = SpiField(0, 1, &isnull);
+	GatherFacts(&why.rules, pg_detoast_datum_packed((struct varlena *) DatumGetPointer(timeline)),
+				why.day, &why.facts);
+	EvaluateFacts(&why.rules, &why.facts, why.day, &why.now);
+	Explain(&why);
+	ExplainTags(&why, PG_GETARG_INT64(0));
+
+	GuardLeave(&guard);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+Datum
+custseg_label_name(PG_FUNCTION_ARGS)
+{
+	static const struct
+	{
+		const char *label;
+		const char *const (*names)[2];
+		int			n;
+	}			labels[] = {
+		{"tier", tier_names, TIERS},
+		{"lifecycle", lifecycle_names, LIFECYCLES},
+		{"quadrant", quadrant_names, QUADRANTS},
+		{"activity", activity_names, ACTIVITIES},
+	};
+	const char *label = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const char *value = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool		chinese = IsChinese(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+	for (int i = 0; i < lengthof(labels); i++)
+		for (int j = 0; j < labels[i].n; j++)
+			if (strcmp(labels[i].label, label) == 0 && strcmp(labels[i].names[j][0], value) == 0)
+				PG_RETURN_DATUM(ServerText(labels[i].names[j][chinese]));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
+}

@@ -1,0 +1,620 @@
+/*
+ * standing.c
+ *		Writing what we conclude about customers, where it changed.
+ *
+ * A batch is two streams in the order of the ids: the customers' profiles,
+ * evaluated as they pass, and the standings they had. Merging them tells what
+ * is new, what differs and what has no profile any more, and only that is
+ * written, together with a transition for every label that changed.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "common/bulk.h"
+#include "common/spi.h"
+#include "common/stream.h"
+#include "segment/standing.h"
+
+#define COLUMNS (1 + EVALUATION_COLUMNS)
+
+/* A customer's standing, as stored or as it should be. */
+typedef struct Standing
+{
+	int64		customer_id;
+	Evaluation	evaluation;
+} Standing;
+
+typedef struct Standings
+{
+	StandingRun *run;
+	MemoryContext context;
+	Standing   *rows;
+	int			n;
+	int			size;
+} Standings;
+
+typedef enum Label
+{
+	LABEL_TIER,
+	LABEL_LIFECYCLE,
+	LABEL_QUADRANT,
+	LABEL_ACTIVITY,
+} Label;
+#define LABELS 4
+
+static const char *const label_columns[LABELS] = {"tier", "lifecycle", "quadrant", "activity"};
+
+static const char *const cause_names[] = {
+	[CAUSE_BASELINE] = NULL,
+	[CAUSE_DATA] = "data",
+	[CAUSE_TIME] = "time",
+	[CAUSE_CALIBRATION] = "calibration",
+	[CAUSE_SETTING] = "setting",
+};
+
+/* The columns of an array of Datums that grows, for unnest(). */
+typedef struct Column
+{
+	Oid			type;
+	Datum	   *values;
+	bool	   *nulls;
+} Column;
+
+typedef struct Changes
+{
+	int			ncolumns;
+	int			n;
+	int			size;
+	Column		columns[COLUMNS];
+} Changes;
+
+void
+StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day)
+{
+	Relation	rel;
+	bool		isnull;
+	Datum		value;
+
+	memset(run, 0, sizeof(StandingRun));
+	run->run_id = run_id;
+	run->as_of = as_of;
+	run->day = day;
+	run->relid = OwnRelation("standing");
+
+	rel = table_open(run->relid, AccessShareLock);
+	if (RelationGetNumberOfAttributes(rel) != COLUMNS)
+		elog(ERROR, "table custseg.standing has %d columns, not %d",
+			 RelationGetNumberOfAttributes(rel), COLUMNS);
+	LoadLabelTypes(RelationGetDescr(rel), 1, &run->types);
+	table_close(rel, AccessShareLock);
+
+	SpiRun("SELECT custseg.rules()", 0, NULL, NULL, NULL);
+	value = SpiField(0, 1, &isnull);
+	if (isnull)
+		elog(ERROR, "custseg.rules() returned no rules");
+	ParseRules(DatumGetHeapTupleHeader(value), &run->rules);
+}
+
+bool
+StandingIsEmpty(void)
+{
+	SpiRun("SELECT 1 FROM custseg.standing LIMIT 1", 0, NULL, NULL, NULL);
+	return SPI_processed == 0;
+}
+
+static void
+EvaluateSlot(StandingRun *run, TupleTableSlot *slot, Standing *standing)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(slot->tts_values[1]);
+	struct varlena *timeline = pg_detoast_datum_packed(stored);
+
+	standing->customer_id = DatumGetInt64(slot->tts_values[0]);
+	EvaluateTimeline(&run->rules, timeline, run->day, &standing->evaluation);
+	if (timeline != stored)
+		pfree(timeline);
+	run->evaluated++;
+	if (run->evaluated % 1024 == 0)
+		CHECK_FOR_INTERRUPTS();
+}
+
+typedef struct Baseline
+{
+	StandingRun *run;
+	BulkWriter *writer;
+} Baseline;
+
+static void
+BaselineRow(TupleTableSlot *slot, void *arg)
+{
+	Baseline   *baseline = arg;
+	Standing	standing;
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS];
+
+	EvaluateSlot(baseline->run, slot, &standing);
+	values[0] = Int64GetDatum(standing.customer_id);
+	nulls[0] = false;
+	EvaluationToColumns(&standing.evaluation, &baseline->run->types, values + 1, nulls + 1);
+	BulkPut(baseline->writer, values, nulls);
+}
+
+int64
+StandingBaseline(StandingRun *run)
+{
+	static SPIPlanPtr plan = NULL;
+	Baseline	baseline = {run, BulkOpen(run->relid)};
+	int64		n;
+
+	SpiKeep(&plan, "SELECT customer_id, timeline FROM custseg.profile", 0, NULL);
+	SpiStream(plan, 0, NULL, NULL, BaselineRow, &baseline);
+	n = BulkClose(baseline.writer);
+	run->inserted += n;
+	return n;
+}
+
+static Standing *
+NextStanding(Standings *standings)
+{
+	if (standings->n == standings->size)
+	{
+		standings->size = Max(standings->size * 2, 1024);
+		standings->rows = standings->rows == NULL ?
+			MemoryContextAllocHuge(standings->context, standings->size * sizeof(Standing)) :
+			repalloc_huge(standings->rows, standings->size * sizeof(Standing));
+	}
+	return &standings->rows[standings->n++];
+}
+
+static void
+ProfileRow(TupleTableSlot *slot, void *arg)
+{
+	Standings  *now = arg;
+
+	EvaluateSlot(now->run, slot, NextStanding(now));
+}
+
+static void
+StandingRow(TupleTableSlot *slot, void *arg)
+{
+	Standings  *was = arg;
+	Standing   *standing = NextStanding(was);
+
+	standing->customer_id = DatumGetInt64(slot->tts_values[0]);
+	EvaluationFromColumns(slot->tts_values + 1, slot->tts_isnull + 1, &was->run->types,
+						  &standing->evaluation);
+}
+
+static int
+CompareStandings(const void *a, const void *b)
+{
+	int64		x = ((const Standing *) a)->customer_id;
+	int64		y = ((const Standing *) b)->customer_id;
+
+	return (x > y) - (x < y);
+}
+
+static void
+AddChange(Changes *changes, const Datum *values, const bool *nulls)
+{
+	if (changes->n == changes->size)
+	{
+		changes->size = Max(changes->size * 2, 256);
+		for (int i = 0; i < changes->ncolumns; i++)
+		{
+			Column	   *column = &changes->columns[i];
+			bool		first = column->values == NULL;
+			Size		size = changes->size * sizeof(Datum);
+
+			column->values = first ? palloc_extended(size, MCXT_ALLOC_HUGE) :
+				repalloc_huge(column->values, size);
+			column->nulls = first ? palloc(changes->size) :
+				repalloc_huge(column->nulls, changes->size);
+		}
+	}
+	for (int i = 0; i < changes->ncolumns; i++)
+	{
+		changes->columns[i].values[changes->n] = values[i];
+		changes->columns[i].nulls[changes->n] = nulls[i];
+	}
+	changes->n++;
+}
+
+static Datum
+ColumnArray(const Column *column, int n)
+{
+	int			lower = 1;
+	int16		length;
+	bool		byval;
+	char		align;
+
+	get_typlenbyvalalign(column->type, &length, &byval, &align);
+	return PointerGetDatum(construct_md_array(column->values, column->nulls, 1, &n, &lower,
+											  column->type, length, byval, align));
+}
+
+/* Run a kept statement whose first parameters are the changes as arrays. */
+static uint64
+WriteChanges(SPIPlanPtr *plan, const char *sql, const Changes *changes,
+			 int nmore, const Oid *more_types, const Datum *more)
+{
+	Oid			types[COLUMNS + 4];
+	Datum		values[COLUMNS + 4];
+	int			n = changes->ncolumns;
+
+	for (int i = 0; i < n; i++)
+	{
+		types[i] = get_array_type(changes->columns[i].type);
+		values[i] = ColumnArray(&changes->columns[i], changes->n);
+	}
+	for (int i = 0; i < nmore; i++)
+	{
+		types[n + i] = more_types[i];
+		values[n + i] = more[i];
+	}
+	SpiKeep(plan, sql, n + nmore, types);
+	return SpiRunPlan(*plan, values, NULL);
+}
+
+/* The name of a label's value, NULL when there is none. */
+static const char *
+LabelText(const Evaluation *evaluation, Label label)
+{
+	if (evaluation == NULL)
+		return NULL;
+	switch (label)
+	{
+		case LABEL_TIER:
+			return evaluation->tier == NO_LABEL ? NULL : tier_names[evaluation->tier][0];
+		case LABEL_LIFECYCLE:
+			return lifecycle_names[evaluation->lifecycle][0];
+		case LABEL_QUADRANT:
+			return evaluation->quadrant == NO_LABEL ? NULL : quadrant_names[evaluation->quadrant][0];
+		case LABEL_ACTIVITY:
+			return activity_names[evaluation->activity][0];
+	}
+	return NULL;
+}
+
+/*
+ * A pass for a new calibration or setting also meets customers whose silence
+ * came by time alone. Only data and time start episodes, so they must not be
+ * swallowed by the pass: what the old clocks say for today is by time.
+ */
+static Cause
+CauseOf(Label label, Cause cause, const Evaluation *was, const Evaluation *now, DateADT day)
+{
+	Lifecycle	by_time;
+
+	if ((cause != CAUSE_CALIBRATION && cause != CAUSE_SETTING) || was == NULL || now == NULL ||
+		was->next_eval_at == NO_DAY || was->next_eval_at > day)
+		return cause;
+	if (label == LABEL_TIER)
+		return cause;
+	if (label == LABEL_ACTIVITY || was->lifecycle == LIFECYCLE_PROSPECT)
+		return CAUSE_TIME;
+
+	by_time = day >= was->lost_at ? LIFECYCLE_LOST :
+		day >= was->silent_at ? LIFECYCLE_SILENT :
+		day >= was->follow_up_at ? LIFECYCLE_AT_RISK : was->lifecycle;
+	return by_time != was->lifecycle && by_time == now->lifecycle ? CAUSE_TIME : cause;
+}
+
+/* Note a transition for every label that differs. NULL: there was, or is, no standing. */
+static void
+NoteTransitions(StandingRun *run, Changes *transitions, int64 customer_id, Cause cause,
+				const Evaluation *was, const Evaluation *now)
+{
+	if (cause == CAUSE_BASELINE)
+		return;
+	for (int label = 0; label < LABELS; label++)
+	{
+		const char *from = LabelText(was, label);
+		const char *to = LabelText(now, label);
+		const char *why;
+		Datum		values[5];
+		bool		nulls[5] = {0};
+
+		/* The names are constants: the same name is the same pointer. */
+		if (from == to)
+			continue;
+		why = cause_names[CauseOf(label, cause, was, now, run->day)];
+		values[0] = Int64GetDatum(customer_id);
+		values[1] = CStringGetTextDatum(label_columns[label]);
+		values[2] = from ? CStringGetTextDatum(from) : (Datum) 0;
+		nulls[2] = from == NULL;
+		values[3] = to ? CStringGetTextDatum(to) : (Datum) 0;
+		nulls[3] = to == NULL;
+		values[4] = CStringGetTextDatum(why);
+		AddChange(transitions, values, nulls);
+	}
+}
+
+static void
+WriteTransitions(StandingRun *run, Changes *transitions)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[3] = {TIMESTAMPTZOID, DATEOID, INT8OID};
+	Datum		values[3];
+
+	if (transitions->n == 0)
+		return;
+	values[0] = TimestampTzGetDatum(run->as_of);
+	values[1] = DateADTGetDatum(run->day);
+	values[2] = Int64GetDatum(run->run_id);
+	run->transitions +=
+		WriteChanges(&plan,
+					 "INSERT INTO custseg.transition"
+					 " (customer_id, label, from_value, to_value, cause, at, changed_on, run_id)"
+					 " SELECT u.customer_id, u.label, u.from_value, u.to_value, u.cause, $6, $7, $8"
+					 " FROM unnest($1, $2, $3, $4, $5)"
+					 " AS u (customer_id, label, from_value, to_value, cause)",
+					 transitions, 3, types, values);
+}
+
+static void
+WriteUpdates(StandingRun *run, Changes *updates)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (updates->n == 0)
+		return;
+	run->updated +=
+		WriteChanges(&plan,
+					 "UPDATE custseg.standing s"
+					 " SET r_score = u.r_score, f_score = u.f_score, m_score = u.m_score,"
+					 " tier = u.tier, lifecycle = u.lifecycle, quadrant = u.quadrant,"
+					 " activity = u.activity, follow_up_at = u.follow_up_at,"
+					 " silent_at = u.silent_at, lost_at = u.lost_at, next_eval_at = u.next_eval_at"
+					 " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+					 " AS u (customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant,"
+					 " activity, follow_up_at, silent_at, lost_at, next_eval_at)"
+					 " WHERE s.customer_id = u.customer_id",
+					 updates, 0, NULL, NULL);
+}
+
+static void
+WriteDeletes(StandingRun *run, Changes *deletes)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (deletes->n == 0)
+		return;
+	run->deleted += WriteChanges(&plan,
+								 "DELETE FROM custseg.standing WHERE customer_id = ANY ($1)",
+								 deletes, 0, NULL, NULL);
+}
+
+/* Merge what is so with what was written, and write the difference. */
+static void
+WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
+{
+	BulkWriter *writer = NULL;
+	Changes		updates = {COLUMNS};
+	Changes		deletes = {1};
+	Changes		transitions = {5};
+	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0,
+	DATEOID, DATEOID, DATEOID, DATEOID};
+	int			i = 0;
+	int			j = 0;
+
+	for (int c = 0; c < COLUMNS; c++)
+		updates.columns[c].type = columns[c] ? columns[c] : run->types.types[c - 4];
+	deletes.columns[0].type = INT8OID;
+	transitions.columns[0].type = INT8OID;
+	for (int c = 1; c < 5; c++)
+		transitions.columns[c].type = TEXTOID;
+
+	while (i < now->n || j < was->n)
+	{
+		Standing   *new = i < now->n ? &now->rows[i] : NULL;
+		Standing   *old = j < was->n ? &was->rows[j] : NULL;
+		Datum		values[COLUMNS];
+		bool		nulls[COLUMNS] = {0};
+
+		if (new && old && new->customer_id != old->customer_id)
+		{
+			if (new->customer_id < old->customer_id)
+				old = NULL;
+			else
+				new = NULL;
+		}
+		i += new != NULL;
+		j += old != NULL;
+		if (new && old && memcmp(&new->evaluation, &old->evaluation, sizeof(Evaluation)) == 0)
+			continue;
+
+		values[0] = Int64GetDatum(new ? new->customer_id : old->customer_id);
+		NoteTransitions(run, &transitions, DatumGetInt64(values[0]), cause,
+						old ? &old->evaluation : NULL, new ? &new->evaluation : NULL);
+		if (new == NULL)
+		{
+			AddChange(&deletes, values, nulls);
+			continue;
+		}
+		EvaluationToColumns(&new->evaluation, &run->types, values + 1, nulls + 1);
+		if (old)
+			AddChange(&updates, values, nulls);
+		else
+		{
+			if (writer == NULL)
+				writer = BulkOpen(run->relid);
+			BulkPut(writer, values, nulls);
+		}
+	}
+
+	if (writer)
+		run->inserted += BulkClose(writer);
+	WriteUpdates(run, &updates);
+	WriteDeletes(run, &deletes);
+	WriteTransitions(run, &transitions);
+}
+
+/* A batch's memory and planner settings. */
+typedef struct Batch
+{
+	MemoryContext context;
+	MemoryContext saved;
+	int			level;
+	Standings	now;
+	Standings	was;
+} Batch;
+
+static void
+BatchBegin(Batch *batch, StandingRun *run)
+{
+	memset(batch, 0, sizeof(Batch));
+	batch->context = AllocSetContextCreate(CurrentMemoryContext, "custseg standing batch",
+										   ALLOCSET_DEFAULT_SIZES);
+	batch->saved = MemoryContextSwitchTo(batch->context);
+	batch->level = PlanByIndexBegin();
+	batch->now.run = batch->was.run = run;
+	batch->now.context = batch->was.context = batch->context;
+}
+
+static void
+BatchEnd(Batch *batch)
+{
+	PlanByIndexEnd(batch->level);
+	MemoryContextSwitchTo(batch->saved);
+	MemoryContextDelete(batch->context);
+}
+
+#define STANDING_COLUMNS \
+	"customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant, activity," \
+	" follow_up_at, silent_at, lost_at, next_eval_at"
+
+static int
+CompareIds(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Evaluate customers by their ids, which this sorts. */
+static int64
+EvaluateIds(StandingRun *run, Batch *batch, int64 *ids, int n, Cause cause)
+{
+	static SPIPlanPtr read_profile = NULL;
+	static SPIPlanPtr read_standing = NULL;
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum	   *elements = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Datum		array;
+	int			different = 0;
+
+	qsort(ids, n, sizeof(int64), CompareIds);
+	for (int i = 0; i < n; i++)
+		if (i == 0 || ids[i] != ids[i - 1])
+			elements[different++] = Int64GetDatum(ids[i]);
+	array = PointerGetDatum(construct_array(elements, different, INT8OID, sizeof(int64),
+											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+
+	SpiKeep(&read_profile,
+			"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",
+			1, types);
+	SpiKeep(&read_standing,
+			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
+			1, types);
+	SpiStream(read_profile, 1, types, &array, ProfileRow, &batch->now);
+	SpiStream(read_standing, 1, types, &array, StandingRow, &batch->was);
+	if (batch->now.n > 1)
+		qsort(batch->now.rows, batch->now.n, sizeof(Standing), CompareStandings);
+	if (batch->was.n > 1)
+		qsort(batch->was.rows, batch->was.n, sizeof(Standing), CompareStandings);
+	WriteDifference(run, &batch->now, &batch->was, cause);
+	return different;
+}
+
+int64
+StandingEvaluateIds(StandingRun *run, const int64 *ids, int n, Cause cause)
+{
+	Batch		batch;
+	int64	   *copy;
+	int64		done;
+
+	if (n == 0)
+		return 0;
+	BatchBegin(&batch, run);
+	copy = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+	memcpy(copy, ids, n * sizeof(int64));
+	done = EvaluateIds(run, &batch, copy, n, cause);
+	BatchEnd(&batch);
+	return done;
+}
+
+int64
+StandingEvaluateDue(StandingRun *run, int limit)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[2] = {DATEOID, INT4OID};
+	Datum		values[2];
+	Batch		batch;
+	int64	   *ids;
+	int			n;
+
+	BatchBegin(&batch, run);
+	SpiKeep(&plan,
+			"SELECT customer_id FROM custseg.standing WHERE next_eval_at <= $1"
+			" ORDER BY next_eval_at, customer_id LIMIT $2",
+			2, types);
+	values[0] = DateADTGetDatum(run->day);
+	values[1] = Int32GetDatum(limit);
+	n = (int) SpiRunPlan(plan, values, NULL);
+	if (n > 0)
+	{
+		ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+		for (int i = 0; i < n; i++)
+			ids[i] = SpiInt64(i, 1, 0);
+		SPI_freetuptable(SPI_tuptable);
+		EvaluateIds(run, &batch, ids, n, CAUSE_TIME);
+	}
+	BatchEnd(&batch);
+	return n;
+}
+
+int64
+StandingEvaluateRange(StandingRun *run, int64 after, int limit, Cause cause, int64 *last)
+{
+	static SPIPlanPtr read_profile = NULL;
+	static SPIPlanPtr read_standing = NULL;
+	Oid			profile_types[2] = {INT8OID, INT4OID};
+	Oid			standing_types[2] = {INT8OID, INT8OID};
+	Datum		values[2];
+	Batch		batch;
+	int64		seen;
+
+	BatchBegin(&batch, run);
+	SpiKeep(&read_profile,
+			"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id > $1"
+			" ORDER BY customer_id LIMIT $2",
+			2, profile_types);
+	SpiKeep(&read_standing,
+			"SELECT " STANDING_COLUMNS " FROM custseg.standing"
+			" WHERE customer_id > $1 AND customer_id <= $2 ORDER BY customer_id",
+			2, standing_types);
+
+	values[0] = Int64GetDatum(after);
+	values[1] = Int32GetDatum(limit);
+	SpiStream(read_profile, 2, profile_types, values, ProfileRow, &batch.now);
+
+	/* A last, short batch answers for every id that is left. */
+	seen = batch.now.n;
+	*last = seen == 0 ? after : batch.now.rows[seen - 1].customer_id;
+	values[1] = Int64GetDatum(seen < limit ? PG_INT64_MAX : *last);
+	SpiStream(read_standing, 2, standing_types, values, StandingRow, &batch.was);
+	WriteDifference(run, &batch.now, &batch.was, cause);
+	BatchEnd(&batch);
+	return seen;
+}

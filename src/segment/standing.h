@@ -1,0 +1,72 @@
+/*
+ * standing.h
+ *		Writing what we conclude about customers, where it changed.
+ */
+#ifndef CUSTSEG_STANDING_H
+#define CUSTSEG_STANDING_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/date.h"
+
+#include "segment/evaluate.h"
+
+/* Why customers are evaluated. */
+typedef enum Cause
+{
+	CAUSE_BASELINE,				/* the first look at a shop's past: no transitions */
+	CAUSE_DATA,
+	CAUSE_TIME,
+	CAUSE_CALIBRATION,
+	CAUSE_SETTING,
+} Cause;
+
+typedef struct StandingRun
+{
+	int64		run_id;
+	TimestampTz as_of;
+	DateADT		day;
+	Rules		rules;
+	LabelTypes	types;
+	Oid			relid;			/* of custseg.standing */
+
+	/* What was done so far. */
+	int64		evaluated;
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+	int64		transitions;
+} StandingRun;
+
+/*
+ * All of these run inside an SPI connection and a transaction, as the owner
+ * of the extension. A run may span commits; it holds no memory of its own.
+ */
+
+/* Reads the rules in force, once for the run. */
+extern void StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day);
+
+/* True when nobody has been evaluated yet. */
+extern bool StandingIsEmpty(void);
+
+/*
+ * Every customer of a shop that has no standing yet, in one transaction: far
+ * cheaper than the batches below, and writes no transitions. Returns how many.
+ */
+extern int64 StandingBaseline(StandingRun *run);
+
+/* Customers whose profile changed, appeared or vanished. Ids may repeat. */
+extern int64 StandingEvaluateIds(StandingRun *run, const int64 *ids, int n, Cause cause);
+
+/*
+ * The whole shop in batches, by id: the customers after "after", at most
+ * "limit" of them. Returns how many there were, 0 at the end, and the last id.
+ */
+extern int64 StandingEvaluateRange(StandingRun *run, int64 after, int limit, Cause cause,
+								   int64 *last);
+
+/* At most "limit" customers that are due by the run's day. Returns how many, 0 at the end. */
+extern int64 StandingEvaluateDue(StandingRun *run, int limit);
+
+#endif							/* CUSTSEG_STANDING_H */

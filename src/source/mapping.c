@@ -1,0 +1,194 @@
+/*
+ * mapping.c
+ *		A registered source: its relation, its columns and what they are.
+ *
+ * A mapping is a relation and column names, never SQL text. The relation is
+ * stored as an OID and as a name, and both must agree when it is read: an OID
+ * alone may have been given to something else after a restore, a name alone
+ * to something somebody else put there.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "common/spi.h"
+#include "source/mapping.h"
+
+typedef struct ColumnRule
+{
+	const char *what;			/* the argument's name */
+	const char *wanted;			/* in words, for the hint */
+	const Oid  *types;			/* accepted base types, InvalidOid last; NULL
+								 * for any */
+} ColumnRule;
+
+static const Oid key_types[] = {INT2OID, INT4OID, INT8OID, UUIDOID, TEXTOID, VARCHAROID, InvalidOid};
+static const Oid time_types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidOid};
+static const Oid number_types[] = {NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
+static const Oid promotion_types[] = {BOOLOID, NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
+static const Oid flag_types[] = {BOOLOID, InvalidOid};
+
+static const ColumnRule column_rules[MAPPED_COLUMNS] = {
+	[COLUMN_CUSTOMER] = {"customer", "smallint, integer, bigint, uuid, text or varchar", key_types},
+	[COLUMN_AT] = {"at", "timestamptz, timestamp or date", time_types},
+	[COLUMN_AMOUNT] = {"amount", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_ORDER_ID] = {"order_id", "smallint, integer, bigint, uuid, text or varchar", key_types},
+	[COLUMN_STATUS] = {"status", NULL, NULL},
+	[COLUMN_PROMOTION] = {"promotion", "boolean or a number", promotion_types},
+	[COLUMN_NAME] = {"name", NULL, NULL},
+	[COLUMN_PHONE] = {"phone", NULL, NULL},
+	[COLUMN_EMAIL] = {"email", NULL, NULL},
+	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
+};
+
+List *
+ListSources(bool orders)
+{
+	List	   *sources = NIL;
+	Oid			types[1] = {BOOLOID};
+	Datum		values[1] = {BoolGetDatum(orders)};
+
+	SpiRun("SELECT source_id, relation::oid, schema_name::text, relation_name::text, namespace,"
+		   " customer_column::text, at_column::text, amount_column::text, order_id_column::text,"
+		   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
+		   " email_column::text, do_not_contact_column::text, accepted, last_read"
+		   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
+		   1, types, values, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Source	   *source = palloc0(sizeof(Source));
+		bool		isnull;
+		Datum		value;
+
+		source->source_id = SpiInt64(row, 1, 0);
+		source->is_orders = orders;
+		source->relation = SpiInt64(row, 2, InvalidOid);
+		source->schema_name = SpiText(row, 3);
+		source->relation_name = SpiText(row, 4);
+		source->namespace = SpiText(row, 5);
+		for (int column = 0; column < MAPPED_COLUMNS; column++)
+			source->column[column] = SpiText(row, 6 + column);
+		value = SpiField(row, 6 + MAPPED_COLUMNS, &isnull);
+		if (!isnull)
+			source->accepted = datumCopy(value, false, -1);
+		value = SpiField(row, 7 + MAPPED_COLUMNS, &isnull);
+		source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
+		sources = lappend(sources, source);
+	}
+	return sources;
+}
+
+static void
+CheckColumn(Source *source, MappedColumn column)
+{
+	const ColumnRule *rule = &column_rules[column];
+	const char *name = source->column[column];
+	AttrNumber	attno = get_attnum(source->relation, name);
+	Oid			type;
+
+	if (attno <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation %s does not exist",
+						name, SourceRelation(source)),
+				 errdetail("It is mapped as %s of the source.", rule->what),
+				 source->source_id == 0 ?
+				 errhint("Name an existing column.") :
+				 errhint("Put the column back, or register the relation anew: SELECT custseg.drop_source(%d), then add it again.",
+						 source->source_id)));
+
+	type = getBaseType(get_atttype(source->relation, attno));
+	if (rule->types)
+	{
+		const Oid  *accepted = rule->types;
+
+		while (OidIsValid(*accepted) && *accepted != type)
+			accepted++;
+		if (!OidIsValid(*accepted))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
+							name, SourceRelation(source), format_type_be(type), rule->what),
+					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
+	}
+	source->attno[column] = attno;
+	source->type[column] = type;
+}
+
+void
+SourceOpen(Source *source)
+{
+	HeapTuple	tuple;
+	Form_pg_class form;
+
+	LockRelationOid(source->relation, AccessShareLock);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(source->relation));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation %s of source %d no longer exists",
+						SourceRelation(source), source->source_id),
+				 errhint("Register its successor, and forget this one with SELECT custseg.drop_source(%d).",
+						 source->source_id)));
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (strcmp(NameStr(form->relname), source->relation_name) != 0 ||
+		strcmp(get_namespace_name(form->relnamespace), source->schema_name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("source %d was registered as %s, but that relation is now called %s",
+						source->source_id, SourceRelation(source),
+						quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname))),
+				 errhint("Rename it back, or SELECT custseg.drop_source(%d) and register it under its new name.",
+						 source->source_id)));
+	source->owner = form->relowner;
+	ReleaseSysCache(tuple);
+
+	for (int column = 0; column < MAPPED_COLUMNS; column++)
+		if (source->column[column])
+			CheckColumn(source, column);
+	source->key_kind = source->type[COLUMN_CUSTOMER] == UUIDOID ? KEY_UUID :
+		source->type[COLUMN_CUSTOMER] == TEXTOID || source->type[COLUMN_CUSTOMER] == VARCHAROID ? KEY_TEXT :
+		KEY_NATIVE;
+
+	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck(source->relation, source->attno[COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\", which owns relation %s, may not read it",
+						GetUserNameFromId(source->owner, false), SourceRelation(source)),
+				 errdetail("A source is read as the owner of its relation."),
+				 errhint("GRANT SELECT ON %s TO %s.", SourceRelation(source),
+						 quote_identifier(GetUserNameFromId(source->owner, false)))));
+}
+
+char *
+SourceRelation(const Source *source)
+{
+	return quote_qualified_identifier(source->schema_name, source->relation_name);
+}
+
+const char *
+SourceColumn(const Source *source, MappedColumn column)
+{
+	return quote_identifier(source->column[column]);
+}
+
+char *
+SourceFilter(const Source *source, int parameter, const char *prefix)
+{
+	if (!source->column[COLUMN_STATUS])
+		return "";
+	return psprintf("%s%s::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($%d)",
+					prefix, SourceColumn(source, COLUMN_STATUS), parameter);
+}

@@ -1,0 +1,75 @@
+/*
+ * mapping.h
+ *		A registered source: its relation, its columns and what they are.
+ */
+#ifndef CUSTSEG_MAPPING_H
+#define CUSTSEG_MAPPING_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+typedef enum KeyKind
+{
+	KEY_NATIVE,					/* smallint, integer, bigint: used as it is */
+	KEY_UUID,
+	KEY_TEXT,
+} KeyKind;
+
+/* The columns a mapping may name; the order is that of source_mapping. */
+typedef enum MappedColumn
+{
+	COLUMN_CUSTOMER,
+	COLUMN_AT,
+	COLUMN_AMOUNT,
+	COLUMN_ORDER_ID,
+	COLUMN_STATUS,
+	COLUMN_PROMOTION,
+	COLUMN_NAME,
+	COLUMN_PHONE,
+	COLUMN_EMAIL,
+	COLUMN_DO_NOT_CONTACT,
+} MappedColumn;
+
+#define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
+
+typedef struct Source
+{
+	int			source_id;
+	bool		is_orders;
+	Oid			relation;
+	char	   *schema_name;
+	char	   *relation_name;
+	char	   *namespace;		/* NULL for native keys */
+	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
+	Datum		accepted;		/* text[], with a status column */
+	TimestampTz last_read;		/* DT_NOBEGIN before the first */
+
+	/* Known after SourceOpen. */
+	Oid			owner;
+	Oid			type[MAPPED_COLUMNS];	/* base type */
+	AttrNumber	attno[MAPPED_COLUMNS];
+	KeyKind		key_kind;
+} Source;
+
+/* All sources of a kind, in the order they were added. Call inside SPI. */
+extern List *ListSources(bool orders);
+
+/*
+ * Lock the relation for reading until the end of the transaction and check
+ * that it still is what was registered. An error, with a hint, if it is not.
+ */
+extern void SourceOpen(Source *source);
+
+/* "schema"."relation" */
+extern char *SourceRelation(const Source *source);
+
+/* A mapped column as it stands in a query. */
+extern const char *SourceColumn(const Source *source, MappedColumn column);
+
+/* The condition on the status column with $n as its parameter, or "". */
+extern char *SourceFilter(const Source *source, int parameter, const char *prefix);
+
+#endif							/* CUSTSEG_MAPPING_H */

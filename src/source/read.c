@@ -1,0 +1,118 @@
+/*
+ * read.c
+ *		Reading a source as the owner of its relation.
+ *
+ * The executor does all reading, so that views, partitions, foreign tables,
+ * row security and privileges behave as in any query. Who reads matters: a
+ * view runs its functions as whoever reads it, so a source is read as the
+ * owner of its relation and never with more rights than that.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/plancache.h"
+
+#include "common/guard.h"
+#include "common/spi.h"
+#include "source/read.h"
+
+/* The relation a plan really reads: a name can change hands between two looks. */
+static Oid
+PlannedRelation(SPIPlanPtr plan)
+{
+	CachedPlanSource *cached = linitial(SPI_plan_get_plan_sources(plan));
+	Query	   *query = linitial_node(Query, cached->query_list);
+	RangeTblEntry *entry = linitial_node(RangeTblEntry, query->rtable);
+
+	return entry->relid;
+}
+
+void
+SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum *values,
+			DestReceiver *dest)
+{
+	SPIExecuteOptions execute = {0};
+	ParamListInfo params = makeParamList(nargs);
+	SPIPlanPtr	plan;
+	Guard		guard;
+	int			code;
+
+	GuardEnter(&guard, source->owner);
+
+	plan = SPI_prepare(sql, nargs, types);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (PlannedRelation(plan) != source->relation)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source)),
+				 errhint("Check custseg.source and refresh again.")));
+
+	for (int i = 0; i < nargs; i++)
+	{
+		params->params[i].value = values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = types[i];
+	}
+	execute.params = params;
+	execute.dest = dest;
+	code = SPI_execute_plan_extended(plan, &execute);
+	if (code < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", sql, SPI_result_code_string(code));
+	SPI_freeplan(plan);
+
+	GuardLeave(&guard);
+}
+
+static char *
+ReadStatement(const Source *source, const char *tail)
+{
+	StringInfoData sql;
+	Oid			amount = source->type[COLUMN_AMOUNT];
+	Oid			promotion = source->type[COLUMN_PROMOTION];
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s", SourceColumn(source, COLUMN_CUSTOMER));
+	if (source->is_orders)
+	{
+		appendStringInfo(&sql, ", %s, %s%s", SourceColumn(source, COLUMN_AT),
+						 SourceColumn(source, COLUMN_AMOUNT),
+						 amount == FLOAT4OID || amount == FLOAT8OID ? "::pg_catalog.numeric" : "");
+		if (source->column[COLUMN_ORDER_ID])
+			appendStringInfo(&sql, ", %s", SourceColumn(source, COLUMN_ORDER_ID));
+		if (source->column[COLUMN_PROMOTION])
+			appendStringInfo(&sql, promotion == BOOLOID ? ", %s" : ", %s OPERATOR(pg_catalog.>) 0",
+							 SourceColumn(source, COLUMN_PROMOTION));
+	}
+	else
+		for (int column = COLUMN_NAME; column < MAPPED_COLUMNS; column++)
+			if (source->column[column])
+				appendStringInfo(&sql, ", %s", SourceColumn(source, column));
+	appendStringInfo(&sql, " FROM %s%s%s", SourceRelation(source), SourceFilter(source, 1, " WHERE "), tail);
+	return sql.data;
+}
+
+static void
+ReadRows(Source *source, const char *tail, DestReceiver *dest)
+{
+	Oid			types[1] = {TEXTARRAYOID};
+	Datum		values[1] = {source->accepted};
+
+	SourceQuery(source, ReadStatement(source, tail), source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
+}
+
+void
+SourceTry(Source *source)
+{
+	ReadRows(source, " LIMIT 0", NULL);
+}
+
+void
+SourceRead(Source *source, DestReceiver *dest)
+{
+	SourceOpen(source);
+	ReadRows(source, "", dest);
+}

@@ -1,0 +1,34 @@
+/*
+ * read.h
+ *		Reading a source as the owner of its relation.
+ */
+#ifndef CUSTSEG_READ_H
+#define CUSTSEG_READ_H
+
+#include "source/mapping.h"
+#include "tcop/dest.h"
+
+/*
+ * What a read of orders sends to its receiver, column by column: customer,
+ * at, amount (a numeric or an integer), then order_id and promotion (boolean)
+ * where mapped.
+ */
+#define READ_CUSTOMER	0
+#define READ_AT			1
+#define READ_AMOUNT		2
+#define READ_OPTIONAL	3
+
+/* Run the read with no rows, so that a mistake shows. */
+extern void SourceTry(Source *source);
+
+/* Read all of the orders into dest, in one snapshot. */
+extern void SourceRead(Source *source, DestReceiver *dest);
+
+/*
+ * Run a query over one source's relation as the relation's owner. The result
+ * is SPI's. With dest, rows go there instead.
+ */
+extern void SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum *values,
+						DestReceiver *dest);
+
+#endif							/* CUSTSEG_READ_H */

@@ -1,0 +1,272 @@
+/*
+ * register.c
+ *		Adding and forgetting sources.
+ *
+ * Whatever can be wrong with a mapping is said here, when somebody is there
+ * to read it, and not at night in a worker's log.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "common/compat.h"
+#include "common/guard.h"
+#include "common/spi.h"
+#include "source/mapping.h"
+#include "source/read.h"
+
+PG_FUNCTION_INFO_V1(custseg_add_orders);
+PG_FUNCTION_INFO_V1(custseg_add_customers);
+PG_FUNCTION_INFO_V1(custseg_drop_source);
+
+static char *
+NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
+{
+	if (PG_ARGISNULL(arg))
+	{
+		if (required)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must name a column", what),
+					 errhint("Pass it as %s => 'column_name'.", what)));
+		return NULL;
+	}
+	return pstrdup(NameStr(*PG_GETARG_NAME(arg)));
+}
+
+/* The relation can be a source at all, and the caller may say so. */
+static void
+CheckRelation(Source *source)
+{
+	char		kind = get_rel_relkind(source->relation);
+	Oid			namespace = get_rel_namespace(source->relation);
+
+	source->schema_name = get_namespace_name(namespace);
+	source->relation_name = get_rel_name(source->relation);
+	if (source->schema_name == NULL || source->relation_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", source->relation)));
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_VIEW &&
+		kind != RELKIND_MATVIEW && kind != RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s cannot be a source", SourceRelation(source)),
+				 errhint("A source is a table, partitioned table, view, materialized view or foreign table.")));
+	if (get_rel_persistence(source->relation) == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is temporary and cannot be a source", SourceRelation(source)),
+				 errhint("A refresh in another session could not see it.")));
+	if (strcmp(source->schema_name, "custseg") == 0 || IsCatalogNamespace(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not a table of the shop", SourceRelation(source)),
+				 errhint("Name the shop's own order or customer table.")));
+}
+
+static void
+CheckMember(const Source *source)
+{
+	if (!has_privs_of_role(GetUserId(), source->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be a member of role \"%s\" to register %s",
+						GetUserNameFromId(source->owner, false), SourceRelation(source)),
+				 errdetail("A source is read as the owner of its relation."),
+				 errhint("Ask a member of that role, or GRANT %s TO %s.",
+						 quote_identifier(GetUserNameFromId(source->owner, false)),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+/* Store the mapping; the new source's number. */
+static int
+StoreMapping(const Source *source)
+{
+	Oid			types[5 + MAPPED_COLUMNS];
+	Datum		values[5 + MAPPED_COLUMNS];
+	char		nulls[5 + MAPPED_COLUMNS];
+	Guard		guard;
+	int			id;
+
+	memset(nulls, ' ', sizeof(nulls));
+	types[0] = TEXTOID;
+	values[0] = CStringGetTextDatum(source->is_orders ? "orders" : "customers");
+	types[1] = REGCLASSOID;
+	values[1] = ObjectIdGetDatum(source->relation);
+	types[2] = TEXTOID;
+	values[2] = CStringGetTextDatum(source->schema_name);
+	types[3] = TEXTOID;
+	values[3] = CStringGetTextDatum(source->relation_name);
+	types[4] = TEXTOID;
+	if (source->key_kind == KEY_NATIVE)
+		nulls[4] = 'n';
+	else
+		values[4] = CStringGetTextDatum(source->namespace);
+	for (int column = 0; column < MAPPED_COLUMNS; column++)
+	{
+		types[5 + column] = TEXTOID;
+		if (source->column[column])
+			values[5 + column] = CStringGetTextDatum(source->column[column]);
+		else
+			nulls[5 + column] = 'n';
+	}
+
+	GuardEnter(&guard, ExtensionOwner());
+	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
+		   2, types, values, NULL);
+	if (SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("%s is already a source of %s", SourceRelation(source),
+						source->is_orders ? "orders" : "customers"),
+				 errhint("See custseg.source; drop_source(source_id) forgets it.")));
+	if (!source->is_orders)
+	{
+		SpiRun("SELECT relation::text FROM custseg.source_mapping WHERE kind = 'customers'", 0, NULL, NULL, NULL);
+		if (SPI_processed > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("%s is already the source of customers", SpiText(0, 1)),
+					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
+	}
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace,"
+		   " customer_column, at_column, amount_column, order_id_column, status_column, promotion_column,"
+		   " name_column, phone_column, email_column, do_not_contact_column)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, NULL, $11::name,"
+		   " $12::name, $13::name, $14::name, $15::name) RETURNING source_id",
+		   lengthof(types), types, values, nulls);
+	id = SpiInt64(0, 1, 0);
+	if (source->column[COLUMN_STATUS])
+	{
+		types[0] = INT4OID;
+		values[0] = Int32GetDatum(id);
+		types[1] = TEXTOID;
+		values[1] = CStringGetTextDatum(source->column[COLUMN_STATUS]);
+		types[2] = TEXTARRAYOID;
+		values[2] = source->accepted;
+		SpiRun("UPDATE custseg.source_mapping SET status_column = $2::name, accepted = $3 WHERE source_id = $1",
+			   3, types, values, NULL);
+	}
+	GuardLeave(&guard);
+	return id;
+}
+
+static int
+Register(Source *source)
+{
+	int			id;
+
+	SPI_connect();
+	CheckRelation(source);
+	SourceOpen(source);
+	CheckMember(source);
+	if (source->key_kind != KEY_NATIVE && (source->namespace == NULL || source->namespace[0] == '\0'))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("namespace must not be empty"),
+				 errhint("Leave it out, or name the set of keys that the customer column belongs to.")));
+	SourceTry(source);
+	id = StoreMapping(source);
+	SPI_finish();
+	return id;
+}
+
+Datum
+custseg_add_orders(PG_FUNCTION_ARGS)
+{
+	Source		source = {.is_orders = true};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the shop's order table, for example 'shop.orders'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
+	source.column[COLUMN_AT] = NameArgument(fcinfo, 2, "at", true);
+	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 3, "amount", true);
+	source.column[COLUMN_ORDER_ID] = NameArgument(fcinfo, 4, "order_id", false);
+	source.column[COLUMN_STATUS] = NameArgument(fcinfo, 5, "status", false);
+	source.column[COLUMN_PROMOTION] = NameArgument(fcinfo, 7, "promotion", false);
+	if (PG_ARGISNULL(5) != PG_ARGISNULL(6))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("status and accepted go together"),
+				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
+	if (!PG_ARGISNULL(6))
+	{
+		ArrayType  *accepted = PG_GETARG_ARRAYTYPE_P(6);
+
+		if (ArrayGetNItems(ARR_NDIM(accepted), ARR_DIMS(accepted)) == 0 || array_contains_nulls(accepted))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("accepted must list at least one status, and no null"),
+					 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
+		source.accepted = PointerGetDatum(accepted);
+	}
+	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
+
+	PG_RETURN_INT32(Register(&source));
+}
+
+Datum
+custseg_add_customers(PG_FUNCTION_ARGS)
+{
+	Source		source = {.is_orders = false};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the shop's customer table, for example 'shop.customers'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
+	source.column[COLUMN_NAME] = NameArgument(fcinfo, 2, "name", false);
+	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 3, "phone", false);
+	source.column[COLUMN_EMAIL] = NameArgument(fcinfo, 4, "email", false);
+	source.column[COLUMN_DO_NOT_CONTACT] = NameArgument(fcinfo, 5, "do_not_contact", false);
+	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
+
+	PG_RETURN_INT32(Register(&source));
+}
+
+Datum
+custseg_drop_source(PG_FUNCTION_ARGS)
+{
+	int32		id = PG_GETARG_INT32(0);
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(id)};
+	Oid			relation;
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	SpiRun("DELETE FROM custseg.source_mapping WHERE source_id = $1 RETURNING relation::oid", 1, types, values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("source %d does not exist", id),
+				 errhint("See custseg.source for the sources there are.")));
+	relation = SpiInt64(0, 1, InvalidOid);
+	GuardLeave(&guard);
+
+	/* Whoever may add a source may forget it; one whose table is gone, anybody. */
+	if (get_rel_name(relation) != NULL && !object_ownercheck_relation(relation, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be a member of the role that owns %s to forget it as a source",
+						get_rel_name(relation)),
+				 errhint("Ask a member of that role.")));
+	SPI_finish();
+	PG_RETURN_VOID();
+}

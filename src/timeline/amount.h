@@ -1,0 +1,32 @@
+/*
+ * amount.h
+ *		Amounts of money between SQL's numeric and exact scaled integers.
+ */
+#ifndef CUSTSEG_AMOUNT_H
+#define CUSTSEG_AMOUNT_H
+
+#include "postgres.h"
+
+#include "utils/numeric.h"
+
+#define AMOUNT_SCALE	INT64CONST(10000)	/* 4 decimals */
+
+typedef enum AmountStatus
+{
+	AMOUNT_OK,
+	AMOUNT_NAN,
+	AMOUNT_INFINITE,
+	AMOUNT_TOO_PRECISE,			/* more than 4 decimals that are not zero */
+	AMOUNT_OUT_OF_RANGE			/* 10^11 or more, either way */
+} AmountStatus;
+
+/* The amount times 10^4, when the status is AMOUNT_OK. */
+extern AmountStatus AmountFromNumeric(Datum numeric, int64 *scaled);
+
+/* With 2 decimals where they are exact, else with 4. */
+extern Numeric AmountToNumeric(int64 scaled);
+
+/* Raise the error that belongs to a status other than AMOUNT_OK. */
+extern void AmountError(AmountStatus status, Datum numeric) pg_attribute_noreturn();
+
+#endif							/* CUSTSEG_AMOUNT_H */
