@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"

@@ -1,0 +1,89 @@
+-- refresh: the pipeline, its history and its progress.
+
+CREATE TABLE custseg.run (
+    run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'succeeded', 'failed', 'interrupted')),
+    stage text NOT NULL DEFAULT 'start',
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    as_of timestamptz NOT NULL,
+    day date NOT NULL,
+    rebuild boolean NOT NULL,
+    pid integer NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
+    rows_read bigint NOT NULL DEFAULT 0,
+    rows_rejected bigint NOT NULL DEFAULT 0,
+    customers bigint NOT NULL DEFAULT 0,
+    profiles_written bigint NOT NULL DEFAULT 0,
+    profiles_removed bigint NOT NULL DEFAULT 0,
+    evaluated bigint NOT NULL DEFAULT 0,
+    standings_written bigint NOT NULL DEFAULT 0,
+    transitions bigint NOT NULL DEFAULT 0,
+    calibrated boolean NOT NULL DEFAULT false,
+    batches bigint NOT NULL DEFAULT 0,
+    timings jsonb NOT NULL DEFAULT '{}',
+    error text,
+    note text
+);
+COMMENT ON TABLE custseg.run IS 'Every refresh: what it did, how long each stage took, and the error if it failed.';
+COMMENT ON COLUMN custseg.run.run_id IS 'number of the run';
+COMMENT ON COLUMN custseg.run.status IS 'running, succeeded, failed (error says why) or interrupted (its process went away; the next run goes on from what was committed)';
+COMMENT ON COLUMN custseg.run.stage IS 'the stage it is in, or was in when it ended';
+COMMENT ON COLUMN custseg.run.started_at IS 'when it began';
+COMMENT ON COLUMN custseg.run.finished_at IS 'when it ended; NULL while it runs or when it was interrupted';
+COMMENT ON COLUMN custseg.run.as_of IS 'the moment for which it evaluated';
+COMMENT ON COLUMN custseg.run.day IS 'the shop''s day of as_of';
+COMMENT ON COLUMN custseg.run.rebuild IS 'everything was read and evaluated anew';
+COMMENT ON COLUMN custseg.run.pid IS 'the process that ran it';
+COMMENT ON COLUMN custseg.run.rows_read IS 'rows read from sources';
+COMMENT ON COLUMN custseg.run.rows_rejected IS 'rows that could not be used; see custseg.rejected';
+COMMENT ON COLUMN custseg.run.customers IS 'customers found in the sources';
+COMMENT ON COLUMN custseg.run.profiles_written IS 'profiles that were new or differed';
+COMMENT ON COLUMN custseg.run.profiles_removed IS 'profiles whose purchases are gone from all sources';
+COMMENT ON COLUMN custseg.run.evaluated IS 'customers evaluated';
+COMMENT ON COLUMN custseg.run.standings_written IS 'standings that were new or differed';
+COMMENT ON COLUMN custseg.run.transitions IS 'label changes recorded';
+COMMENT ON COLUMN custseg.run.calibrated IS 'new cut points were taken';
+COMMENT ON COLUMN custseg.run.batches IS 'transactions committed';
+COMMENT ON COLUMN custseg.run.timings IS 'milliseconds in each stage';
+COMMENT ON COLUMN custseg.run.error IS 'the error of a failed run';
+COMMENT ON COLUMN custseg.run.note IS 'what was special about it, for example why everything was evaluated anew';
+CREATE INDEX run_running_idx ON custseg.run (run_id) WHERE status = 'running';
+SELECT pg_catalog.pg_extension_config_dump('custseg.run', '');
+SELECT pg_catalog.pg_extension_config_dump('custseg.run_run_id_seq', '');
+
+CREATE TABLE custseg.refresh_state (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    home text NOT NULL,
+    day date,
+    time_zone text,
+    sources integer[],
+    rules text,
+    pending text CHECK (pending IN ('baseline', 'calibration', 'setting')),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE custseg.refresh_state IS
+'What the last refresh left, so that the next knows what changed meanwhile and what is still to be done. One row, from the first refresh on.';
+COMMENT ON COLUMN custseg.refresh_state.home IS 'the database this row was written in: system identifier, database and extension';
+COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
+COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted';
+COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold';
+COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
+COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
+COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
+SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');
+
+CREATE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(), rebuild boolean DEFAULT false,
+    verbose boolean DEFAULT false, source integer DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_refresh';
+COMMENT ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) IS
+'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: evaluate everybody anew with new cut points; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
+REVOKE ALL ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) FROM PUBLIC;
+
+CREATE VIEW custseg.progress AS
+SELECT r.run_id, r.stage, r.started_at, clock_timestamp() - r.started_at AS elapsed,
+       r.rows_read, r.customers, r.evaluated, r.batches, r.pid, a.query AS activity
+FROM custseg.run r
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = r.pid AND a.datname = pg_catalog.current_database()
+WHERE r.status = 'running';
+COMMENT ON VIEW custseg.progress IS
+'The refresh that runs now, if any: counts as of its last commit, and what it is doing this moment.';

@@ -1,0 +1,417 @@
+/*
+ * collector.c
+ *		From a source's rows to one timeline a customer: receiving rows.
+ *
+ * GROUP BY over tens of millions of rows spends its time on cache misses: each
+ * row touches the state of a random customer. The collector touches every row
+ * twice, both times in cache. The executor runs a plain SELECT into our
+ * DestReceiver, which checks a row, packs it into 20 bytes or so (customer,
+ * day, amount) and appends it to one of a thousand partitions. Each partition
+ * then holds the rows of few customers; assemble.c sorts it by customer and
+ * day, in cache, and encodes the timelines.
+ *
+ * The shop's own numbers are partitioned by range, so that customers come out
+ * in the order of the primary key of custseg.profile. The range is not known
+ * beforehand: partition p holds the ids from p << shift, and when an id lies
+ * beyond the last partition, shift grows by one and neighbours unite. Uuid
+ * and text keys are partitioned by hash. A text is hashed with a seed that
+ * nobody knows, to 128 bits; its letters are kept aside once a customer, in a
+ * second partition set, not once a row.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/tuptable.h"
+#include "mb/pg_wchar.h"
+#include "port/pg_bitutils.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/uuid.h"
+
+#include "profile/assemble.h"
+#include "source/read.h"
+
+const char *const reject_reasons[REJECT_REASONS] = {
+	[REJECT_NO_CUSTOMER] = "customer is null or empty",
+	[REJECT_CUSTOMER_ID] = "customer number is not positive",
+	[REJECT_KEY_LENGTH] = "customer key is longer than 512 bytes",
+	[REJECT_NO_TIME] = "time is null",
+	[REJECT_TIME] = "time is infinite or out of range",
+	[REJECT_NO_AMOUNT] = "amount is null",
+	[REJECT_AMOUNT_NAN] = "amount is NaN",
+	[REJECT_AMOUNT_INFINITE] = "amount is infinite",
+	[REJECT_AMOUNT_PRECISION] = "amount has more than 4 decimals",
+	[REJECT_AMOUNT_RANGE] = "amount is out of range",
+	[REJECT_NO_ORDER_ID] = "order is null",
+	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
+};
+
+Collector *
+CollectorCreate(MemoryContext context, const Source *source, const char *time_zone, Size memory_limit)
+{
+	MemoryContext own = AllocSetContextCreate(context, "custseg collector", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(own);
+	Collector  *c = palloc0(sizeof(Collector));
+
+	c->context = own;
+	c->batch_context = AllocSetContextCreate(own, "custseg collected batch", ALLOCSET_DEFAULT_SIZES);
+	c->source = source;
+	c->key_kind = source->key_kind;
+	c->has_order = source->column[COLUMN_ORDER_ID] != NULL;
+	c->has_promotion = source->column[COLUMN_PROMOTION] != NULL;
+	c->days = DayMapperCreate(time_zone);
+	c->min_day = PG_INT32_MAX;
+	c->max_day = PG_INT32_MIN;
+	if (!pg_strong_random(&c->seed, sizeof(c->seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random seed")));
+	c->row_size = ROW_ORDER_AT(c) + (c->has_order ? sizeof(uint64) : 0);
+
+	/* Chunks get three quarters; the rest is for sorting and for results. */
+	c->memory_limit = memory_limit;
+	c->store = ChunkStoreCreate(own, memory_limit / 4 * 3);
+	c->n_partitions = memory_limit >= 64 * 1024 * 1024 ? 1024 : 256;
+	c->rows = PartitionSetCreate(c->store, c->n_partitions);
+	if (c->key_kind != KEY_NATIVE)
+	{
+		c->known = PartitionSetCreate(c->store, c->n_partitions);
+		if (c->key_kind == KEY_TEXT)
+		{
+			c->texts = PartitionSetCreate(c->store, c->n_partitions);
+			c->seen_mask = Max(pg_prevpower2_64(memory_limit / 16 / sizeof(uint64)), 1024) - 1;
+			c->seen = MemoryContextAllocExtended(own, (c->seen_mask + 1) * sizeof(uint64),
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	return c;
+}
+
+void
+CollectorClose(Collector *collector)
+{
+	ChunkStoreClose(collector->store);
+	MemoryContextDelete(collector->context);
+}
+
+const CollectCounts *
+CollectorCounts(const Collector *collector)
+{
+	return &collector->counts;
+}
+
+/* A value as a sample shows it. */
+static char *
+Shown(TupleTableSlot *slot, int column)
+{
+	Oid			output;
+	bool		varlena;
+	char	   *text;
+
+	if (slot->tts_isnull[column])
+		return NULL;
+	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid, &output, &varlena);
+	text = OidOutputFunctionCall(output, slot->tts_values[column]);
+	if (strlen(text) > 200)
+		text[pg_mbcliplen(text, strlen(text), 200)] = '\0';
+	return text;
+}
+
+static pg_noinline void
+Reject(Collector *c, TupleTableSlot *slot, RejectReason reason)
+{
+	int64		n = c->counts.rejected[reason]++;
+
+	if (n < REJECT_SAMPLES)
+	{
+		MemoryContext old = MemoryContextSwitchTo(c->context);
+		RejectSample *sample = &c->counts.samples[reason][n];
+
+		sample->customer = Shown(slot, READ_CUSTOMER);
+		sample->at = Shown(slot, READ_AT);
+		sample->amount = Shown(slot, READ_AMOUNT);
+		sample->order_id = c->has_order ? Shown(slot, READ_OPTIONAL) : NULL;
+		MemoryContextSwitchTo(old);
+	}
+}
+
+static inline RejectReason
+AmountReason(AmountStatus status)
+{
+	return status == AMOUNT_NAN ? REJECT_AMOUNT_NAN :
+		status == AMOUNT_INFINITE ? REJECT_AMOUNT_INFINITE :
+		status == AMOUNT_TOO_PRECISE ? REJECT_AMOUNT_PRECISION : REJECT_AMOUNT_RANGE;
+}
+
+static inline AmountStatus
+AmountFromInteger(int64 value, int64 *scaled)
+{
+	if (value <= -AMOUNT_LIMIT || value >= AMOUNT_LIMIT)
+		return AMOUNT_OUT_OF_RANGE;
+	*scaled = value * AMOUNT_SCALE;
+	return AMOUNT_OK;
+}
+
+/* The two halves of a key that is not a number of the shop. */
+static inline WideKey
+TextKey(Collector *c, const char *text, int len)
+{
+	WideKey		key;
+
+	key.hi = hash_bytes_extended((const unsigned char *) text, len, c->seed);
+	key.lo = hash_bytes_extended((const unsigned char *) text, len, ~c->seed);
+	return key;
+}
+
+static inline WideKey
+UuidKey(const unsigned char *bytes)
+{
+	WideKey		key;
+
+	memcpy(&key, bytes, sizeof(key));
+	return key;
+}
+
+static inline int
+WidePartition(const Collector *c, WideKey key)
+{
+	return (WideKeyHash(key) >> 32) & (c->n_partitions - 1);
+}
+
+/* Keep a text's letters, unless they were kept a moment ago. */
+static inline void
+KeepText(Collector *c, WideKey key, const char *text, int len)
+{
+	uint64	   *seen = &c->seen[key.lo & c->seen_mask];
+	uint32		size = MAXALIGN(sizeof(KeptText) + len + 1);
+	KeptText   *kept;
+
+	if (*seen == key.hi)
+		return;
+	*seen = key.hi;
+	kept = (KeptText *) PartitionReserve(c->texts, WidePartition(c, key), size);
+	kept->key = key;
+	kept->size = size;
+	kept->len = len;
+	memcpy(kept->text, text, len);
+	kept->text[len] = '\0';
+}
+
+void
+CollectorKnowKey(Collector *c, const char *text, int len, int64 customer_id)
+{
+	KnownKey	known;
+
+	if (c->key_kind == KEY_UUID)
+	{
+		Datum		uuid = DirectFunctionCall1(uuid_in, CStringGetDatum(text));
+
+		known.key = UuidKey(DatumGetUUIDP(uuid)->data);
+		pfree(DatumGetPointer(uuid));
+	}
+	else
+		known.key = TextKey(c, text, len);
+	known.customer_id = customer_id;
+	memcpy(PartitionReserve(c->known, WidePartition(c, known.key), sizeof(known)), &known, sizeof(known));
+}
+
+/* The partition of a shop's own number, making room for it if need be. */
+static inline int
+NativePartition(Collector *c, int64 id)
+{
+	while (unlikely((uint64) id >> c->shift >= (uint64) c->n_partitions))
+	{
+		PartitionHalve(c->rows, c->row_size);
+		c->shift++;
+	}
+	return (uint64) id >> c->shift;
+}
+
+static uint64
+OrderHash(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return DatumGetInt64(value);
+		case UUIDOID:
+			return hash_bytes_extended(DatumGetUUIDP(value)->data, UUID_LEN, 0);
+		default:
+			{
+				struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+				uint64		hash = hash_bytes_extended((unsigned char *) VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text), 0);
+
+				if ((Pointer) text != DatumGetPointer(value))
+					pfree(text);
+				return hash;
+			}
+	}
+}
+
+/* Report how far a long read is, now and then. */
+static pg_noinline void
+ReportRows(Collector *c)
+{
+	char		activity[NAMEDATALEN * 2 + 64];
+
+	snprintf(activity, sizeof(activity), "custseg refresh: reading %s, " INT64_FORMAT " rows",
+			 SourceRelation(c->source), c->counts.rows);
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+static bool
+Receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Collector  *c = ((CollectorDest *) self)->collector;
+	Datum	   *values;
+	bool	   *isnull;
+	int64		id = 0;
+	WideKey		key = {0};
+	int32		day;
+	int64		amount;
+	uint64		order = 0;
+	bool		promotion = false;
+	AmountStatus status;
+	bool		day_ok;
+	int			partition;
+	char	   *row;
+
+	slot_getallattrs(slot);
+	values = slot->tts_values;
+	isnull = slot->tts_isnull;
+
+	if (unlikely((++c->counts.rows & 0xfffff) == 0))
+		ReportRows(c);
+
+	if (unlikely(isnull[READ_CUSTOMER]))
+		return Reject(c, slot, REJECT_NO_CUSTOMER), true;
+	if (unlikely(isnull[READ_AT]))
+		return Reject(c, slot, REJECT_NO_TIME), true;
+	if (unlikely(isnull[READ_AMOUNT]))
+		return Reject(c, slot, REJECT_NO_AMOUNT), true;
+
+	switch (c->source->type[COLUMN_AT])
+	{
+		case TIMESTAMPTZOID:
+			day_ok = DayMapperDay(c->days, DatumGetTimestampTz(values[READ_AT]), &day);
+			break;
+		case TIMESTAMPOID:
+			day_ok = DayOfTimestamp(DatumGetTimestamp(values[READ_AT]), &day);
+			break;
+		default:
+			day_ok = DayOfDate(DatumGetDateADT(values[READ_AT]), &day);
+			break;
+	}
+	if (unlikely(!day_ok || day < -DAY_LIMIT || day > DAY_LIMIT))
+		return Reject(c, slot, REJECT_TIME), true;
+
+	switch (c->source->type[COLUMN_AMOUNT])
+	{
+		case INT2OID:
+			status = AmountFromInteger(DatumGetInt16(values[READ_AMOUNT]), &amount);
+			break;
+		case INT4OID:
+			status = AmountFromInteger(DatumGetInt32(values[READ_AMOUNT]), &amount);
+			break;
+		case INT8OID:
+			status = AmountFromInteger(DatumGetInt64(values[READ_AMOUNT]), &amount);
+			break;
+		default:
+			status = AmountFromNumeric(values[READ_AMOUNT], &amount);
+			break;
+	}
+	if (unlikely(status != AMOUNT_OK))
+		return Reject(c, slot, AmountReason(status)), true;
+
+	if (c->has_order)
+	{
+		if (unlikely(isnull[READ_OPTIONAL]))
+			return Reject(c, slot, REJECT_NO_ORDER_ID), true;
+		order = OrderHash(c->source->type[COLUMN_ORDER_ID], values[READ_OPTIONAL]);
+	}
+	if (c->has_promotion)
+	{
+		int			column = READ_OPTIONAL + c->has_order;
+
+		promotion = !isnull[column] && DatumGetBool(values[column]);
+	}
+
+	if (c->key_kind == KEY_NATIVE)
+	{
+		switch (c->source->type[COLUMN_CUSTOMER])
+		{
+			case INT2OID:
+				id = DatumGetInt16(values[READ_CUSTOMER]);
+				break;
+			case INT4OID:
+				id = DatumGetInt32(values[READ_CUSTOMER]);
+				break;
+			default:
+				id = DatumGetInt64(values[READ_CUSTOMER]);
+				break;
+		}
+		if (unlikely(id <= 0))
+			return Reject(c, slot, REJECT_CUSTOMER_ID), true;
+		partition = NativePartition(c, id);
+	}
+	else if (c->key_kind == KEY_UUID)
+	{
+		key = UuidKey(DatumGetUUIDP(values[READ_CUSTOMER])->data);
+		partition = WidePartition(c, key);
+	}
+	else
+	{
+		struct varlena *text = PG_DETOAST_DATUM_PACKED(values[READ_CUSTOMER]);
+		int			len = VARSIZE_ANY_EXHDR(text);
+
+		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
+			return Reject(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH), true;
+		key = TextKey(c, VARDATA_ANY(text), len);
+		KeepText(c, key, VARDATA_ANY(text), len);
+		if ((Pointer) text != DatumGetPointer(values[READ_CUSTOMER]))
+			pfree(text);
+		partition = WidePartition(c, key);
+	}
+
+	if (day < c->min_day)
+		c->min_day = day;
+	if (day > c->max_day)
+		c->max_day = day;
+
+	row = PartitionReserve(c->rows, partition, c->row_size);
+	RowPut(c, row, amount, day, promotion, id, key, order);
+	return true;
+}
+
+static void
+Startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+Shutdown(DestReceiver *self)
+{
+}
+
+DestReceiver *
+CollectorReceiver(Collector *collector)
+{
+	CollectorDest *dest = &collector->dest;
+
+	dest->pub.receiveSlot = Receive;
+	dest->pub.rStartup = Startup;
+	dest->pub.rShutdown = Shutdown;
+	dest->pub.rDestroy = Shutdown;
+	dest->pub.mydest = DestNone;
+	dest->collector = collector;
+	return &dest->pub;
+}

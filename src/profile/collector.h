@@ -1,0 +1,81 @@
+/*
+ * collector.h
+ *		From a source's rows to one timeline a customer; see collector.c.
+ */
+#ifndef CUSTSEG_COLLECTOR_H
+#define CUSTSEG_COLLECTOR_H
+
+#include "postgres.h"
+
+#include "source/mapping.h"
+#include "tcop/dest.h"
+
+typedef enum RejectReason
+{
+	REJECT_NO_CUSTOMER,
+	REJECT_CUSTOMER_ID,
+	REJECT_KEY_LENGTH,
+	REJECT_NO_TIME,
+	REJECT_TIME,
+	REJECT_NO_AMOUNT,
+	REJECT_AMOUNT_NAN,
+	REJECT_AMOUNT_INFINITE,
+	REJECT_AMOUNT_PRECISION,
+	REJECT_AMOUNT_RANGE,
+	REJECT_NO_ORDER_ID,
+	REJECT_TOTAL_RANGE,
+} RejectReason;
+
+#define REJECT_REASONS	(REJECT_TOTAL_RANGE + 1)
+#define REJECT_SAMPLES	20
+
+extern const char *const reject_reasons[REJECT_REASONS];
+
+typedef struct RejectSample
+{
+	char	   *customer;
+	char	   *at;
+	char	   *amount;
+	char	   *order_id;
+} RejectSample;
+
+typedef struct CollectCounts
+{
+	int64		rows;
+	int64		rejected[REJECT_REASONS];
+	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
+} CollectCounts;
+
+/* One customer's result. The key is known where ids are ours. */
+typedef struct Collected
+{
+	int64		customer_id;	/* 0: not numbered yet */
+	char	   *key;			/* NULL for native ids */
+	struct varlena *timeline;
+} Collected;
+
+typedef struct Collector Collector;
+
+/* Collects in "context", which must outlive transactions, within memory_limit bytes. */
+extern Collector *CollectorCreate(MemoryContext context, const Source *source,
+								  const char *time_zone, Size memory_limit);
+
+/* Where the source's rows go (see source/read.h for their columns). */
+extern DestReceiver *CollectorReceiver(Collector *collector);
+
+/* Tell which keys have an id already: once for each, after the rows. */
+extern void CollectorKnowKey(Collector *collector, const char *key, int len, int64 customer_id);
+
+/*
+ * The next customers, at least "wanted" of them while there are that many;
+ * with native ids in ascending order within and across calls. The result is
+ * valid until the next call. 0 at the end.
+ */
+extern int	CollectorNext(Collector *collector, int wanted, Collected **customers);
+
+extern const CollectCounts *CollectorCounts(const Collector *collector);
+
+/* Close temporary files. Must run even after an error. */
+extern void CollectorClose(Collector *collector);
+
+#endif							/* CUSTSEG_COLLECTOR_H */

@@ -1,0 +1,304 @@
+/*
+ * writer.c
+ *		Collected customers into custseg.profile, where they differ.
+ *
+ * A refresh that finds nothing new writes nothing. So the rows there are read
+ * in the order of their key, compared byte by byte (a timeline has one
+ * encoding), and only differences become statements.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "common/bulk.h"
+#include "common/spi.h"
+#include "profile/writer.h"
+
+typedef enum Statement
+{
+	READ_RANGE,
+	READ_IDS,
+	UPDATE_ROWS,
+	DELETE_ROWS,
+	LIST_IDS,
+	ANY_ROW,
+} Statement;
+
+/* $1 is the source where there is one. */
+static const char *const statements[2][ANY_ROW + 1] = {
+	{
+		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile"
+		" WHERE customer_id BETWEEN $1 AND $2 ORDER BY customer_id",
+		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile"
+		" WHERE customer_id = ANY ($1) ORDER BY customer_id",
+		[UPDATE_ROWS] = "UPDATE custseg.profile p SET timeline = n.timeline"
+		" FROM unnest($1, $2) n (customer_id, timeline) WHERE p.customer_id = n.customer_id",
+		[DELETE_ROWS] = "DELETE FROM custseg.profile WHERE customer_id = ANY ($1)",
+		[LIST_IDS] = "SELECT customer_id FROM custseg.profile"
+		" WHERE customer_id > $1 ORDER BY customer_id LIMIT $2",
+		[ANY_ROW] = "SELECT FROM custseg.profile LIMIT 1",
+	},
+	{
+		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile_part"
+		" WHERE source_id = $3 AND customer_id BETWEEN $1 AND $2 ORDER BY customer_id",
+		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile_part"
+		" WHERE source_id = $2 AND customer_id = ANY ($1) ORDER BY customer_id",
+		[UPDATE_ROWS] = "UPDATE custseg.profile_part p SET timeline = n.timeline"
+		" FROM unnest($1, $2) n (customer_id, timeline) WHERE p.source_id = $3 AND p.customer_id = n.customer_id",
+		[DELETE_ROWS] = "DELETE FROM custseg.profile_part WHERE source_id = $2 AND customer_id = ANY ($1)",
+		[LIST_IDS] = "SELECT customer_id FROM custseg.profile_part"
+		" WHERE source_id = $3 AND customer_id > $1 ORDER BY customer_id LIMIT $2",
+		[ANY_ROW] = "SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT 1",
+	},
+};
+
+static uint64
+Run(const ProfileTarget *target, Statement statement, int nargs, Oid *types, Datum *values)
+{
+	static SPIPlanPtr plans[2][ANY_ROW + 1];
+	int			kind = target->source_id != 0;
+
+	if (kind)
+	{
+		types[nargs] = INT4OID;
+		values[nargs++] = Int32GetDatum(target->source_id);
+	}
+	return SpiRunPlan(SpiKeep(&plans[kind][statement], statements[kind][statement], nargs, types), values, NULL);
+}
+
+Datum
+IdArray(const int64 *ids, int n)
+{
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		values[i] = Int64GetDatum(ids[i]);
+	return PointerGetDatum(construct_array(values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static bool
+SameTimeline(Datum stored, const struct varlena *collected)
+{
+	struct varlena *timeline = PG_DETOAST_DATUM_PACKED(stored);
+	Size		size = VARSIZE_ANY_EXHDR(timeline);
+
+	return size == VARSIZE_ANY_EXHDR(collected) &&
+		memcmp(VARDATA_ANY(timeline), VARDATA_ANY(collected), size) == 0;
+}
+
+static void
+Changed(ProfileChanges *changes, int64 id)
+{
+	changes->ids[changes->n++] = id;
+}
+
+struct ProfileLoader
+{
+	ProfileTarget target;
+	BulkWriter *bulk;
+};
+
+ProfileLoader *
+ProfileLoadBegin(const ProfileTarget *target)
+{
+	ProfileLoader *loader = palloc(sizeof(ProfileLoader));
+
+	loader->target = *target;
+	loader->bulk = BulkOpen(OwnRelation(target->source_id ? "profile_part" : "profile"));
+	return loader;
+}
+
+void
+ProfileLoadPut(ProfileLoader *loader, const Collected *row)
+{
+	Datum		values[3];
+	bool		nulls[3] = {false};
+	Datum		key = (Datum) 0;
+
+	if (loader->target.source_id)
+	{
+		values[0] = Int32GetDatum(loader->target.source_id);
+		values[1] = Int64GetDatum(row->customer_id);
+	}
+	else
+	{
+		if (row->key)
+			key = CStringGetTextDatum(row->key);
+		values[0] = Int64GetDatum(row->customer_id);
+		values[1] = key;
+		nulls[1] = row->key == NULL;
+	}
+	values[2] = PointerGetDatum(row->timeline);
+	BulkPut(loader->bulk, values, nulls);
+	if (key)
+		pfree(DatumGetPointer(key));
+}
+
+void
+ProfileLoadEnd(ProfileLoader *loader)
+{
+	BulkClose(loader->bulk);
+	pfree(loader);
+}
+
+static void
+InsertRows(const ProfileTarget *target, const Collected **rows, int n)
+{
+	ProfileLoader *loader;
+
+	if (n == 0)
+		return;
+	loader = ProfileLoadBegin(target);
+	for (int i = 0; i < n; i++)
+		ProfileLoadPut(loader, rows[i]);
+	ProfileLoadEnd(loader);
+}
+
+static void
+UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
+{
+	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
+	Datum	   *ids;
+	Datum	   *timelines;
+	Oid			types[3] = {INT8ARRAYOID, InvalidOid};
+	Datum		values[3];
+
+	if (n == 0)
+		return;
+	types[1] = get_array_type(timeline);
+	ids = palloc(n * sizeof(Datum));
+	timelines = palloc(n * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = Int64GetDatum(rows[i]->customer_id);
+		timelines[i] = PointerGetDatum(rows[i]->timeline);
+	}
+	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = PointerGetDatum(construct_array(timelines, n, timeline, -1, false, TYPALIGN_INT));
+	Run(target, UPDATE_ROWS, 2, types, values);
+}
+
+/* Compare what is given with SPI's current result, both sorted, and write the differences. */
+static void
+WriteDifferences(const ProfileTarget *target, const Collected *customers, int n,
+				 ProfileChanges *changes)
+{
+	SPITupleTable *stored = SPI_tuptable;
+	uint64		n_stored = SPI_processed;
+	uint64		s = 0;
+	const Collected **inserts = palloc(Max(n, 1) * sizeof(*inserts));
+	const Collected **updates = palloc(Max(n, 1) * sizeof(*updates));
+	int64	   *removed = palloc(Max(n_stored, 1) * sizeof(int64));
+	int			n_inserts = 0,
+				n_updates = 0,
+				n_removed = 0;
+
+	changes->ids = palloc((n + n_stored + 1) * sizeof(int64));
+	for (int i = 0; i <= n; i++)
+	{
+		bool		found = false;
+
+		while (s < n_stored)
+		{
+			bool		isnull;
+			int64		id = DatumGetInt64(SPI_getbinval(stored->vals[s], stored->tupdesc, 1, &isnull));
+
+			if (i < n && id > customers[i].customer_id)
+				break;
+			if (i < n && id == customers[i].customer_id)
+			{
+				found = true;
+				if (!SameTimeline(SPI_getbinval(stored->vals[s], stored->tupdesc, 2, &isnull), customers[i].timeline))
+				{
+					updates[n_updates++] = &customers[i];
+					Changed(changes, id);
+				}
+				s++;
+				break;
+			}
+			removed[n_removed++] = id;
+			s++;
+		}
+		if (i < n && !found)
+		{
+			inserts[n_inserts++] = &customers[i];
+			Changed(changes, customers[i].customer_id);
+		}
+	}
+	SPI_freetuptable(stored);
+
+	changes->written = n_inserts + n_updates;
+	InsertRows(target, inserts, n_inserts);
+	UpdateRows(target, updates, n_updates);
+	if (n_removed > 0)
+		ProfileRemove(target, removed, n_removed, changes);
+	pfree(inserts);
+	pfree(updates);
+	pfree(removed);
+}
+
+void
+ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n,
+				  int64 low, int64 high, ProfileChanges *changes)
+{
+	Oid			types[3] = {INT8OID, INT8OID};
+	Datum		values[3] = {Int64GetDatum(low), Int64GetDatum(high)};
+
+	memset(changes, 0, sizeof(*changes));
+	Run(target, READ_RANGE, 2, types, values);
+	WriteDifferences(target, customers, n, changes);
+}
+
+void
+ProfileWriteIds(const ProfileTarget *target, const Collected *customers, int n, ProfileChanges *changes)
+{
+	Oid			types[2] = {INT8ARRAYOID};
+	Datum		values[2];
+	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
+
+	memset(changes, 0, sizeof(*changes));
+	for (int i = 0; i < n; i++)
+		ids[i] = customers[i].customer_id;
+	values[0] = IdArray(ids, n);
+	Run(target, READ_IDS, 1, types, values);
+	WriteDifferences(target, customers, n, changes);
+}
+
+void
+ProfileRemove(const ProfileTarget *target, int64 *ids, int n, ProfileChanges *changes)
+{
+	Oid			types[2] = {INT8ARRAYOID};
+	Datum		values[2] = {IdArray(ids, n)};
+
+	Run(target, DELETE_ROWS, 1, types, values);
+	changes->removed += n;
+	changes->ids = changes->ids ? repalloc(changes->ids, (changes->n + n) * sizeof(int64)) :
+		palloc(n * sizeof(int64));
+	for (int i = 0; i < n; i++)
+		Changed(changes, ids[i]);
+}
+
+int
+ProfileIds(const ProfileTarget *target, int64 after, int limit, int64 *ids)
+{
+	Oid			types[3] = {INT8OID, INT8OID};
+	Datum		values[3] = {Int64GetDatum(after), Int64GetDatum(limit)};
+	int			n = Run(target, LIST_IDS, 2, types, values);
+
+	for (int i = 0; i < n; i++)
+		ids[i] = SpiInt64(i, 1, 0);
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}
+
+bool
+ProfileTargetIsEmpty(const ProfileTarget *target)
+{
+	Oid			types[1];
+	Datum		values[1];
+
+	return Run(target, ANY_ROW, 0, types, values) == 0;
+}

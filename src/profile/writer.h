@@ -1,0 +1,53 @@
+/*
+ * writer.h
+ *		Collected customers into custseg.profile, where they differ.
+ */
+#ifndef CUSTSEG_WRITER_H
+#define CUSTSEG_WRITER_H
+
+#include "profile/collector.h"
+
+typedef struct ProfileChanges
+{
+	int64	   *ids;			/* customers inserted, updated or removed */
+	int			n;
+	int			written;
+	int			removed;
+} ProfileChanges;
+
+/*
+ * Where a source's customers go: the profile itself, or with several sources
+ * the source's own part of it (source_id > 0).
+ */
+typedef struct ProfileTarget
+{
+	int			source_id;		/* 0: the profile itself */
+} ProfileTarget;
+
+/* Bring [low, high], sorted customers of which are given, to what is given: rows not given go. */
+extern void ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n,
+							  int64 low, int64 high, ProfileChanges *changes);
+
+/* Fill a target that holds none of these customers yet. */
+typedef struct ProfileLoader ProfileLoader;
+
+extern ProfileLoader *ProfileLoadBegin(const ProfileTarget *target);
+extern void ProfileLoadPut(ProfileLoader *loader, const Collected *row);
+extern void ProfileLoadEnd(ProfileLoader *loader);
+
+/* Bring just the given customers, sorted, to what is given. */
+extern void ProfileWriteIds(const ProfileTarget *target, const Collected *customers, int n,
+							ProfileChanges *changes);
+
+/* Remove customers. */
+extern void ProfileRemove(const ProfileTarget *target, int64 *ids, int n, ProfileChanges *changes);
+
+/* Up to "limit" customer ids of the target above "after", ascending. */
+extern int	ProfileIds(const ProfileTarget *target, int64 after, int limit, int64 *ids);
+
+extern bool ProfileTargetIsEmpty(const ProfileTarget *target);
+
+/* An array parameter of customer ids. */
+extern Datum IdArray(const int64 *ids, int n);
+
+#endif							/* CUSTSEG_WRITER_H */

@@ -1,0 +1,441 @@
+/*
+ * collect.c
+ *		The stages of a refresh that bring the sources into the profiles.
+ *
+ * With one source of orders, what it says of a customer is the profile. With
+ * several, each source's part is kept beside, so that one can be read again
+ * alone; customers of whom a part changed are noted as pending in the same
+ * transaction, and then their profiles are merged anew.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "common/spi.h"
+#include "profile/writer.h"
+#include "recall/recall.h"
+#include "refresh/collect.h"
+#include "source/identity.h"
+#include "source/read.h"
+
+#define LOAD_CUSTOMERS	1000000 /* a first load commits this often */
+
+/* Customers that were seen, of those with ids of ours (-1, -2, ...): a bit each. */
+typedef struct SeenIds
+{
+	uint8	   *bits;
+	int64		size;			/* bytes */
+} SeenIds;
+
+static void
+MarkSeen(Run *run, SeenIds *seen, int64 id)
+{
+	int64		bit = -(id + 1);
+
+	if (id >= 0)
+		return;
+	if (bit / 8 >= seen->size)
+	{
+		int64		size = Max(65536, Max(seen->size * 2, bit / 8 + 1));
+
+		seen->bits = seen->bits ? repalloc_huge(seen->bits, size) : MemoryContextAllocHuge(run->context, size);
+		memset(seen->bits + seen->size, 0, size - seen->size);
+		seen->size = size;
+	}
+	seen->bits[bit / 8] |= 1 << bit % 8;
+}
+
+static bool
+WasSeen(const SeenIds *seen, int64 id)
+{
+	int64		bit = -(id + 1);
+
+	return id < 0 && bit / 8 < seen->size && (seen->bits[bit / 8] & (1 << bit % 8)) != 0;
+}
+
+static int
+CompareCustomers(const void *a, const void *b)
+{
+	int64		ida = ((const Collected *) a)->customer_id;
+	int64		idb = ((const Collected *) b)->customer_id;
+
+	return ida < idb ? -1 : ida > idb;
+}
+
+/* Give new keys their numbers. */
+static void
+NumberCustomers(IdentityWriter **identities, const Source *source, Collected *rows, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (rows[i].customer_id != 0)
+			continue;
+		if (*identities == NULL)
+			*identities = IdentityOpen(source->namespace);
+		rows[i].customer_id = IdentityAdd(*identities, rows[i].key);
+	}
+}
+
+static void
+KnowKey(void *collector, const char *key, int len, int64 customer_id)
+{
+	CollectorKnowKey(collector, key, len, customer_id);
+}
+
+void
+FollowChanges(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
+{
+	StandingRun *standing = follower->standing;
+	int64		last_transition;
+
+	if (standing == NULL || n == 0)
+		return;
+	RunStage(run, STAGE_EVALUATE);
+	SpiRun("SELECT coalesce(max(transition_id), 0) FROM custseg.transition", 0, NULL, NULL, NULL);
+	last_transition = SpiInt64(0, 1, 0);
+	StandingEvaluateIds(standing, ids, n, follower->cause);
+	RunStage(run, STAGE_RECALL);
+	RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+}
+
+static void
+NotePending(const int64 *ids, int n)
+{
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {IdArray(ids, n)};
+
+	SpiRun("INSERT INTO custseg.profile_pending SELECT unnest($1) ON CONFLICT DO NOTHING", 1, types, values, NULL);
+}
+
+static void
+AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower, const ProfileChanges *changes)
+{
+	if (changes->n == 0)
+		return;
+	if (target->source_id)
+		NotePending(changes->ids, changes->n);
+	else
+	{
+		run->profiles_written += changes->written;
+		run->profiles_removed += changes->removed;
+		FollowChanges(run, follower, changes->ids, changes->n);
+	}
+}
+
+/* Nothing is there yet: store everything. */
+static void
+Load(Run *run, Source *source, const ProfileTarget *target)
+{
+	Collected  *rows;
+	int			n;
+
+	do
+	{
+		ProfileLoader *loader = ProfileLoadBegin(target);
+		IdentityWriter *identities = NULL;
+		int			loaded = 0;
+
+		do
+		{
+			RunStage(run, STAGE_COLLECT);
+			n = CollectorNext(run->collector, custseg_batch_size, &rows);
+			RunStage(run, STAGE_WRITE);
+			NumberCustomers(&identities, source, rows, n);
+			for (int i = 0; i < n; i++)
+				ProfileLoadPut(loader, &rows[i]);
+			if (target->source_id && n > 0)
+			{
+				int64	   *ids = palloc(n * sizeof(int64));
+
+				for (int i = 0; i < n; i++)
+					ids[i] = rows[i].customer_id;
+				NotePending(ids, n);
+				pfree(ids);
+			}
+			loaded += n;
+		} while (n > 0 && loaded < LOAD_CUSTOMERS);
+
+		ProfileLoadEnd(loader);
+		if (identities)
+			IdentityClose(identities);
+		run->customers += loaded;
+		if (target->source_id == 0)
+			run->profiles_written += loaded;
+		RunActivity(run, "writing profiles, " INT64_FORMAT " customers", run->customers);
+		RunCommit(run);
+	} while (n > 0);
+}
+
+/* Remove the customers of the target that were not seen. */
+static void
+RemoveUnseen(Run *run, const ProfileTarget *target, const SeenIds *seen, const ChangeFollower *follower)
+{
+	for (int64 after = PG_INT64_MIN;; RunCommit(run))
+	{
+		int64	   *ids = palloc(custseg_batch_size * sizeof(int64));
+		ProfileChanges changes = {0};
+		int			gone = 0;
+		int			n;
+
+		RunStage(run, STAGE_WRITE);
+		n = ProfileIds(target, after, custseg_batch_size, ids);
+		if (n == 0)
+			return;
+		after = ids[n - 1];
+		for (int i = 0; i < n; i++)
+			if (!WasSeen(seen, ids[i]))
+				ids[gone++] = ids[i];
+		if (gone > 0)
+		{
+			ProfileRemove(target, ids, gone, &changes);
+			AfterChanges(run, target, follower, &changes);
+		}
+	}
+}
+
+/* Compare with what is there, batch by batch, and write the differences. */
+static void
+Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
+{
+	int64		low = PG_INT64_MIN;
+	SeenIds		seen = {0};
+	ProfileChanges changes;
+	Collected  *rows;
+	int			n;
+
+	for (;;)
+	{
+		RunStage(run, STAGE_COLLECT);
+		n = CollectorNext(run->collector, custseg_batch_size, &rows);
+		RunStage(run, STAGE_WRITE);
+		if (source->key_kind == KEY_NATIVE)
+		{
+			int64		high = n > 0 ? rows[n - 1].customer_id : PG_INT64_MAX;
+
+			ProfileWriteRange(target, rows, n, low, high, &changes);
+			low = high + 1;
+		}
+		else if (n > 0)
+		{
+			IdentityWriter *identities = NULL;
+
+			NumberCustomers(&identities, source, rows, n);
+			if (identities)
+				IdentityClose(identities);
+			qsort(rows, n, sizeof(Collected), CompareCustomers);
+			for (int i = 0; i < n; i++)
+				MarkSeen(run, &seen, rows[i].customer_id);
+			ProfileWriteIds(target, rows, n, &changes);
+		}
+		else
+			break;
+		AfterChanges(run, target, follower, &changes);
+		run->customers += n;
+		RunActivity(run, "comparing profiles, " INT64_FORMAT " customers", run->customers);
+		RunCommit(run);
+		if (n == 0)
+			return;
+	}
+
+	/* By key there is no range to compare: look for those that are gone. */
+	RemoveUnseen(run, target, &seen, follower);
+}
+
+/* Remember how the read went, and which rows could not be used. */
+static void
+NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts *counts)
+{
+	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID};
+	Datum		values[7];
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	values[0] = Int32GetDatum(source->source_id);
+	values[1] = TimestampTzGetDatum(began);
+	values[2] = Int64GetDatum(counts->rows);
+	values[3] = Int64GetDatum(rejected);
+	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
+		   " rows_rejected = $4 WHERE source_id = $1", 4, types, values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("source %d was dropped while it was read", source->source_id),
+				 errhint("Refresh again.")));
+	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+	{
+		if (counts->rejected[reason] == 0)
+			continue;
+		types[1] = TEXTOID;
+		values[1] = CStringGetTextDatum(reject_reasons[reason]);
+		types[2] = INT8OID;
+		values[2] = Int64GetDatum(counts->rejected[reason]);
+		SpiRun("INSERT INTO custseg.rejected VALUES ($1, $2, $3)", 3, types, values, NULL);
+		for (int i = 0; i < Min(counts->rejected[reason], REJECT_SAMPLES); i++)
+		{
+			const RejectSample *sample = &counts->samples[reason][i];
+			const char *fields[4] = {sample->customer, sample->at, sample->amount, sample->order_id};
+			char		nulls[7] = {' ', ' ', ' '};
+
+			if (fields[0] == NULL && fields[1] == NULL && fields[2] == NULL && fields[3] == NULL &&
+				reason == REJECT_TOTAL_RANGE)
+				break;			/* found by sums, not by a row */
+			types[2] = INT4OID;
+			values[2] = Int32GetDatum(i + 1);
+			for (int field = 0; field < 4; field++)
+			{
+				types[3 + field] = TEXTOID;
+				nulls[3 + field] = fields[field] ? ' ' : 'n';
+				values[3 + field] = fields[field] ? CStringGetTextDatum(fields[field]) : (Datum) 0;
+			}
+			SpiRun("INSERT INTO custseg.rejected_sample VALUES ($1, $2, $3, $4, $5, $6, $7)", 7, types, values, nulls);
+		}
+	}
+	run->rows_read += counts->rows;
+	run->rows_rejected += rejected;
+	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected",
+			SourceRelation(source), counts->rows, rejected);
+}
+
+static void
+CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
+{
+	TimestampTz began = GetCurrentTimestamp();
+
+	RunStage(run, STAGE_COLLECT);
+	RunActivity(run, "reading %s", SourceRelation(source));
+	SourceOpen(source);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone,
+									 (Size) custseg_work_mem * 1024);
+	SourceRead(source, CollectorReceiver(run->collector));
+	if (source->key_kind != KEY_NATIVE)
+		IdentityRead(source->namespace, KnowKey, run->collector);
+
+	if (follower->standing == NULL && ProfileTargetIsEmpty(target))
+		Load(run, source, target);
+	else
+		Apply(run, source, target, follower);
+
+	RunStage(run, STAGE_WRITE);
+	NoteRead(run, source, began, CollectorCounts(run->collector));
+	CollectorClose(run->collector);
+	run->collector = NULL;
+	RunCommit(run);
+}
+
+/* Merge the parts of pending customers into their profiles. */
+static void
+MergeParts(Run *run, const ChangeFollower *follower)
+{
+	const ProfileTarget profile = {0};
+
+	for (;; RunCommit(run))
+	{
+		Oid			types[1] = {INT8ARRAYOID};
+		Datum		values[1];
+		int64	   *ids;
+		Collected  *rows;
+		ProfileChanges changes;
+		ProfileChanges removals = {0};
+		int			n;
+		int			merged;
+
+		RunStage(run, STAGE_WRITE);
+		SpiRun(psprintf("SELECT customer_id FROM custseg.profile_pending ORDER BY customer_id LIMIT %d",
+						custseg_batch_size), 0, NULL, NULL, NULL);
+		n = SPI_processed;
+		if (n == 0)
+			return;
+		ids = palloc(n * sizeof(int64));
+		for (int i = 0; i < n; i++)
+			ids[i] = SpiInt64(i, 1, 0);
+		values[0] = IdArray(ids, n);
+
+		SpiRun("SELECT p.customer_id, custseg.merge(p.timeline),"
+			   " (SELECT i.key FROM custseg.identity i WHERE i.customer_id = p.customer_id ORDER BY i.namespace, i.key LIMIT 1)"
+			   " FROM custseg.profile_part p WHERE p.customer_id = ANY ($1) GROUP BY 1 ORDER BY 1",
+			   1, types, values, NULL);
+		merged = SPI_processed;
+		rows = palloc(Max(merged, 1) * sizeof(Collected));
+		for (int i = 0; i < merged; i++)
+		{
+			bool		isnull;
+
+			rows[i].customer_id = SpiInt64(i, 1, 0);
+			rows[i].timeline = PG_DETOAST_DATUM(SpiField(i, 2, &isnull));
+			rows[i].key = SpiText(i, 3);
+		}
+		ProfileWriteIds(&profile, rows, merged, &changes);
+
+		/* Those without any part are gone. */
+		{
+			int64	   *gone = palloc(n * sizeof(int64));
+			int			n_gone = 0;
+			int			at = 0;
+
+			for (int i = 0; i < n; i++)
+			{
+				if (at < merged && rows[at].customer_id == ids[i])
+					at++;
+				else
+					gone[n_gone++] = ids[i];
+			}
+			if (n_gone > 0)
+				ProfileRemove(&profile, gone, n_gone, &removals);
+		}
+		SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
+		AfterChanges(run, &profile, follower, &changes);
+		AfterChanges(run, &profile, follower, &removals);
+	}
+}
+
+/* Forget what sources said that are not there any more. */
+static void
+DropParts(Run *run, List *sources)
+{
+	StringInfoData keep;
+	ListCell   *cell;
+
+	initStringInfo(&keep);
+	foreach(cell, sources)
+		appendStringInfo(&keep, "%s%d", keep.len ? "," : "", ((Source *) lfirst(cell))->source_id);
+	if (list_length(sources) < 2)
+		SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
+	else
+		SpiRun(psprintf("WITH gone AS (DELETE FROM custseg.profile_part WHERE source_id NOT IN (%s) RETURNING customer_id)"
+						" INSERT INTO custseg.profile_pending SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
+						keep.data), 0, NULL, NULL, NULL);
+	RunCommit(run);
+}
+
+void
+CollectSources(Run *run, List *sources, bool reread_all, const ChangeFollower *follower)
+{
+	bool		several = list_length(sources) > 1;
+	ListCell   *cell;
+
+	if (reread_all)
+		DropParts(run, sources);
+	foreach(cell, sources)
+	{
+		Source	   *source = lfirst(cell);
+		ProfileTarget target = {.source_id = several ? source->source_id : 0};
+
+		if (reread_all || run->only_source == 0 || run->only_source == source->source_id)
+			CollectSource(run, source, &target, follower);
+	}
+	if (several)
+		MergeParts(run, follower);
+	if (sources == NIL)
+	{
+		const ProfileTarget profile = {0};
+		const SeenIds nobody = {0};
+
+		RemoveUnseen(run, &profile, &nobody, follower);
+	}
+}

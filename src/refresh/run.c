@@ -1,0 +1,208 @@
+/*
+ * run.c
+ *		One refresh: its transactions, stages, counts and record.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "common/spi.h"
+#include "refresh/run.h"
+
+static const char *const stage_names[STAGES] = {
+	[STAGE_START] = "start",
+	[STAGE_COLLECT] = "collect",
+	[STAGE_WRITE] = "write",
+	[STAGE_EVALUATE] = "evaluate",
+	[STAGE_CALIBRATE] = "calibrate",
+	[STAGE_RECALL] = "recall",
+	[STAGE_MEASURE] = "measure",
+	[STAGE_END] = "end",
+};
+
+void
+RunBegin(Run *run)
+{
+	/*
+	 * A batch that a crash loses is done again by the next run, so only the
+	 * last commit, which says that all is done, waits for the disk.
+	 */
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();				/* its results are freed with the batch */
+	GuardEnter(&run->guard, ExtensionOwner());
+	MemoryContextReset(run->batch);
+	MemoryContextSwitchTo(run->batch);
+}
+
+static char *
+Timings(const Run *run)
+{
+	StringInfoData json;
+	double		total = 0;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	for (int stage = STAGE_START; stage < STAGE_END; stage++)
+	{
+		appendStringInfo(&json, "\"%s\": %.1f, ", stage_names[stage], run->stage_ms[stage]);
+		total += run->stage_ms[stage];
+	}
+	appendStringInfo(&json, "\"total\": %.1f}", total);
+	return json.data;
+}
+
+static void
+WriteRecord(Run *run, const char *status, const char *error)
+{
+	Oid			types[15] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
+	INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, INT8OID, TEXTOID};
+	Datum		values[15];
+	char		nulls[15];
+	static SPIPlanPtr plan;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(run->run_id);
+	values[1] = CStringGetTextDatum(status);
+	values[2] = CStringGetTextDatum(stage_names[run->stage]);
+	values[3] = CStringGetTextDatum(Timings(run));
+	values[4] = Int64GetDatum(run->rows_read);
+	values[5] = Int64GetDatum(run->rows_rejected);
+	values[6] = Int64GetDatum(run->customers);
+	values[7] = Int64GetDatum(run->profiles_written);
+	values[8] = Int64GetDatum(run->profiles_removed);
+	values[9] = Int64GetDatum(run->evaluated);
+	values[10] = Int64GetDatum(run->standings_written);
+	values[11] = Int64GetDatum(run->transitions);
+	values[12] = BoolGetDatum(run->calibrated);
+	values[13] = Int64GetDatum(run->batches);
+	nulls[14] = error ? ' ' : 'n';
+	values[14] = error ? CStringGetTextDatum(error) : (Datum) 0;
+	SpiRunPlan(SpiKeep(&plan,
+					   "UPDATE custseg.run SET status = $2, stage = $3, timings = $4::jsonb, rows_read = $5,"
+					   " rows_rejected = $6, customers = $7, profiles_written = $8, profiles_removed = $9,"
+					   " evaluated = $10, standings_written = $11, transitions = $12, calibrated = $13,"
+					   " batches = $14, error = $15,"
+					   " finished_at = CASE WHEN $2 = 'running' THEN NULL ELSE clock_timestamp() END"
+					   " WHERE run_id = $1",
+					   15, types),
+			   values, nulls);
+}
+
+void
+RunRecordStart(Run *run)
+{
+	Oid			types[3] = {TIMESTAMPTZOID, DATEOID, BOOLOID};
+	Datum		values[3] = {TimestampTzGetDatum(run->as_of), DateADTGetDatum(run->day), BoolGetDatum(run->rebuild)};
+
+	/* We hold the lock, so whoever left a run unfinished is gone. */
+	SpiRun("UPDATE custseg.run SET status = 'interrupted',"
+		   " note = concat_ws('; ', note, 'its process went away') WHERE status = 'running'",
+		   0, NULL, NULL, NULL);
+	SpiRun("INSERT INTO custseg.run (as_of, day, rebuild) VALUES ($1, $2, $3) RETURNING run_id",
+		   3, types, values, NULL);
+	run->run_id = SpiInt64(0, 1, 0);
+}
+
+void
+RunRecordFinish(Run *run, const char *status, const char *error)
+{
+	RunStage(run, run->stage);	/* count the time up to now */
+	WriteRecord(run, status, error);
+}
+
+static void
+Commit(Run *run, bool wait)
+{
+	run->batches++;
+	GuardLeave(&run->guard);
+	SPI_finish();
+	PopActiveSnapshot();
+	if (wait)
+		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+	MemoryContextSwitchTo(run->context);
+	SPI_commit();
+}
+
+void
+RunCommit(Run *run)
+{
+	RunStage(run, run->stage);
+	WriteRecord(run, "running", NULL);
+	Commit(run, false);
+	CHECK_FOR_INTERRUPTS();
+	if (IsBackgroundWorker && DatabaseIsWanted(MyDatabaseId))
+		ereport(ERROR,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("refresh stopped because somebody wants the database for themselves"),
+				 errhint("The next refresh goes on from here.")));
+	RunBegin(run);
+}
+
+void
+RunEnd(Run *run)
+{
+	Commit(run, true);
+}
+
+void
+RunStage(Run *run, Stage stage)
+{
+	instr_time	now;
+	instr_time	spent;
+
+	INSTR_TIME_SET_CURRENT(now);
+	spent = now;
+	INSTR_TIME_SUBTRACT(spent, run->stage_began);
+	run->stage_ms[run->stage] += INSTR_TIME_GET_MILLISEC(spent);
+	run->stage = stage;
+	run->stage_began = now;
+}
+
+void
+RunActivity(Run *run, const char *format,...)
+{
+	char		text[256];
+	int			at = snprintf(text, sizeof(text), "custseg refresh: ");
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(text + at, sizeof(text) - at, format, args);
+	va_end(args);
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
+void
+RunTell(Run *run, const char *format,...)
+{
+	char		text[512];
+	va_list		args;
+
+	if (!run->verbose)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	ereport(INFO, (errmsg_internal("%s", text)));
+}
+
+void
+RunNote(Run *run, const char *note)
+{
+	Oid			types[2] = {INT8OID, TEXTOID};
+	Datum		values[2] = {Int64GetDatum(run->run_id), CStringGetTextDatum(note)};
+
+	SpiRun("UPDATE custseg.run SET note = concat_ws('; ', note, $2) WHERE run_id = $1", 2, types, values, NULL);
+	RunTell(run, "%s", note);
+}

@@ -1,0 +1,88 @@
+/*
+ * run.h
+ *		One refresh: its transactions, stages, counts and record.
+ */
+#ifndef CUSTSEG_RUN_H
+#define CUSTSEG_RUN_H
+
+#include "postgres.h"
+
+#include "portability/instr_time.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "profile/collector.h"
+
+typedef enum Stage
+{
+	STAGE_START,
+	STAGE_COLLECT,
+	STAGE_WRITE,
+	STAGE_EVALUATE,
+	STAGE_CALIBRATE,
+	STAGE_RECALL,
+	STAGE_MEASURE,
+	STAGE_END,
+} Stage;
+
+#define STAGES	(STAGE_END + 1)
+
+typedef struct Run
+{
+	MemoryContext context;		/* as long as the run */
+	MemoryContext batch;		/* as long as one transaction */
+	int64		run_id;			/* 0 until the record is written */
+	TimestampTz as_of;
+	DateADT		day;
+	bool		rebuild;
+	bool		verbose;
+	int			only_source;	/* 0: all */
+	ShopSettings *settings;
+	Collector  *collector;		/* to be closed whatever happens */
+
+	bool		locked;
+	bool		recorded;		/* its row in custseg.run is committed */
+	Guard		guard;
+
+	Stage		stage;
+	instr_time	stage_began;
+	double		stage_ms[STAGES];
+
+	int64		rows_read;
+	int64		rows_rejected;
+	int64		customers;
+	int64		profiles_written;
+	int64		profiles_removed;
+	int64		evaluated;
+	int64		standings_written;
+	int64		transitions;
+	bool		calibrated;
+	int64		batches;
+} Run;
+
+/* Begin a batch: a snapshot, and the rights of the extension's owner. */
+extern void RunBegin(Run *run);
+
+/* Write the progress, commit, leave if the database is wanted, and begin the next batch. */
+extern void RunCommit(Run *run);
+
+/* Commit for good, and begin no other batch. */
+extern void RunEnd(Run *run);
+
+extern void RunRecordStart(Run *run);
+extern void RunRecordFinish(Run *run, const char *status, const char *error);
+
+/* From now on time counts for this stage. */
+extern void RunStage(Run *run, Stage stage);
+
+/* Say what is being done, in pg_stat_activity. */
+extern void RunActivity(Run *run, const char *format,...) pg_attribute_printf(2, 3);
+
+/* Tell a person who asked for it. */
+extern void RunTell(Run *run, const char *format,...) pg_attribute_printf(2, 3);
+
+extern void RunNote(Run *run, const char *note);
+
+#endif							/* CUSTSEG_RUN_H */

@@ -1,0 +1,26 @@
+/*
+ * contact.h
+ *		Names, handles and opt-outs, from the shop's own customer table.
+ */
+#ifndef CUSTSEG_CONTACT_H
+#define CUSTSEG_CONTACT_H
+
+#include "postgres.h"
+
+typedef struct Contact
+{
+	int64		customer_id;
+	bool		found;			/* the customer has a row there */
+	char	   *name;			/* NULL where empty or not mapped */
+	char	   *phone;
+	char	   *email;
+	bool		do_not_contact;
+} Contact;
+
+/* Has the shop registered its customer table? Call inside SPI. */
+extern bool ContactsMapped(void);
+
+/* Read them fresh, as the owner of that table. Call inside SPI. */
+extern void ReadContacts(int n, const int64 *ids, Contact *out);
+
+#endif							/* CUSTSEG_CONTACT_H */

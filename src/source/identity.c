@@ -1,0 +1,180 @@
+/*
+ * identity.c
+ *		Numbers for customers whose own key is not one.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/uuid.h"
+
+#include "common/bulk.h"
+#include "common/spi.h"
+#include "source/identity.h"
+
+#define FETCH_KEYS		10000
+
+struct IdentityWriter
+{
+	BulkWriter *bulk;
+	Oid			sequence;
+	Datum		namespace;
+};
+
+struct KeyIndex
+{
+	int			n;
+	struct KeyPosition
+	{
+		const char *key;
+		int			position;
+	}		   *sorted;
+};
+
+void
+IdentityRead(const char *namespace,
+			 void (*tell) (void *arg, const char *key, int len, int64 customer_id),
+			 void *arg)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(namespace)};
+	Portal		cursor = SPI_cursor_open_with_args(NULL,
+												   "SELECT key, customer_id FROM custseg.identity WHERE namespace = $1",
+												   1, types, values, NULL, true, 0);
+
+	for (;;)
+	{
+		SPI_cursor_fetch(cursor, true, FETCH_KEYS);
+		if (SPI_processed == 0)
+			break;
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			bool		isnull;
+			struct varlena *key = PG_DETOAST_DATUM_PACKED(SpiField(row, 1, &isnull));
+
+			tell(arg, pnstrdup(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)), VARSIZE_ANY_EXHDR(key),
+				 SpiInt64(row, 2, 0));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(cursor);
+}
+
+IdentityWriter *
+IdentityOpen(const char *namespace)
+{
+	IdentityWriter *writer = palloc(sizeof(IdentityWriter));
+
+	writer->bulk = BulkOpen(OwnRelation("identity"));
+	writer->sequence = OwnRelation("customer_id_seq");
+	writer->namespace = CStringGetTextDatum(namespace);
+	return writer;
+}
+
+int64
+IdentityAdd(IdentityWriter *writer, const char *key)
+{
+	Datum		values[3];
+	bool		nulls[3] = {false};
+	int64		id = nextval_internal(writer->sequence, false);
+
+	values[0] = writer->namespace;
+	values[1] = CStringGetTextDatum(key);
+	values[2] = Int64GetDatum(id);
+	BulkPut(writer->bulk, values, nulls);
+	pfree(DatumGetPointer(values[1]));
+	return id;
+}
+
+void
+IdentityClose(IdentityWriter *writer)
+{
+	BulkClose(writer->bulk);
+}
+
+char **
+IdentityKeys(const Source *source, int n, const int64 *ids)
+{
+	char	  **keys = palloc0(Max(n, 1) * sizeof(char *));
+	Oid			types[2] = {TEXTOID, INT8ARRAYOID};
+	Datum		values[2];
+	Datum	   *wanted;
+
+	if (source->key_kind == KEY_NATIVE)
+	{
+		int64		limit = source->type[COLUMN_CUSTOMER] == INT2OID ? PG_INT16_MAX :
+			source->type[COLUMN_CUSTOMER] == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
+
+		for (int i = 0; i < n; i++)
+			if (ids[i] > 0 && ids[i] <= limit)
+				keys[i] = psprintf(INT64_FORMAT, ids[i]);
+		return keys;
+	}
+
+	wanted = palloc(Max(n, 1) * sizeof(Datum));
+	for (int i = 0; i < n; i++)
+		wanted[i] = Int64GetDatum(ids[i]);
+	values[0] = CStringGetTextDatum(source->namespace);
+	values[1] = PointerGetDatum(construct_array(wanted, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	SpiRun("SELECT w.n, i.key FROM unnest($2) WITH ORDINALITY AS w (id, n)"
+		   " JOIN custseg.identity i ON i.customer_id = w.id AND i.namespace = $1",
+		   2, types, values, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		keys[SpiInt64(row, 1, 0) - 1] = SpiText(row, 2);
+	return keys;
+}
+
+Datum
+IdentityKeyArray(const Source *source, int n, char **keys, Oid *type)
+{
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+	Oid			element = source->type[COLUMN_CUSTOMER] == VARCHAROID ? TEXTOID : source->type[COLUMN_CUSTOMER];
+	Oid			input;
+	Oid			ioparam;
+	int16		length;
+	bool		byval;
+	char		align;
+	int			count = 0;
+
+	getTypeInputInfo(element, &input, &ioparam);
+	get_typlenbyvalalign(element, &length, &byval, &align);
+	for (int i = 0; i < n; i++)
+		if (keys[i])
+			values[count++] = OidInputFunctionCall(input, keys[i], ioparam, -1);
+	*type = get_array_type(element);
+	return PointerGetDatum(construct_array(values, count, element, length, byval, align));
+}
+
+static int
+ComparePositions(const void *a, const void *b)
+{
+	return strcmp(((const struct KeyPosition *) a)->key, ((const struct KeyPosition *) b)->key);
+}
+
+KeyIndex *
+KeyIndexCreate(int n, char **keys)
+{
+	KeyIndex   *index = palloc0(sizeof(KeyIndex));
+
+	index->sorted = palloc(Max(n, 1) * sizeof(struct KeyPosition));
+	for (int i = 0; i < n; i++)
+		if (keys[i])
+		{
+			index->sorted[index->n].key = keys[i];
+			index->sorted[index->n++].position = i;
+		}
+	qsort(index->sorted, index->n, sizeof(struct KeyPosition), ComparePositions);
+	return index;
+}
+
+int
+KeyIndexFind(const KeyIndex *index, const char *key)
+{
+	struct KeyPosition wanted = {.key = key};
+	struct KeyPosition *found = bsearch(&wanted, index->sorted, index->n, sizeof(wanted), ComparePositions);
+
+	return found ? found->position : -1;
+}

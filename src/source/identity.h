@@ -1,0 +1,38 @@
+/*
+ * identity.h
+ *		Numbers for customers whose own key is not one.
+ */
+#ifndef CUSTSEG_IDENTITY_H
+#define CUSTSEG_IDENTITY_H
+
+#include "source/mapping.h"
+
+/* Tell every key of the namespace that has a number. Call inside SPI. */
+extern void IdentityRead(const char *namespace,
+						 void (*tell) (void *arg, const char *key, int len, int64 customer_id),
+						 void *arg);
+
+/* Numbers new keys; opened and closed within one transaction. */
+typedef struct IdentityWriter IdentityWriter;
+
+extern IdentityWriter *IdentityOpen(const char *namespace);
+extern int64 IdentityAdd(IdentityWriter *writer, const char *key);
+extern void IdentityClose(IdentityWriter *writer);
+
+/*
+ * The keys of customers as the source writes them, as text: the number itself
+ * where the source's numbers are used as they are, NULL where a customer is
+ * not one of this source's.
+ */
+extern char **IdentityKeys(const Source *source, int n, const int64 *ids);
+
+/* An array of such keys (NULLs left out) that compares with the source's customer column. */
+extern Datum IdentityKeyArray(const Source *source, int n, char **keys, Oid *type);
+
+/* The position of each key in such a list, for results that come back in any order. */
+typedef struct KeyIndex KeyIndex;
+
+extern KeyIndex *KeyIndexCreate(int n, char **keys);
+extern int	KeyIndexFind(const KeyIndex *index, const char *key);	/* -1: none */
+
+#endif							/* CUSTSEG_IDENTITY_H */
