@@ -1,0 +1,392 @@
+/*
+ * claim.c
+ *		Handing out tasks.
+ *
+ * A claim takes the best tasks of a channel that nobody else holds or is just
+ * taking. Three things keep that fast whatever the queue looks like.
+ *
+ * The walk never passes a task that cannot be had. Claimed tasks and later
+ * tries are not in the index that is walked (task_ready_idx) but in another,
+ * by the moment they can be had again (task_wake_idx); each claim first puts
+ * back the few whose moment has come. So a thousand claimed tasks at the head
+ * of the queue cost nothing, and an expired lease needs no process that looks
+ * for it.
+ *
+ * The plans are kept, and pinned to those indexes: a plan made while the table
+ * was empty would be a scan of all of it, and would be kept as well.
+ *
+ * And everything is checked for the few that were picked, not for all. Whoever
+ * ordered, opted out or can no longer be reached is passed over; his task is
+ * withdrawn and the walk goes on. Each round ends with every picked task
+ * claimed or closed, so the walk cannot turn in a circle.
+ *
+ * A claim locks tasks and nothing else, and never waits: refresh draws the
+ * conclusions for the episodes. Every claim gets a new token from one sequence.
+ * Who comes back with an older one has lost the task to somebody else in the
+ * meantime, and is told so (finish.c).
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "recall/input.h"
+#include "recall/message.h"
+#include "recall/plan.h"
+#include "source/contact.h"
+#include "source/probe.h"
+
+PG_FUNCTION_INFO_V1(custseg_claim);
+
+#define MAX_TASKS 1000
+
+typedef struct Picked
+{
+	int64		task_id;
+	int64		customer_id;
+	char	   *customer_key;
+	Datum		priority;
+	Datum		due_at;
+	TimestampTz expires_at;
+	char	   *reason;
+	char	   *message;
+	int			attempts;
+	bool		open;			/* the episode is */
+	bool		enabled;		/* the playbook is */
+	bool		suppressed;
+	DateADT		last_order;		/* that we know of */
+	int64		token;
+	TimestampTz lease_until;
+} Picked;
+
+typedef struct Claim
+{
+	TimestampTz as_of;
+	char	   *channel;
+	char	   *worker;
+	Datum		lease;
+	bool		by_email;
+	bool		contacts;		/* a customer table is mapped */
+	ReturnSetInfo *result;
+} Claim;
+
+/* Our own statements, and only they, run with the indexes they are made for. */
+static int
+PinPlans(void)
+{
+	static const char *const off[] = {"enable_seqscan", "enable_bitmapscan", "enable_sort",
+	"enable_hashjoin", "enable_mergejoin"};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(off); i++)
+		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+static void
+Wake(Claim *claim)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "UPDATE custseg.task u SET state = 'open', lease_until = NULL, wake_at = NULL"
+					   " FROM (SELECT t.task_id FROM custseg.task t WHERE t.channel = $1 AND t.wake_at <= $2"
+					   "  ORDER BY t.wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED) o"
+					   " WHERE u.task_id = o.task_id", 2, types), values, NULL);
+}
+
+/*
+ * The best of those that can be had, with all we know of them. An order that
+ * became known after the episode was opened, and did not end it, is not news,
+ * hence the later one of the two days.
+ */
+static Picked *
+Pick(Claim *claim, int most, int *n)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of),
+	Int32GetDatum(most)};
+	Picked	   *picked;
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT t.task_id, t.customer_id, t.priority, t.due_at, t.expires_at, t.reason, t.message,"
+					   " t.attempts,"
+					   " (SELECT p.customer_key FROM custseg.profile p WHERE p.customer_id = t.customer_id),"
+					   " EXISTS (SELECT FROM custseg.episode e WHERE e.episode_id = t.episode_id"
+					   "  AND e.state = 'contacting'),"
+					   " (SELECT b.enabled FROM custseg.playbook_choice b WHERE b.playbook = t.playbook),"
+					   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = t.customer_id"
+					   "  AND (x.channel IS NULL OR x.channel = $1) AND (x.until IS NULL OR x.until > $2)),"
+					   " (SELECT greatest(e.since, (SELECT custseg.last_order_day(p.timeline) FROM custseg.profile p"
+					   "   WHERE p.customer_id = e.customer_id))"
+					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id)"
+					   " FROM custseg.task t"
+					   " WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL AND t.due_at <= $2"
+					   " ORDER BY t.priority DESC, t.task_id LIMIT $3 FOR UPDATE OF t SKIP LOCKED",
+					   3, types), values, NULL);
+	*n = (int) SPI_processed;
+	picked = palloc0(sizeof(Picked) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+	{
+		bool		isnull;
+
+		picked[i].task_id = SpiInt64(i, 1, 0);
+		picked[i].customer_id = SpiInt64(i, 2, 0);
+		picked[i].priority = Float8GetDatum(DatumGetFloat8(SpiField(i, 3, &isnull)));
+		picked[i].due_at = TimestampTzGetDatum(DatumGetTimestampTz(SpiField(i, 4, &isnull)));
+		picked[i].expires_at = DatumGetTimestampTz(SpiField(i, 5, &isnull));
+		picked[i].reason = SpiText(i, 6);
+		picked[i].message = SpiText(i, 7);
+		picked[i].attempts = (int) SpiInt64(i, 8, 0);
+		picked[i].customer_key = SpiText(i, 9);
+		picked[i].open = SpiInt64(i, 10, 0) != 0;
+		picked[i].enabled = SpiInt64(i, 11, 0) != 0;
+		picked[i].suppressed = SpiInt64(i, 12, 0) != 0;
+		picked[i].last_order = (DateADT) SpiInt64(i, 13, 0);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return picked;
+}
+
+static void
+Drop(Claim *claim, const Picked *task, const char *outcome)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(task->task_id), CStringGetTextDatum(outcome),
+	TimestampTzGetDatum(claim->as_of)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "UPDATE custseg.task SET outcome = $2, closed_at = $3,"
+					   " state = CASE $2 WHEN 'expired' THEN 'expired' ELSE 'withdrawn' END,"
+					   " slot = CASE WHEN token IS NOT NULL OR attempts > 0 THEN slot END"
+					   " WHERE task_id = $1", 3, types), values, NULL);
+}
+
+static void
+Take(Claim *claim, Picked *tasks, int n)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, INTERVALOID};
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	Datum		values[4];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(tasks[i].task_id);
+	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = TimestampTzGetDatum(claim->as_of);
+	values[2] = CStringGetTextDatum(claim->worker);
+	values[3] = claim->lease;
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "UPDATE custseg.task SET state = 'claimed', claimed_by = $3, claimed_at = $2,"
+					   " lease_until = $2 + $4, wake_at = $2 + $4,"
+					   " token = pg_catalog.nextval('custseg.token_seq')"
+					   " WHERE task_id = ANY ($1) RETURNING task_id, token, lease_until",
+					   4, types), values, NULL);
+	if (SPI_processed != n)
+		elog(ERROR, "claimed %llu tasks of %d", (unsigned long long) SPI_processed, n);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		int64		task_id = SpiInt64(row, 1, 0);
+		bool		isnull;
+
+		for (int i = 0; i < n; i++)
+			if (tasks[i].task_id == task_id)
+			{
+				tasks[i].token = SpiInt64(row, 2, 0);
+				tasks[i].lease_until = DatumGetTimestampTz(SpiField(row, 3, &isnull));
+				break;
+			}
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz checked_at)
+{
+	Datum		values[14] = {0};
+	bool		nulls[14] = {false};
+	const char *handle = claim->by_email ? contact->email : contact->phone;
+	const char *name = contact->name;
+
+	if (name == NULL || name[0] == '\0')
+		name = ReadShopSettings()->chinese ? Words(true, "尊敬的顾客", NULL) : "dear customer";
+
+	values[0] = Int64GetDatum(task->task_id);
+	values[1] = Int64GetDatum(task->token);
+	values[2] = Int64GetDatum(task->customer_id);
+	values[3] = task->customer_key ? CStringGetTextDatum(task->customer_key) : (Datum) 0;
+	nulls[3] = task->customer_key == NULL;
+	values[4] = contact->name ? CStringGetTextDatum(contact->name) : (Datum) 0;
+	nulls[4] = contact->name == NULL;
+	values[5] = handle ? CStringGetTextDatum(handle) : (Datum) 0;
+	nulls[5] = handle == NULL;
+	values[6] = task->priority;
+	values[7] = CStringGetTextDatum(task->reason);
+	values[8] = CStringGetTextDatum(RenderName(task->message, name));
+	values[9] = task->due_at;
+	values[10] = TimestampTzGetDatum(task->expires_at);
+	values[11] = TimestampTzGetDatum(task->lease_until);
+	values[12] = Int32GetDatum(task->attempts + 1);
+	values[13] = TimestampTzGetDatum(checked_at);
+	nulls[13] = TIMESTAMP_IS_NOBEGIN(checked_at);
+	tuplestore_putvalues(claim->result->setResult, claim->result->setDesc, values, nulls);
+}
+
+/* Pick up to most tasks and claim or close each; false when there are none. */
+static bool
+Round(Claim *claim, int most, int *claimed)
+{
+	int			n;
+	int			good = 0;
+	int			level;
+	Picked	   *picked;
+	Contact    *contacts;
+	int64	   *ids;
+	DateADT    *after;
+	bool	   *ordered;
+	TimestampTz *checked_at;
+
+	level = PinPlans();
+	picked = Pick(claim, most, &n);
+	AtEOXact_GUC(false, level);
+	if (n == 0)
+		return false;
+
+	contacts = palloc0(sizeof(Contact) * n);
+	ids = palloc(sizeof(int64) * n);
+	after = palloc(sizeof(DateADT) * n);
+	ordered = palloc0(sizeof(bool) * n);
+	checked_at = palloc(sizeof(TimestampTz) * n);
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = picked[i].customer_id;
+		after[i] = picked[i].last_order;
+		checked_at[i] = DT_NOBEGIN;
+	}
+	if (claim->contacts)
+		ReadContacts(n, ids, contacts);
+	ProbeOrders(n, ids, after, ordered, checked_at);
+
+	level = PinPlans();
+	for (int i = 0; i < n; i++)
+	{
+		const char *outcome = NULL;
+
+		if (ordered[i])
+			outcome = "ordered";
+		else if (picked[i].suppressed)
+			outcome = "suppressed";
+		else if (!picked[i].open)
+			outcome = "closed";
+		else if (!picked[i].enabled)
+			outcome = "disabled";
+		else if (picked[i].expires_at <= claim->as_of)
+			outcome = "expired";
+		else if (claim->contacts)
+			outcome = Unreachable(&contacts[i], claim->by_email, false, true);
+
+		if (outcome != NULL)
+			Drop(claim, &picked[i], outcome);
+		else
+		{
+			picked[good] = picked[i];
+			contacts[good] = contacts[i];
+			checked_at[good] = checked_at[i];
+			good++;
+		}
+	}
+	if (good > 0)
+		Take(claim, picked, good);
+	AtEOXact_GUC(false, level);
+
+	for (int i = 0; i < good; i++)
+		Return(claim, &picked[i], &contacts[i], checked_at[i]);
+	*claimed += good;
+	return true;
+}
+
+/* Fill in what the channel decides; false when it is switched off. */
+static bool
+ReadChannel(Claim *claim, bool lease_given)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(claim->channel)};
+	bool		isnull;
+
+	SpiRunPlan(SpiKeep(&kept, "SELECT handle = 'email', lease, enabled FROM custseg.channel WHERE channel = $1",
+					   1, types), values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("channel \"%s\" does not exist", claim->channel),
+				 errhint("See the view custseg.channel for those that do.")));
+	claim->by_email = SpiInt64(0, 1, 0) != 0;
+	if (!lease_given)
+		claim->lease = SPI_datumTransfer(SpiField(0, 2, &isnull), false, sizeof(Interval));
+	return SpiInt64(0, 3, 0) != 0;
+}
+
+Datum
+custseg_claim(PG_FUNCTION_ARGS)
+{
+	Claim		claim = {0};
+	int64		max_tasks;
+	Interval   *lease;
+	int			claimed = 0;
+	Guard		guard;
+
+	claim.channel = ArgText(fcinfo, 0, "channel");
+	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1 || PG_GETARG_INT32(1) > MAX_TASKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_tasks must be between 1 and %d", MAX_TASKS)));
+	max_tasks = PG_GETARG_INT32(1);
+	claim.worker = ArgText(fcinfo, 2, "worker");
+	lease = ArgSpan(fcinfo, 3, "lease", "1 second", "30 days");
+	claim.as_of = ArgAsOf(fcinfo, 4);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("claim() needs isolation level READ COMMITTED"),
+				 errdetail("A snapshot taken earlier could hide that a customer has ordered since."),
+				 errhint("Call it in a transaction of its own, or BEGIN ISOLATION LEVEL READ COMMITTED.")));
+
+	InitMaterializedSRF(fcinfo, 0);
+	claim.result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	if (lease != NULL)
+		claim.lease = IntervalPGetDatum(lease);
+	if (ReadChannel(&claim, lease != NULL))
+	{
+		int			level = PinPlans();
+
+		Wake(&claim);
+		AtEOXact_GUC(false, level);
+		claim.contacts = ContactsMapped();
+		while (claimed < max_tasks && Round(&claim, (int) max_tasks - claimed, &claimed))
+			CHECK_FOR_INTERRUPTS();
+	}
+	GuardLeave(&guard);
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,239 @@
+/*
+ * follow.c
+ *		Opening and closing episodes.
+ *
+ * An episode is one silence of one customer for one goal, and the day of the
+ * last order before it tells it from any other: (goal, customer, since) is
+ * unique, so however often a transition is followed, and whatever other
+ * playbooks of the same goal want, there is one. Only silence that came with
+ * data or time opens one; a new calibration or setting that moves a thousand
+ * customers across a line does not.
+ *
+ * Who is eligible is decided, and stamped, without a look at arms; the arm is
+ * drawn afterwards by a hash of the customer's own key, stored, and never
+ * drawn again, so that a later holdout leaves the people drawn before alone.
+ *
+ * Everything here takes rows FOR UPDATE SKIP LOCKED. What a worker holds in an
+ * open transaction is left to the next refresh, so that a desk that forgot to
+ * commit never stops the pipeline and no two of us can deadlock.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "recall/follow.h"
+#include "recall/recall.h"
+
+PG_FUNCTION_INFO_V1(custseg_recall_follow);
+
+#define RECALL_LOCK 1			/* sub-object of the extension that stands for recall */
+
+void
+RecallLock(void)
+{
+	LockDatabaseObject(ExtensionRelationId, ExtensionOid(), RECALL_LOCK, ShareUpdateExclusiveLock);
+}
+
+void
+DrawSalt(void)
+{
+	Oid			types[] = {INT8OID};
+	Datum		values[1];
+	int64		salt;
+
+	SpiRun("SELECT FROM custseg.arm_salt", 0, NULL, NULL, NULL);
+	if (SPI_processed > 0)
+		return;
+	if (!pg_strong_random(&salt, sizeof(salt)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not draw a random number")));
+	values[0] = Int64GetDatum(salt);
+	SpiRun("INSERT INTO custseg.arm_salt (salt) VALUES ($1) ON CONFLICT DO NOTHING", 1, types, values, NULL);
+}
+
+/*
+ * Whom a playbook makes eligible. Somebody who must never be contacted is in
+ * neither arm; somebody who must not for a while is, and waits.
+ */
+#define AUDIENCE(fresh, which) \
+	"SELECT DISTINCT ON (b.goal, f.customer_id)" \
+	" b.goal, b.playbook, b.version, b.holdout, b.window_days, b.expire_days," \
+	" f.customer_id, f.opened_by, coalesce(p.customer_key, p.customer_id::text) AS person," \
+	" custseg.last_order_day(p.timeline, $2) AS since," \
+	" custseg.spend(p.timeline, $2)::float8 AS priority" \
+	" FROM (" fresh ") f" \
+	" JOIN custseg.standing s USING (customer_id)" \
+	" JOIN custseg.profile p USING (customer_id)" \
+	" JOIN custseg.playbook b ON " which \
+	" WHERE s.lifecycle = 'silent'" \
+	" AND s.quadrant IS DISTINCT FROM 'angry_churn'" \
+	" AND custseg.last_order_day(p.timeline, $2) IS NOT NULL" \
+	" AND NOT EXISTS (SELECT FROM custseg.suppression x" \
+	"   WHERE x.customer_id = f.customer_id AND x.channel IS NULL AND x.until IS NULL)" \
+	" ORDER BY b.goal, f.customer_id, b.playbook"
+
+#define FRESHLY_SILENT \
+	"SELECT DISTINCT ON (t.customer_id) t.customer_id, t.cause AS opened_by" \
+	" FROM custseg.transition t" \
+	" WHERE t.transition_id > $3 AND t.label = 'lifecycle' AND t.to_value = 'silent'" \
+	" AND t.cause IN ('data', 'time')" \
+	" ORDER BY t.customer_id, t.transition_id DESC"
+
+#define SILENT_BEFORE \
+	"SELECT s.customer_id, 'backlog'::text AS opened_by" \
+	" FROM custseg.standing s" \
+	" WHERE s.lifecycle = 'silent' AND s.silent_at <= $2" \
+	" AND s.silent_at >= $2 - (SELECT backlog_days FROM custseg.settings)"
+
+#define DRAW(audience) \
+	"INSERT INTO custseg.arm (goal, person, arm, drawn_at)" \
+	" SELECT DISTINCT ON (a.goal, a.person) a.goal, a.person, " ARM_OF_A ", $1" \
+	" FROM (" audience ") a" \
+	" ORDER BY a.goal, a.person, a.playbook" \
+	" ON CONFLICT (goal, person) DO NOTHING"
+
+#define OPEN(audience) \
+	"WITH opened AS (" \
+	"INSERT INTO custseg.episode (goal, playbook, version, customer_id, since, eligible_at, eligible_on," \
+	" window_days, expires_on, arm, state, priority, opened_run, opened_by)" \
+	" SELECT a.goal, a.playbook, a.version, a.customer_id, a.since, $1, $2," \
+	" a.window_days, $2 + a.expire_days, r.arm," \
+	" CASE r.arm WHEN 'control' THEN 'watching' ELSE 'waiting' END," \
+	" a.priority, $4, a.opened_by" \
+	" FROM (" audience ") a JOIN custseg.arm r USING (goal, person)" \
+	" ORDER BY a.priority DESC, a.since DESC, a.person COLLATE \"C\"" \
+	" ON CONFLICT (goal, customer_id, since) DO NOTHING" \
+	" RETURNING arm) SELECT count(*), count(*) FILTER (WHERE arm = 'control') FROM opened"
+
+const char *
+BacklogAudience(void)
+{
+	return AUDIENCE(SILENT_BEFORE, "b.playbook = $3");
+}
+
+void
+OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episodes, int64 *controls)
+{
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day),
+	CStringGetTextDatum(playbook), (Datum) 0};
+
+	DrawSalt();
+	SpiRun(DRAW(AUDIENCE(SILENT_BEFORE, "b.playbook = $3")), 3, types, values, NULL);
+	SpiRun(OPEN(AUDIENCE(SILENT_BEFORE, "b.playbook = $3")), 4, types, values, "   n");
+	*episodes = SpiInt64(0, 1, 0);
+	*controls = SpiInt64(0, 2, 0);
+}
+
+/*
+ * An order ends the silence. It is a conversion when it came on a later day
+ * than eligibility, within the window; an order that became known late and
+ * lies before leaves a customer who is still silent where he is.
+ */
+#define CLOSE(which) \
+	"UPDATE custseg.episode u SET reason = 'ordered', closed_at = $1," \
+	" state = CASE WHEN o.converted THEN 'converted' ELSE 'withdrawn' END" \
+	" FROM (SELECT e.episode_id," \
+	"   custseg.order_count(p.timeline, least(e.eligible_on + e.window_days, $2))" \
+	"   > custseg.order_count(p.timeline, e.eligible_on) AS converted" \
+	"  FROM custseg.episode e" \
+	"  JOIN custseg.profile p USING (customer_id)" \
+	"  LEFT JOIN custseg.standing s USING (customer_id)" \
+	"  WHERE e.state IN " EPISODE_OPEN which \
+	"  AND custseg.last_order_day(p.timeline) > e.since" \
+	"  AND (custseg.order_count(p.timeline, $2) > custseg.order_count(p.timeline, e.eligible_on)" \
+	"   OR (s.lifecycle NOT IN ('silent', 'lost')" \
+	"    AND custseg.order_count(p.timeline, $2) > custseg.order_count(p.timeline, e.since)))" \
+	"  FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
+	" WHERE u.episode_id = o.episode_id"
+
+void
+CloseOrdered(TimestampTz as_of, DateADT day)
+{
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID};
+	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day)};
+
+	SpiRun(CLOSE(""), 2, types, values, NULL);
+}
+
+#define WITHDRAW(which) \
+	"UPDATE custseg.task u SET state = 'withdrawn', outcome = o.reason, closed_at = $1," \
+	" lease_until = NULL, wake_at = NULL," \
+	" slot = CASE WHEN u.token IS NOT NULL OR u.attempts > 0 THEN u.slot END" \
+	" FROM (SELECT t.task_id, coalesce(e.reason, e.state) AS reason" \
+	"  FROM custseg.task t JOIN custseg.episode e USING (episode_id)" \
+	"  WHERE (t.state = 'open' OR (t.state = 'claimed' AND t.lease_until <= $1))" \
+	"  AND e.state NOT IN " EPISODE_OPEN which \
+	"  FOR UPDATE OF t SKIP LOCKED) o" \
+	" WHERE u.task_id = o.task_id"
+
+void
+WithdrawTasks(TimestampTz as_of)
+{
+	Oid			types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(as_of)};
+
+	SpiRun(WITHDRAW(""), 1, types, values, NULL);
+}
+
+#define LEFT_SILENCE \
+	" AND e.customer_id IN (SELECT m.customer_id FROM custseg.transition m" \
+	"  WHERE m.transition_id > $3 AND m.label = 'lifecycle' AND m.from_value IN ('silent', 'lost'))"
+
+void
+RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition)
+{
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day),
+		Int64GetDatum(after_transition), Int64GetDatum(run_id)};
+	int64		opens,
+				closes;
+
+	/* Most batches have nothing for us: one look at the batch's own rows. */
+	SpiRun("SELECT count(*) FILTER (WHERE to_value = 'silent' AND cause IN ('data', 'time')"
+		   "   AND EXISTS (SELECT FROM custseg.playbook_choice WHERE enabled)),"
+		   " count(*) FILTER (WHERE from_value IN ('silent', 'lost'))"
+		   " FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'",
+		   1, &types[2], &values[2], NULL);
+	opens = SpiInt64(0, 1, 0);
+	closes = SpiInt64(0, 2, 0);
+
+	if (opens > 0)
+	{
+		RecallLock();
+		DrawSalt();
+		SpiRun(DRAW(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 3, types, values, NULL);
+		SpiRun(OPEN(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 4, types, values, run_id ? NULL : "   n");
+	}
+	if (closes > 0)
+	{
+		SpiRun(CLOSE(LEFT_SILENCE), 3, types, values, NULL);
+		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
+	}
+}
+
+Datum
+custseg_recall_follow(PG_FUNCTION_ARGS)
+{
+	int64		run_id = PG_GETARG_INT64(0);
+	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	int64		after_transition = PG_GETARG_INT64(2);
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	RecallFollow(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), after_transition);
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,46 @@
+/*
+ * follow.h
+ *		Opening and closing episodes.
+ */
+#ifndef CUSTSEG_FOLLOW_H
+#define CUSTSEG_FOLLOW_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/date.h"
+
+/* Episodes that are not over. */
+#define EPISODE_OPEN "('waiting', 'watching', 'contacting', 'unreachable')"
+
+/* One writer of episodes at a time, until the end of the transaction. */
+extern void RecallLock(void);
+
+/* Draw the salt of the arms if there is none yet. */
+extern void DrawSalt(void);
+
+/*
+ * Whom enabling a playbook would make eligible, as a subquery: goal,
+ * playbook, version, holdout, window_days, expire_days, customer_id,
+ * opened_by, person, since, priority. $1 is the moment, $2 the day, $3 the
+ * playbook.
+ */
+extern const char *BacklogAudience(void);
+
+/* The arm of a person, drawn or as it would be drawn, given the above as a. */
+#define ARM_OF_A \
+	"CASE WHEN ((pg_catalog.hashtextextended(a.goal || E'\\x1f' || a.person," \
+	" (SELECT salt FROM custseg.arm_salt)) >> 11) & 9007199254740991)::float8" \
+	" / 9007199254740992 < a.holdout THEN 'control' ELSE 'contact' END"
+
+/* Open the backlog of a playbook; returns how many episodes, of which controls. */
+extern void OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day,
+						int64 *episodes, int64 *controls);
+
+/* Close the open episodes of all customers who have ordered since. */
+extern void CloseOrdered(TimestampTz as_of, DateADT day);
+
+/* Withdraw the unclaimed tasks of episodes that are over. */
+extern void WithdrawTasks(TimestampTz as_of);
+
+#endif							/* CUSTSEG_FOLLOW_H */

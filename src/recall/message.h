@@ -1,0 +1,34 @@
+/*
+ * message.h
+ *		Reasons and messages in words.
+ */
+#ifndef CUSTSEG_MESSAGE_H
+#define CUSTSEG_MESSAGE_H
+
+#include "postgres.h"
+
+/* What a reason or a message can tell about a customer, as of a day. */
+typedef struct CustomerFacts
+{
+	int64		orders;
+	char	   *spend;
+	char	   *last_order;		/* a day */
+	int			days_silent;
+	char	   *silent_at;		/* a day; may be NULL */
+	int			limit_days;		/* from last_order to silent_at */
+	char	   *tier;			/* may be NULL */
+} CustomerFacts;
+
+/* Text of ours, in Chinese or English, in the encoding of the database. */
+extern const char *Words(bool chinese, const char *zh, const char *en);
+
+/* Why this customer. */
+extern char *RenderReason(const CustomerFacts *facts, bool chinese);
+
+/* A template with everything filled in but the name. */
+extern char *RenderMessage(const char *body, const CustomerFacts *facts);
+
+/* What RenderMessage left: the name, never stored. */
+extern char *RenderName(const char *message, const char *name);
+
+#endif							/* CUSTSEG_MESSAGE_H */

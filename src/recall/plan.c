@@ -1,0 +1,441 @@
+/*
+ * plan.c
+ *		Which tasks exist today.
+ *
+ * Capacity is not a number that is counted down but places that are taken: a
+ * task holds (channel, day, slot), and that is unique. So a second plan on the
+ * same day can only fill what is free, a shop that can make forty calls gets
+ * forty however often it refreshes, and nothing is locked that a claimer
+ * wants. A task that was not done yesterday takes a place of today before a
+ * new one is planned.
+ *
+ * Those who wait are taken best first until the places are full. Whoever
+ * cannot be reached is put aside with the reason and looked up again some days
+ * later, so that a shop without phone numbers does not read its whole customer
+ * table on every refresh.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "recall/follow.h"
+#include "recall/message.h"
+#include "recall/plan.h"
+#include "recall/recall.h"
+#include "source/contact.h"
+
+PG_FUNCTION_INFO_V1(custseg_recall_plan);
+
+#define CHUNK_MIN 16
+#define CHUNK_MAX 256
+
+typedef struct Planning
+{
+	int64		run_id;
+	TimestampTz as_of;
+	DateADT		day;
+	bool		chinese;
+	bool		contacts;		/* a customer table is mapped */
+	Oid			types[2];
+	Datum		values[2];		/* as_of and day, for statements about all */
+} Planning;
+
+typedef struct Channel
+{
+	char	   *name;
+	bool		by_email;
+	int			nslots;
+	int		   *slots;			/* the free ones of the day */
+} Channel;
+
+typedef struct Candidate
+{
+	int64		episode_id;
+	int64		customer_id;
+	char	   *playbook;
+	Datum		priority;
+	int			task_days;
+	int			retry_days;
+	bool		suppressed;
+	char	   *body;			/* of the template; NULL when there is none */
+	CustomerFacts facts;
+} Candidate;
+
+static void
+RunForAll(Planning *plan, const char *sql)
+{
+	SpiRun(sql, 2, plan->types, plan->values, NULL);
+}
+
+const char *
+Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_template)
+{
+	const char *handle = by_email ? contact->email : contact->phone;
+
+	if (suppressed)
+		return "suppressed";
+	if (!has_template)
+		return "no_template";
+	if (!contact->found)
+		return "no_contact";
+	if (contact->do_not_contact)
+		return "opted_out";
+	if (handle == NULL || handle[strspn(handle, " \t")] == '\0')
+		return "no_handle";
+	return NULL;
+}
+
+/* End the episodes and tasks whose time is over. */
+static void
+EndWhatIsOver(Planning *plan)
+{
+	CloseOrdered(plan->as_of, plan->day);
+
+	RunForAll(plan,
+			  "UPDATE custseg.episode u SET state = 'expired', closed_at = $1,"
+			  " reason = CASE WHEN u.state IN ('waiting', 'unreachable') THEN coalesce(u.reason, 'not_contacted')"
+			  "  ELSE 'no_order' END"
+			  " FROM (SELECT e.episode_id FROM custseg.episode e"
+			  "  WHERE e.state IN " EPISODE_OPEN " AND e.expires_on < $2"
+			  "  AND (e.state IN ('waiting', 'unreachable') OR e.eligible_on + e.window_days < $2)"
+			  "  AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.episode_id = e.episode_id"
+			  "   AND t.state = 'claimed' AND t.lease_until > $1)"
+			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
+			  " WHERE u.episode_id = o.episode_id");
+
+	WithdrawTasks(plan->as_of);
+
+	/* Tasks that no longer make sense, though their episodes go on. */
+	RunForAll(plan,
+			  "UPDATE custseg.task u SET closed_at = $1, lease_until = NULL, wake_at = NULL, outcome = o.outcome,"
+			  " state = CASE WHEN o.outcome = 'expired' THEN 'expired' ELSE 'withdrawn' END,"
+			  " slot = CASE WHEN u.token IS NOT NULL OR u.attempts > 0 THEN u.slot END"
+			  " FROM (SELECT t.task_id,"
+			  "   CASE WHEN s.lifecycle NOT IN ('silent', 'lost') THEN 'not_silent'"
+			  "        WHEN s.quadrant = 'angry_churn' THEN 'angry_churn'"
+			  "        WHEN b.enabled IS NOT TRUE THEN 'disabled'"
+			  "        WHEN c.enabled IS NOT TRUE THEN 'channel_off'"
+			  "        ELSE 'expired' END AS outcome"
+			  "  FROM custseg.task t"
+			  "  LEFT JOIN custseg.standing s USING (customer_id)"
+			  "  LEFT JOIN custseg.playbook b USING (playbook)"
+			  "  LEFT JOIN custseg.channel c USING (channel)"
+			  "  WHERE (t.state = 'open' OR (t.state = 'claimed' AND t.lease_until <= $1))"
+			  "  AND (t.expires_at <= $1 OR s.lifecycle NOT IN ('silent', 'lost')"
+			  "   OR s.quadrant = 'angry_churn' OR b.enabled IS NOT TRUE OR c.enabled IS NOT TRUE)"
+			  "  AND $2 IS NOT NULL"
+			  "  FOR UPDATE OF t SKIP LOCKED) o"
+			  " WHERE u.task_id = o.task_id");
+
+	/*
+	 * And what becomes of the episodes of tasks that ended without a contact,
+	 * here or in claim(), which touches no episode. One whose customer was
+	 * seen to have ordered waits for that order to be read.
+	 */
+	RunForAll(plan,
+			  "UPDATE custseg.episode u SET state = o.state, reason = o.outcome,"
+			  " look_again_on = CASE o.state WHEN 'unreachable' THEN $2 + o.retry_days END"
+			  " FROM (SELECT e.episode_id, nullif(l.outcome, 'expired') AS outcome,"
+			  "   coalesce(b.retry_days, 2) AS retry_days,"
+			  "   CASE WHEN l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
+			  "    THEN 'unreachable' ELSE 'waiting' END AS state"
+			  "  FROM custseg.episode e"
+			  "  CROSS JOIN LATERAL (SELECT t.state, t.outcome FROM custseg.task t"
+			  "   WHERE t.episode_id = e.episode_id ORDER BY t.task_id DESC LIMIT 1) l"
+			  "  LEFT JOIN custseg.playbook b ON b.playbook = e.playbook"
+			  "  WHERE e.state = 'contacting' AND l.state IN ('withdrawn', 'expired')"
+			  "  AND l.outcome <> 'ordered' AND $1 IS NOT NULL"
+			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
+			  " WHERE u.episode_id = o.episode_id");
+
+	/* Those who wait for a channel that is switched off should say so. */
+	RunForAll(plan,
+			  "UPDATE custseg.episode e SET reason = 'channel_off'"
+			  " FROM custseg.standing s JOIN custseg.tier_policy y USING (tier)"
+			  " LEFT JOIN custseg.channel c ON c.channel = y.channel AND c.enabled"
+			  " WHERE e.state = 'waiting' AND s.customer_id = e.customer_id AND c.channel IS NULL"
+			  " AND e.reason IS DISTINCT FROM 'channel_off' AND $1 IS NOT NULL AND $2 IS NOT NULL");
+}
+
+/*
+ * Tasks of earlier days that are still to be done use the capacity of today.
+ * Those that today's capacity no longer has room for keep their old place.
+ */
+static void
+CarryOver(Planning *plan)
+{
+	RunForAll(plan,
+			  "WITH left_over AS MATERIALIZED ("
+			  " SELECT t.task_id, t.channel, t.priority FROM custseg.task t"
+			  " WHERE t.state IN ('open', 'claimed') AND t.slot_day < $2 AND custseg.shop_day(t.due_at) <= $2"
+			  " AND $1 IS NOT NULL"
+			  " FOR UPDATE SKIP LOCKED),"
+			  "placed AS ("
+			  " SELECT task_id, channel, row_number() OVER (PARTITION BY channel ORDER BY priority DESC, task_id) AS n"
+			  " FROM left_over),"
+			  "free AS ("
+			  " SELECT c.channel, g.slot, row_number() OVER (PARTITION BY c.channel ORDER BY g.slot) AS n"
+			  " FROM custseg.channel c CROSS JOIN LATERAL generate_series(1, c.daily_capacity) g (slot)"
+			  " WHERE c.channel IN (SELECT channel FROM left_over)"
+			  " AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.channel = c.channel"
+			  "  AND t.slot_day = $2 AND t.slot = g.slot))"
+			  "UPDATE custseg.task u SET slot_day = $2, slot = f.slot"
+			  " FROM placed p JOIN free f USING (channel, n)"
+			  " WHERE u.task_id = p.task_id");
+}
+
+static Channel *
+ReadChannels(Planning *plan, int *nchannels)
+{
+	Channel    *channels;
+	Oid			types[] = {TEXTOID, DATEOID};
+
+	SpiRun("SELECT channel, handle = 'email' FROM custseg.channel c"
+		   " WHERE enabled AND daily_capacity > 0"
+		   " AND EXISTS (SELECT FROM custseg.tier_policy y WHERE y.channel = c.channel)"
+		   " ORDER BY channel COLLATE \"C\"", 0, NULL, NULL, NULL);
+	*nchannels = (int) SPI_processed;
+	channels = palloc0(sizeof(Channel) * Max(*nchannels, 1));
+	for (int i = 0; i < *nchannels; i++)
+	{
+		channels[i].name = SpiText(i, 1);
+		channels[i].by_email = SpiInt64(i, 2, 0) != 0;
+	}
+
+	for (int i = 0; i < *nchannels; i++)
+	{
+		Datum		values[] = {CStringGetTextDatum(channels[i].name), DateADTGetDatum(plan->day)};
+
+		/* What could not be carried over still needs doing, so it counts. */
+		SpiRun("SELECT g.slot FROM custseg.channel c"
+			   " CROSS JOIN LATERAL generate_series(1, c.daily_capacity) g (slot)"
+			   " WHERE c.channel = $1 AND NOT EXISTS (SELECT FROM custseg.task t"
+			   "  WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot = g.slot)"
+			   " ORDER BY g.slot LIMIT greatest(0, (SELECT daily_capacity FROM custseg.channel WHERE channel = $1)"
+			   "  - (SELECT count(*) FROM custseg.task t WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot IS NOT NULL)"
+			   "  - (SELECT count(*) FROM custseg.task t WHERE t.channel = $1 AND t.slot_day < $2"
+			   "     AND t.state IN ('open', 'claimed') AND custseg.shop_day(t.due_at) <= $2))",
+			   2, types, values, NULL);
+		channels[i].nslots = (int) SPI_processed;
+		channels[i].slots = palloc(sizeof(int) * Max(channels[i].nslots, 1));
+		for (int j = 0; j < channels[i].nslots; j++)
+			channels[i].slots[j] = (int) SpiInt64(j, 1, 0);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return channels;
+}
+
+void
+FactsFromRow(uint64 row, int first, CustomerFacts *facts)
+{
+	facts->orders = SpiInt64(row, first, 0);
+	facts->spend = SpiText(row, first + 1);
+	facts->last_order = SpiText(row, first + 2);
+	facts->days_silent = (int) SpiInt64(row, first + 3, 0);
+	facts->silent_at = SpiText(row, first + 4);
+	facts->limit_days = (int) SpiInt64(row, first + 5, 0);
+	facts->tier = SpiText(row, first + 6);
+}
+
+static Portal
+OpenCandidates(Planning *plan, Channel *channel)
+{
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
+	Datum		values[] = {plan->values[0], plan->values[1],
+		CStringGetTextDatum(channel->name), CStringGetTextDatum(plan->chinese ? "zh" : "en")};
+
+	return SPI_cursor_open_with_args(NULL,
+									 "SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
+									 " b.task_days, b.retry_days,"
+									 " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
+									 "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
+									 " (SELECT m.body FROM custseg.template m WHERE m.playbook = e.playbook"
+									 "  AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
+									 "  ORDER BY m.language = $4 DESC LIMIT 1), "
+									 FACTS_COLUMNS
+									 " FROM custseg.episode e"
+									 " JOIN custseg.standing s USING (customer_id)"
+									 " JOIN custseg.profile p USING (customer_id)"
+									 " JOIN custseg.tier_policy y ON y.tier = s.tier"
+									 " JOIN custseg.playbook b ON b.playbook = e.playbook"
+									 " WHERE b.enabled AND e.arm = 'contact'"
+									 " AND e.state IN ('waiting', 'unreachable')"
+									 " AND (e.state = 'waiting' OR e.look_again_on <= $2)"
+									 " AND y.channel = $3 AND s.lifecycle IN ('silent', 'lost')"
+									 " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
+									 " ORDER BY e.priority DESC, e.since DESC,"
+									 " p.customer_key COLLATE \"C\", e.customer_id",
+									 4, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+}
+
+static void
+PutAside(Planning *plan, Candidate *who, const char *reason)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, DATEOID};
+	Datum		values[] = {Int64GetDatum(who->episode_id), CStringGetTextDatum(reason),
+		DateADTGetDatum(plan->day + who->retry_days)};
+
+	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.episode SET state = 'unreachable', reason = $2, look_again_on = $3"
+					   " WHERE episode_id = $1", 3, types), values, NULL);
+}
+
+static void
+PlanTask(Planning *plan, Channel *channel, Candidate *who, int slot)
+{
+	static SPIPlanPtr insert = NULL;
+	static SPIPlanPtr update = NULL;
+	Oid			types[] = {INT8OID, INT8OID, TEXTOID, TEXTOID, FLOAT8OID, TIMESTAMPTZOID, INT8OID,
+	INT4OID, TEXTOID, TEXTOID, DATEOID, INT4OID};
+	Datum		values[] = {
+		Int64GetDatum(who->episode_id),
+		Int64GetDatum(who->customer_id),
+		CStringGetTextDatum(who->playbook),
+		CStringGetTextDatum(channel->name),
+		who->priority,
+		TimestampTzGetDatum(plan->as_of),
+		Int64GetDatum(plan->run_id),
+		Int32GetDatum(who->task_days),
+		CStringGetTextDatum(RenderReason(&who->facts, plan->chinese)),
+		CStringGetTextDatum(RenderMessage(who->body, &who->facts)),
+		DateADTGetDatum(plan->day),
+		Int32GetDatum(slot)
+	};
+
+	SpiRunPlan(SpiKeep(&insert,
+					   "INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority,"
+					   " planned_at, planned_run, due_at, expires_at, reason, message, slot_day, slot)"
+					   " VALUES ($1, $2, $3, $4, 'open', $5, $6, nullif($7, 0), $6,"
+					   " $6 + pg_catalog.make_interval(days => $8), $9, $10, $11, $12)",
+					   lengthof(types), types), values, NULL);
+	SpiRunPlan(SpiKeep(&update, "UPDATE custseg.episode SET state = 'contacting', reason = NULL, look_again_on = NULL"
+					   " WHERE episode_id = $1", 1, types), values, NULL);
+}
+
+/* Take the next candidates; false when there are none. */
+static bool
+PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
+{
+	int			n;
+	Candidate  *candidates;
+	Contact    *contacts;
+	int64	   *ids;
+
+	CHECK_FOR_INTERRUPTS();
+	SPI_cursor_fetch(portal, true, Min(CHUNK_MAX, Max(CHUNK_MIN, channel->nslots - *filled)));
+	n = (int) SPI_processed;
+	if (n == 0)
+		return false;
+
+	candidates = palloc0(sizeof(Candidate) * n);
+	contacts = palloc0(sizeof(Contact) * n);
+	ids = palloc(sizeof(int64) * n);
+	for (int i = 0; i < n; i++)
+	{
+		Candidate  *who = &candidates[i];
+		bool		isnull;
+
+		who->episode_id = SpiInt64(i, 1, 0);
+		ids[i] = who->customer_id = SpiInt64(i, 2, 0);
+		who->playbook = SpiText(i, 3);
+		who->priority = Float8GetDatum(DatumGetFloat8(SpiField(i, 4, &isnull)));
+		who->task_days = (int) SpiInt64(i, 5, 0);
+		who->retry_days = (int) SpiInt64(i, 6, 0);
+		who->suppressed = SpiInt64(i, 7, 0) != 0;
+		who->body = SpiText(i, 8);
+		FactsFromRow(i, 9, &who->facts);
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	if (plan->contacts)
+		ReadContacts(n, ids, contacts);
+
+	for (int i = 0; i < n && *filled < channel->nslots; i++)
+	{
+		Candidate  *who = &candidates[i];
+		const char *reason;
+
+		if (plan->contacts)
+			reason = Unreachable(&contacts[i], channel->by_email, who->suppressed, who->body != NULL);
+		else
+			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
+		if (reason != NULL)
+			PutAside(plan, who, reason);
+		else
+			PlanTask(plan, channel, who, channel->slots[(*filled)++]);
+	}
+	return true;
+}
+
+static void
+FillChannel(Planning *plan, Channel *channel)
+{
+	int			filled = 0;
+	Portal		portal;
+	MemoryContext chunk;
+	MemoryContext old;
+
+	if (channel->nslots == 0)
+		return;
+	portal = OpenCandidates(plan, channel);
+	chunk = AllocSetContextCreate(CurrentMemoryContext, "custseg plan chunk", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(chunk);
+	while (filled < channel->nslots && PlanChunk(plan, channel, portal, &filled))
+		MemoryContextReset(chunk);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(chunk);
+	SPI_cursor_close(portal);
+}
+
+void
+RecallPlan(int64 run_id, TimestampTz as_of, DateADT day)
+{
+	Planning	plan = {run_id, as_of, day};
+	Channel    *channels;
+	int			nchannels;
+
+	plan.types[0] = TIMESTAMPTZOID;
+	plan.types[1] = DATEOID;
+	plan.values[0] = TimestampTzGetDatum(as_of);
+	plan.values[1] = DateADTGetDatum(day);
+
+	RecallLock();
+	SpiRun("SELECT FROM custseg.episode LIMIT 1", 0, NULL, NULL, NULL);
+	if (SPI_processed == 0)
+		return;
+
+	EndWhatIsOver(&plan);
+	CarryOver(&plan);
+
+	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
+	if (SPI_processed == 0)
+		return;
+	plan.chinese = ReadShopSettings()->chinese;
+	plan.contacts = ContactsMapped();
+	channels = ReadChannels(&plan, &nchannels);
+	for (int i = 0; i < nchannels; i++)
+		FillChannel(&plan, &channels[i]);
+}
+
+Datum
+custseg_recall_plan(PG_FUNCTION_ARGS)
+{
+	int64		run_id = PG_GETARG_INT64(0);
+	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	RecallPlan(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone));
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
