@@ -28,6 +28,14 @@
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
 #endif
 
+#if PG_VERSION_NUM < 160000
+#define SortedDatum(sort, value, isnull) \
+	tuplesort_getdatum((sort), true, (value), (isnull), NULL)
+#else
+#define SortedDatum(sort, value, isnull) \
+	tuplesort_getdatum((sort), true, false, (value), (isnull), NULL)
+#endif
+
 #if PG_VERSION_NUM < 170000
 #define ReindexRelation(relid) \
 	((void) reindex_relation((relid), 0, &(ReindexParams) {0}))

@@ -10,7 +10,9 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
+
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"

@@ -1,0 +1,73 @@
+/*
+ * outcome.c
+ *		What became of episodes, by the same clock for both arms.
+ *
+ * The clock starts with eligibility and knows nothing of tasks: whether a
+ * customer was reached, refused or never called makes no difference to how he
+ * is measured, or the arms would not be comparable any more. It counts the
+ * orders of the days after eligible_on, up to window_days; once that window is
+ * over the outcome is final and stays, whatever arrives late.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "measure/measure.h"
+
+PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
+
+/* Episodes are opened one transaction at a time, so new ones have higher ids. */
+#define TO_MEASURE \
+	"SELECT e.* FROM custseg.episode e" \
+	" WHERE e.episode_id > coalesce((SELECT max(m.episode_id) FROM custseg.outcome m), -1)" \
+	" UNION ALL" \
+	" SELECT e.* FROM custseg.outcome m JOIN custseg.episode e USING (episode_id) WHERE NOT m.final"
+
+void
+MeasureOutcomes(int64 run_id, DateADT day)
+{
+	Oid			types[] = {DATEOID};
+	Datum		values[] = {DateADTGetDatum(day)};
+
+	SpiRun("INSERT INTO custseg.outcome AS o (episode_id, converted_on, orders, spend, final, measured_on)"
+		   " SELECT w.episode_id,"
+		   "  CASE WHEN custseg.last_order_day(p.timeline) > w.eligible_on THEN"
+		   "   (SELECT min(d.day) FROM custseg.entries(p.timeline, w.last_day) d"
+		   "    WHERE d.day > w.eligible_on AND d.orders > 0) END,"
+		   "  coalesce(custseg.order_count(p.timeline, w.last_day)"
+		   "   - custseg.order_count(p.timeline, w.eligible_on), 0),"
+		   "  coalesce(custseg.spend(p.timeline, w.last_day) - custseg.spend(p.timeline, w.eligible_on), 0),"
+		   "  w.final, $1"
+		   " FROM (SELECT e.episode_id, e.customer_id, e.eligible_on,"
+		   "   greatest(e.eligible_on, least(e.eligible_on + e.window_days, $1)) AS last_day,"
+		   "   e.eligible_on + e.window_days < $1 AS final"
+		   "  FROM (" TO_MEASURE ") e) w"
+		   " LEFT JOIN custseg.profile p USING (customer_id)"
+		   " ORDER BY w.episode_id"
+		   " ON CONFLICT (episode_id) DO UPDATE SET converted_on = EXCLUDED.converted_on,"
+		   "  orders = EXCLUDED.orders, spend = EXCLUDED.spend, final = EXCLUDED.final,"
+		   "  measured_on = EXCLUDED.measured_on"
+		   " WHERE (o.converted_on, o.orders, o.spend, o.final)"
+		   "  IS DISTINCT FROM (EXCLUDED.converted_on, EXCLUDED.orders, EXCLUDED.spend, EXCLUDED.final)",
+		   1, types, values, NULL);
+}
+
+Datum
+custseg_measure_outcomes(PG_FUNCTION_ARGS)
+{
+	int64		run_id = PG_GETARG_INT64(0);
+	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	MeasureOutcomes(run_id, ShopDay(as_of, ReadShopSettings()->time_zone));
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
