@@ -129,7 +129,3 @@ SELECT state, outcome FROM custseg.task WHERE customer_id = :buyer ORDER BY task
 \echo ==========
 \echo
 SELECT channel, daily_capacity AS "a day", open, claimed FROM custseg.task_count ORDER BY channel;
-\if :is_shop
-SELECT job, every, last_status AS "last run", date_trunc('second', last_finish) AS "at", date_trunc('second', next_start) AS next
-FROM custseg.job;
-\endif
