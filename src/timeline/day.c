@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -35,7 +36,8 @@ DayZone(const char *name)
 	if (zone == NULL || !pg_tz_acceptable(zone))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" is not known", name),
+				 errmsg("time zone \"%.*s\" is not known",
+						pg_mbcliplen(name, strlen(name), TZ_STRLEN_MAX), name),
 				 errhint("See pg_timezone_names for the names that are.")));
 	return zone;
 }
