@@ -20,6 +20,15 @@
 #define object_ownercheck_relation(relid, roleid) object_ownercheck(RelationRelationId, relid, roleid)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 renamed the marker of functions that do not return, and moved it to the front. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Input functions can report an error without raising it since 16. */
 #if PG_VERSION_NUM < 160000
 #define ereturn(context, dummy, ...) \

@@ -183,7 +183,7 @@ INSERT INTO long SELECT t + '{1999-01-01:1:1}' FROM long;
 SELECT order_count(t), spend(t), first_order_day(t), last_order_day(t), order_count(t, '2005-01-01'), length(t::text) FROM long;
 
 -- Every object says what it does
-SELECT count(*) AS without_comment
-FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-     JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'custseg'
-WHERE obj_description(p.oid, 'pg_proc') IS NULL AND 'custseg.timeline'::regtype = ANY (p.proargtypes::oid[] || p.prorettype);
+SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
+FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+WHERE e.extname = 'custseg' AND pg_describe_object(d.classid, d.objid, 0) ~ 'timeline'
+      AND obj_description(d.objid, (SELECT relname FROM pg_class c WHERE c.oid = d.classid)) IS NULL;
