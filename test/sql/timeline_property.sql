@@ -97,7 +97,16 @@ SET min_parallel_table_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
 ALTER TABLE timeline_rows SET (parallel_workers = 2);
 ALTER TABLE timeline_parts SET (parallel_workers = 2);
-EXPLAIN (COSTS OFF) SELECT c, custseg.timeline(at, amount, 'Europe/London', promo) FROM timeline_rows GROUP BY c;
+DO $$
+DECLARE
+    line text;
+    partial boolean := false;
+BEGIN
+    FOR line IN EXPLAIN SELECT c, custseg.timeline(at, amount, 'Europe/London', promo) FROM timeline_rows GROUP BY c LOOP
+        partial := partial OR line ~ 'Partial .*Aggregate';
+    END LOOP;
+    ASSERT partial, 'the aggregate must run in parallel';
+END $$;
 SELECT count(*) FILTER (WHERE timeline_send(a.t) <> timeline_send(b.t)) AS in_parallel
 FROM timelines a JOIN (SELECT c, custseg.timeline(at, amount, 'Europe/London', promo) AS t FROM timeline_rows GROUP BY c) b USING (c);
 SELECT count(*) FILTER (WHERE timeline_send(a.t) <> timeline_send(b.t)) AS merged_in_parallel
