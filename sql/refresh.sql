@@ -63,6 +63,7 @@ CREATE TABLE custseg.refresh_state (
 );
 COMMENT ON TABLE custseg.refresh_state IS
 'What the last refresh left, so that the next knows what changed meanwhile and what is still to be done. One row, from the first refresh on.';
+COMMENT ON COLUMN custseg.refresh_state.one IS 'always true: there is one row';
 COMMENT ON COLUMN custseg.refresh_state.home IS 'the database this row was written in: system identifier, database and extension';
 COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted';
@@ -87,3 +88,13 @@ LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = r.pid AND a.datname = pg_cata
 WHERE r.status = 'running';
 COMMENT ON VIEW custseg.progress IS
 'The refresh that runs now, if any: counts as of its last commit, and what it is doing this moment.';
+COMMENT ON COLUMN custseg.progress.run_id IS 'number of the run';
+COMMENT ON COLUMN custseg.progress.stage IS 'the stage it is in: start, collect, write, evaluate, calibrate, recall, measure';
+COMMENT ON COLUMN custseg.progress.started_at IS 'when it began';
+COMMENT ON COLUMN custseg.progress.elapsed IS 'how long it has been running';
+COMMENT ON COLUMN custseg.progress.rows_read IS 'rows read from sources that are done';
+COMMENT ON COLUMN custseg.progress.customers IS 'customers written or compared';
+COMMENT ON COLUMN custseg.progress.evaluated IS 'customers evaluated';
+COMMENT ON COLUMN custseg.progress.batches IS 'transactions committed';
+COMMENT ON COLUMN custseg.progress.pid IS 'its process';
+COMMENT ON COLUMN custseg.progress.activity IS 'what the process says it is doing now';
