@@ -58,6 +58,8 @@ CREATE TABLE custseg.refresh_state (
     time_zone text,
     sources integer[],
     rules text,
+    cut_settings text,
+    cut_day date,
     pending text CHECK (pending IN ('baseline', 'calibration', 'setting')),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -69,6 +71,8 @@ COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
+COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings with which cut points were last taken';
+COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day for which cut points were last taken; NULL once a profile changed since';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
 COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
 SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');
@@ -77,7 +81,7 @@ CREATE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(), rebuild boolea
     verbose boolean DEFAULT false, source integer DEFAULT NULL)
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_refresh';
 COMMENT ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) IS
-'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: evaluate everybody anew with new cut points; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
+'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
 REVOKE ALL ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) FROM PUBLIC;
 
 CREATE VIEW custseg.progress AS

@@ -144,19 +144,36 @@ RulesDigest(Run *run)
 
 /* -------------------------------------------------------------- stages */
 
-/* Is it time for new cut points? */
+/*
+ * Take new cut points if it is time: the last are old, or the settings they
+ * depend on changed. True when they differ. For the same day, with the same
+ * settings and no profile changed since, they cannot.
+ */
 static bool
-CalibrationIsDue(Run *run, bool sources_changed)
+CalibrateIfDue(Run *run, bool force)
 {
-	Oid			types[2] = {DATEOID, INT4OID};
-	Datum		values[2] = {DateADTGetDatum(run->day), Int32GetDatum(run->settings->calibrate_every_days)};
+	Oid			types[3] = {DATEOID, INT4OID, TEXTOID};
+	Datum		values[3] = {DateADTGetDatum(run->day), Int32GetDatum(run->settings->calibrate_every_days)};
+	bool		changed;
 
-	if (run->rebuild || sources_changed)
-		return true;
-	SpiRun("SELECT FROM (SELECT as_of FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1) c"
-		   " WHERE c.as_of <= $1 AND $1 - c.as_of < $2",
-		   2, types, values, NULL);
-	return SPI_processed == 0;
+	SpiRun("SELECT md5(row(tier_high_share, tier_mid_share, quadrant_m_percentile, activity_value_share)::text)"
+		   " FROM custseg.settings", 0, NULL, NULL, NULL);
+	values[2] = CStringGetTextDatum(SpiText(0, 1));
+	SpiRun("SELECT s.cut_day IS NOT DISTINCT FROM $1,"
+		   " coalesce((SELECT c.as_of <= $1 AND $1 - c.as_of < $2 FROM custseg.calibration c"
+		   "           ORDER BY calibration_id DESC LIMIT 1), false)"
+		   " FROM custseg.refresh_state s WHERE s.cut_settings = $3",
+		   3, types, values, NULL);
+	if (SPI_processed > 0 && (SpiInt64(0, 1, 0) != 0 || (!force && SpiInt64(0, 2, 0) != 0)))
+		return false;
+
+	RunActivity(run, "taking cut points");
+	changed = Calibrate(run->day, run->as_of, run->run_id);
+	types[1] = TEXTOID;
+	values[1] = values[2];
+	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, cut_settings = $2", 2, types, values, NULL);
+	RunTell(run, changed ? "new cut points" : "cut points did not change");
+	return changed;
 }
 
 static void
@@ -328,13 +345,11 @@ Refresh(Run *run)
 
 	/* 3. Cut points. */
 	RunStage(run, STAGE_CALIBRATE);
-	if (baseline || CalibrationIsDue(run, sources_changed || zone_changed))
+	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed || zone_changed);
+	if (run->calibrated)
 	{
-		RunActivity(run, "taking cut points");
-		run->calibrated = Calibrate(run->day, run->as_of, run->run_id);
-		if (!baseline && (run->calibrated || run->rebuild))
+		if (!baseline)
 			pending = "calibration";
-		RunTell(run, run->calibrated ? "new cut points" : "cut points did not change");
 		digest = RulesDigest(run);
 	}
 
