@@ -74,10 +74,15 @@ COMMENT ON COLUMN custseg.settings.lost_multiple IS 'how many times the own sile
 COMMENT ON COLUMN custseg.settings.calibrate_every_days IS 'days after which a refresh takes new cut points from the data; default 7';
 COMMENT ON COLUMN custseg.settings.backlog_days IS 'when a playbook is enabled, customers silent for at most this many days are its backlog; default 90';
 
+CREATE FUNCTION custseg.day_of(moment timestamptz, zone text) RETURNS date
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_day_of';
+COMMENT ON FUNCTION custseg.day_of(timestamptz, text) IS
+'The day on which a moment falls in a time zone, counted as timelines count it. An unknown zone or an infinite moment is an error.';
+
 CREATE FUNCTION custseg.shop_day(moment timestamptz DEFAULT now()) RETURNS date
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT (moment AT TIME ZONE s.time_zone)::date FROM custseg.settings s;
+    SELECT custseg.day_of(moment, s.time_zone) FROM custseg.settings s;
 END;
 COMMENT ON FUNCTION custseg.shop_day(timestamptz) IS
 'The shop''s day on which a moment falls, in the time zone of custseg.settings: the as_of day of the timeline accessors.';

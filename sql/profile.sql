@@ -5,6 +5,8 @@ CREATE TABLE custseg.profile (
     customer_key text,
     timeline custseg.timeline NOT NULL
 ) WITH (fillfactor = 90);
+-- Statistics of a timeline would be whole histories, and help no plan.
+ALTER TABLE custseg.profile ALTER COLUMN timeline SET STATISTICS 0;
 COMMENT ON TABLE custseg.profile IS
 'One row a customer: the whole purchase history, from all sources. Written by refresh only, and only where the data changed.';
 COMMENT ON COLUMN custseg.profile.customer_id IS 'the customer: the shop''s own number, or a negative one that stands for customer_key';
@@ -18,6 +20,7 @@ CREATE TABLE custseg.profile_part (
     timeline custseg.timeline NOT NULL,
     PRIMARY KEY (source_id, customer_id)
 ) WITH (fillfactor = 90);
+ALTER TABLE custseg.profile_part ALTER COLUMN timeline SET STATISTICS 0;
 CREATE INDEX profile_part_customer_id_idx ON custseg.profile_part (customer_id);
 COMMENT ON TABLE custseg.profile_part IS
 'What each source says of each customer, kept only while there are several sources of orders, so that one can be read again alone. The profile is the merge.';

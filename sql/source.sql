@@ -134,6 +134,19 @@ COMMENT ON COLUMN custseg.source.last_read IS 'when the last complete read began
 COMMENT ON COLUMN custseg.source.rows_read IS 'rows of the last read, after the status filter';
 COMMENT ON COLUMN custseg.source.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source.rows_rejected IS 'rows left out; custseg.rejected says why';
+COMMENT ON COLUMN custseg.source.customer_column IS 'column with the customer''s key';
+COMMENT ON COLUMN custseg.source.at_column IS 'column with the time of the order';
+COMMENT ON COLUMN custseg.source.amount_column IS 'column with the amount; negative is a refund';
+COMMENT ON COLUMN custseg.source.order_id_column IS 'column that groups lines into orders; NULL when every row is an order';
+COMMENT ON COLUMN custseg.source.status_column IS 'column whose value decides whether a row counts';
+COMMENT ON COLUMN custseg.source.accepted IS 'values of the status column that count';
+COMMENT ON COLUMN custseg.source.promotion_column IS 'boolean flag, or a discount that is positive, for an order on promotion';
+COMMENT ON COLUMN custseg.source.name_column IS 'column with the customer''s name';
+COMMENT ON COLUMN custseg.source.phone_column IS 'column with the phone number';
+COMMENT ON COLUMN custseg.source.email_column IS 'column with the e-mail address';
+COMMENT ON COLUMN custseg.source.do_not_contact_column IS 'boolean column, true for a customer who must not be contacted';
+COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
+COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'what keeps the source from being read, if its relation changed';
 
 CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,

@@ -369,17 +369,17 @@ COMMENT ON FUNCTION custseg.recency(custseg.timeline, date) IS
 CREATE FUNCTION custseg.spend(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS numeric
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_spend';
 COMMENT ON FUNCTION custseg.spend(custseg.timeline, date) IS
-'Net amount spent: orders less refunds, exact, in the shops currency; may be negative. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'Net amount spent: orders less refunds, exact, in the shop''s currency; may be negative. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
 
 CREATE FUNCTION custseg.gross(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS numeric
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_gross';
 COMMENT ON FUNCTION custseg.gross(custseg.timeline, date) IS
-'Sum of the amounts of orders, exact, in the shops currency. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'Sum of the amounts of orders, exact, in the shop''s currency. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
 
 CREATE FUNCTION custseg.refunded(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS numeric
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_refunded';
 COMMENT ON FUNCTION custseg.refunded(custseg.timeline, date) IS
-'Sum of the refunds as a number that is not negative, exact, in the shops currency. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'Sum of the refunds as a number that is not negative, exact, in the shop''s currency. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
 
 CREATE FUNCTION custseg.gaps(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS integer[]
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_gaps';

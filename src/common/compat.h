@@ -44,6 +44,15 @@
 	((void) reindex_relation(NULL, (relid), 0, &(ReindexParams) {0}))
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 renamed the marker of functions that do not return, and moved it to the front. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* Input functions can report an error without raising it since 16. */
 #if PG_VERSION_NUM < 160000
 #define ereturn(context, dummy, ...) \

@@ -19,6 +19,7 @@ int			custseg_work_mem = 262144;
 int			custseg_batch_size = 20000;
 
 PG_FUNCTION_INFO_V1(custseg_is_time_zone);
+PG_FUNCTION_INFO_V1(custseg_day_of);
 
 void
 SettingsInit(void)
@@ -77,4 +78,10 @@ custseg_is_time_zone(PG_FUNCTION_ARGS)
 	pg_tz	   *zone = pg_tzset(name);
 
 	PG_RETURN_BOOL(zone != NULL && pg_tz_acceptable(zone));
+}
+
+Datum
+custseg_day_of(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATEADT(ShopDay(PG_GETARG_TIMESTAMPTZ(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }

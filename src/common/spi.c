@@ -5,14 +5,17 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/memutils.h"
 
 #include "common/spi.h"
 
+/* SPI leaves its own memory context as the current one; the caller keeps its. */
 static uint64
-Checked(int code, const char *what)
+Checked(int code, const char *what, MemoryContext caller)
 {
 	if (code < 0)
 		elog(ERROR, "SPI failed on \"%s\": %s", what, SPI_result_code_string(code));
+	MemoryContextSwitchTo(caller);
 	return SPI_processed;
 }
 
@@ -21,13 +24,15 @@ SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
 {
 	if (*slot == NULL)
 	{
+		MemoryContext caller = CurrentMemoryContext;
 		SPIPlanPtr	plan = SPI_prepare(sql, nargs, (Oid *) types);
 
 		if (plan == NULL)
-			Checked(SPI_result, sql);
+			elog(ERROR, "SPI failed on \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 		if (SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not keep the plan of \"%s\"", sql);
 		*slot = plan;
+		MemoryContextSwitchTo(caller);
 	}
 	return *slot;
 }
@@ -35,13 +40,17 @@ SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
 uint64
 SpiRun(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 {
-	return Checked(SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0), sql);
+	MemoryContext caller = CurrentMemoryContext;
+
+	return Checked(SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0), sql, caller);
 }
 
 uint64
 SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls)
 {
-	return Checked(SPI_execute_plan(plan, values, nulls, false, 0), "a kept plan");
+	MemoryContext caller = CurrentMemoryContext;
+
+	return Checked(SPI_execute_plan(plan, values, nulls, false, 0), "a kept plan", caller);
 }
 
 Datum

@@ -1,6 +1,8 @@
 /*
  * spi.h
  *		Small helpers around SPI, so that callers say what they mean.
+ *
+ * Unlike SPI itself they leave the caller's memory context in place.
  */
 #ifndef CUSTSEG_SPI_H
 #define CUSTSEG_SPI_H

@@ -108,10 +108,10 @@ ReadState(Run *run, State *state)
 
 /* A NULL leaves a column as it is; pending is always written. */
 static void
-WriteState(const char *home, const char *day, const char *time_zone, const char *sources,
+WriteState(const char *day, const char *time_zone, const char *sources,
 		   const char *rules, const char *pending)
 {
-	const char *fields[6] = {home, day, time_zone, sources, rules, pending};
+	const char *fields[6] = {DatabaseHome(), day, time_zone, sources, rules, pending};
 	Oid			types[6];
 	Datum		values[6];
 	char		nulls[6];
@@ -124,7 +124,7 @@ WriteState(const char *home, const char *day, const char *time_zone, const char 
 	}
 	SpiRun("INSERT INTO custseg.refresh_state AS s (home, day, time_zone, sources, rules, pending)"
 		   " VALUES ($1, $2::date, $3, $4::integer[], $5, $6)"
-		   " ON CONFLICT (one) DO UPDATE SET home = coalesce($1, s.home), day = coalesce($2::date, s.day),"
+		   " ON CONFLICT (one) DO UPDATE SET home = $1, day = coalesce($2::date, s.day),"
 		   " time_zone = coalesce($3, s.time_zone), sources = coalesce($4::integer[], s.sources),"
 		   " rules = coalesce($5, s.rules), pending = $6, updated_at = clock_timestamp()",
 		   6, types, values, nulls);
@@ -246,8 +246,9 @@ Refresh(Run *run)
 	const char *pending;
 
 	RunBegin(run);
+	MemoryContextSwitchTo(run->context);
 	run->settings = ReadShopSettings();
-	run->settings->time_zone = MemoryContextStrdup(run->context, run->settings->time_zone);
+	MemoryContextSwitchTo(run->batch);
 	run->day = ShopDay(run->as_of, run->settings->time_zone);
 	ReadState(run, &state);
 	moved = state.exists && strcmp(state.home, DatabaseHome()) != 0;
@@ -256,13 +257,6 @@ Refresh(Run *run)
 	RunCommit(run);
 	run->recorded = true;
 
-	{
-		ShopSettings *settings = MemoryContextAllocZero(run->context, sizeof(ShopSettings));
-
-		*settings = *ReadShopSettings();
-		settings->time_zone = MemoryContextStrdup(run->context, settings->time_zone);
-		run->settings = settings;
-	}
 	sources = ReadSources(run);
 	source_list = MemoryContextStrdup(run->context, SourceList(sources));
 	if (sources == NIL && !state.exists)
@@ -288,7 +282,7 @@ Refresh(Run *run)
 		RunNote(run, "as_of lies before the last refresh: everybody is evaluated for the earlier day");
 		pending = "setting";
 	}
-	WriteState(DatabaseHome(), NULL, NULL, NULL, NULL, pending);
+	WriteState(NULL, NULL, NULL, NULL, pending);
 	RunCommit(run);
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */
@@ -297,7 +291,7 @@ Refresh(Run *run)
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
 	CollectSources(run, sources, run->only_source == 0 || sources_changed || zone_changed || run->rebuild, &follower);
-	WriteState(NULL, NULL, run->settings->time_zone, source_list, NULL, pending);
+	WriteState(NULL, run->settings->time_zone, source_list, NULL, pending);
 	RunTell(run, "profiles: " INT64_FORMAT " customers, " INT64_FORMAT " written, " INT64_FORMAT " removed",
 			run->customers, run->profiles_written, run->profiles_removed);
 
@@ -328,7 +322,7 @@ Refresh(Run *run)
 			strcmp(pending, "calibration") == 0 ? CAUSE_CALIBRATION : CAUSE_SETTING;
 		StandingRun before = {0};
 
-		WriteState(NULL, NULL, NULL, NULL, NULL, pending);
+		WriteState(NULL, NULL, NULL, NULL, pending);
 		RunCommit(run);
 		if (!baseline)
 			before = standing;
@@ -343,7 +337,7 @@ Refresh(Run *run)
 	run->evaluated = standing.evaluated;
 	run->standings_written = standing.inserted + standing.updated + standing.deleted;
 	run->transitions = standing.transitions;
-	WriteState(NULL, DayText(run->day), NULL, NULL, digest, NULL);
+	WriteState(DayText(run->day), NULL, NULL, digest, NULL);
 	RunTell(run, "standings: " INT64_FORMAT " evaluated, " INT64_FORMAT " written, " INT64_FORMAT " label changes",
 			run->evaluated, run->standings_written, run->transitions);
 	RunCommit(run);

@@ -85,6 +85,25 @@ Money(int64 scaled)
 											   NumericGetDatum(AmountToNumeric(scaled))));
 }
 
+/* "1 order", "2 orders", "2 单". */
+static char *
+Count(Explanation *why, int64 n, const char *one, const char *many, const char *chinese)
+{
+	return psprintf("%lld %s", (long long) n, why->chinese ? chinese : n == 1 ? one : many);
+}
+
+static char *
+Orders(Explanation *why, int64 n)
+{
+	return Count(why, n, "order", "orders", "单");
+}
+
+static char *
+Days(Explanation *why, int64 n)
+{
+	return Count(why, n, "day", "days", "天");
+}
+
 /* A cut point, or that there is none. */
 static const char *
 Cut(Explanation *why, int64 cut)
@@ -141,16 +160,16 @@ ExplainScores(Explanation *why)
 				 WORDS("5 less the number of quintile cut points that the days since the last order exceed",
 					   "距上次下单的天数每超过一个五分位点，从 5 分中减 1 分"),
 				 facts->order_days > 0 ?
-				 psprintf(WORDS("%lld days since the last order on %s", "距上次下单（%2$s）%1$lld 天"),
-						  (long long) days, Day(start)) :
-				 psprintf(WORDS("no order; %lld days since the last refund on %s",
-								"无订单；距上次退款（%2$s）%1$lld 天"), (long long) days, Day(start)),
+				 psprintf(WORDS("%s since the last order on %s", "距上次下单（%2$s）%1$s"),
+						  Days(why, days), Day(start)) :
+				 psprintf(WORDS("no order; %s since the last refund on %s",
+								"无订单；距上次退款（%2$s）%1$s"), Days(why, days), Day(start)),
 				 Cuts(why->rules.r_cuts, false));
 	ExplainScore(why, "f_score", why->now.f_score,
 				 WORDS("1 plus the number of quintile cut points that the orders exceed",
 					   "1 分起，订单数每超过一个五分位点加 1 分"),
-				 psprintf(WORDS("%lld orders on %d days", "%lld 单，分布在 %d 天"),
-						  (long long) facts->orders, facts->order_days),
+				 psprintf(WORDS("%s on %s", "%s，分布在 %s"),
+						  Orders(why, facts->orders), Days(why, facts->order_days)),
 				 Cuts(why->rules.f_cuts, false));
 	ExplainScore(why, "m_score", why->now.m_score,
 				 WORDS("1 plus the number of quintile cut points that net spend exceeds",
@@ -191,7 +210,8 @@ ExplainClocks(Explanation *why)
 		psprintf(WORDS("no order, last refund %s", "无订单，上次退款 %s"), Day(FactsStart(facts)));
 	const char *gap = facts->median_gap < 0 ?
 		WORDS("no own gap yet", "尚无自身购买间隔") :
-		psprintf(WORDS("own median gap %d days", "自身购买间隔中位数 %d 天"), facts->median_gap);
+		psprintf(WORDS("own median gap %s", "自身购买间隔中位数 %s"),
+				 Days(why, facts->median_gap));
 	int64		lost = MultipleOfDays(rules->lost_multiple, rules->silent_days[tier]);
 
 	Say(why, "follow_up_at", Day(why->now.follow_up_at),
@@ -253,10 +273,10 @@ ExplainLifecycle(Explanation *why)
 		detail = psprintf(WORDS("nothing up to %s", "截至 %s 无记录"), Day(why->day));
 	else
 	{
-		detail = psprintf(WORDS("on %s: follow_up_at %s, silent_at %s, lost_at %s; %d days with orders",
-								"%s：follow_up_at %s，silent_at %s，lost_at %s；共 %d 天下过单"),
+		detail = psprintf(WORDS("on %s: follow_up_at %s, silent_at %s, lost_at %s; orders on %s",
+								"%s：follow_up_at %s，silent_at %s，lost_at %s；共 %s下过单"),
 						  Day(why->day), Day(why->now.follow_up_at), Day(why->now.silent_at),
-						  Day(why->now.lost_at), facts->order_days);
+						  Day(why->now.lost_at), Days(why, facts->order_days));
 		if (facts->prior_silent_at != NO_DAY)
 			detail = psprintf(WORDS("%s; before the last order on %s the silence would have begun on %s",
 									"%s；上次下单（%s）之前，沉默本应始于 %s"),
@@ -306,9 +326,9 @@ ExplainQuadrant(Explanation *why)
 		psprintf("%.1f %%", 100.0 * facts->refunded / facts->gross);
 
 	Say(why, "quadrant", quadrant_names[why->now.quadrant][0], QuadrantRule(why),
-		psprintf(WORDS("%lld orders, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; the last active day %s",
-					   "%lld 单，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；最后活动日%s"),
-				 (long long) facts->orders, rules->quadrant_f_orders,
+		psprintf(WORDS("%s, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; the last active day %s",
+					   "%s，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；最后活动日%s"),
+				 Orders(why, facts->orders), rules->quadrant_f_orders,
 				 Money(facts->gross - facts->refunded), Cut(why, rules->quadrant_m_cut),
 				 why->m_percentile * 100, share, Percent(rules->angry_refund_share),
 				 facts->ends_in_refund ? WORDS("is a refund", "为退款") :
@@ -325,9 +345,9 @@ ExplainActivity(Explanation *why)
 		psprintf(WORDS("high_potential: at least %d orders in %d days, or one and a mean order value in the top %s; mid_active: at least one; low_silent: none",
 					   "高潜力：%2$d 天内至少 %1$d 单，或至少 1 单且平均订单额位于前 %3$s；中等活跃：至少 1 单；低频沉默：无订单"),
 				 rules->activity_orders, rules->activity_days, Percent(why->value_share)),
-		psprintf(WORDS("%lld orders in the %d days to %s; mean order value %s, large above %s",
-					   "截至 %3$s 的 %2$d 天内 %1$lld 单；平均订单额 %4$s，超过 %5$s 为大额"),
-				 (long long) facts->recent_orders, rules->activity_days, Day(why->day),
+		psprintf(WORDS("%s in the %d days to %s; mean order value %s, large above %s",
+					   "截至 %3$s 的 %2$d 天内 %1$s；平均订单额 %4$s，超过 %5$s 为大额"),
+				 Orders(why, facts->recent_orders), rules->activity_days, Day(why->day),
 				 facts->orders == 0 ? "-" : Money(RoundedShare(facts->gross, facts->orders)),
 				 Cut(why, rules->order_value_cut)));
 }
@@ -372,7 +392,7 @@ Explain(Explanation *why)
 			  "在没有新数据的情况下，以上任一项最早发生变化的日期"),
 		why->now.next_eval_at == NO_DAY ?
 		WORDS("never changes without new data", "没有新数据就不再变化") :
-		WORDS("until the day before everything above stays as it is", "在此之前以上各项保持不变"));
+		WORDS("until then everything above stays as it is", "在此之前以上各项保持不变"));
 }
 
 static bool

@@ -41,6 +41,7 @@ IdentityRead(const char *namespace,
 {
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(namespace)};
+	MemoryContext caller = CurrentMemoryContext;
 	Portal		cursor = SPI_cursor_open_with_args(NULL,
 												   "SELECT key, customer_id FROM custseg.identity WHERE namespace = $1",
 												   1, types, values, NULL, true, 0);
@@ -48,19 +49,23 @@ IdentityRead(const char *namespace,
 	for (;;)
 	{
 		SPI_cursor_fetch(cursor, true, FETCH_KEYS);
+		MemoryContextSwitchTo(caller);
 		if (SPI_processed == 0)
 			break;
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
 			bool		isnull;
+			char		text[1024];
 			struct varlena *key = PG_DETOAST_DATUM_PACKED(SpiField(row, 1, &isnull));
 
-			tell(arg, pnstrdup(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)), VARSIZE_ANY_EXHDR(key),
-				 SpiInt64(row, 2, 0));
+			memcpy(text, VARDATA_ANY(key), Min(VARSIZE_ANY_EXHDR(key), sizeof(text) - 1));
+			text[Min(VARSIZE_ANY_EXHDR(key), sizeof(text) - 1)] = '\0';
+			tell(arg, text, VARSIZE_ANY_EXHDR(key), SpiInt64(row, 2, 0));
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(cursor);
+	MemoryContextSwitchTo(caller);
 }
 
 IdentityWriter *

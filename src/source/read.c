@@ -36,6 +36,7 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	SPIExecuteOptions execute = {0};
 	ParamListInfo params = makeParamList(nargs);
 	SPIPlanPtr	plan;
+	MemoryContext caller = CurrentMemoryContext;
 	Guard		guard;
 	int			code;
 
@@ -63,6 +64,7 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	if (code < 0)
 		elog(ERROR, "SPI failed on \"%s\": %s", sql, SPI_result_code_string(code));
 	SPI_freeplan(plan);
+	MemoryContextSwitchTo(caller);
 
 	GuardLeave(&guard);
 }

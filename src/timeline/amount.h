@@ -9,6 +9,8 @@
 
 #include "utils/numeric.h"
 
+#include "common/compat.h"
+
 #define AMOUNT_SCALE	INT64CONST(10000)	/* 4 decimals */
 
 typedef enum AmountStatus
@@ -27,6 +29,6 @@ extern AmountStatus AmountFromNumeric(Datum numeric, int64 *scaled);
 extern Numeric AmountToNumeric(int64 scaled);
 
 /* Raise the error that belongs to a status other than AMOUNT_OK. */
-extern void AmountError(AmountStatus status, Datum numeric) pg_attribute_noreturn();
+pg_noreturn extern void AmountError(AmountStatus status, Datum numeric);
 
 #endif							/* CUSTSEG_AMOUNT_H */

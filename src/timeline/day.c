@@ -5,11 +5,13 @@
  * PostgreSQL's own conversion breaks every moment into its fields. But a zone
  * changes its distance from UTC at most a few times a year, so a mapper lists
  * the intervals between 1900 and 2200 once; then a moment costs a comparison
- * with the interval of the moment before, seldom a binary search, and one
- * division. Outside of those years PostgreSQL is asked.
+ * with the interval of the moment before, else a look into a table of buckets
+ * and a step or two from there, and one division. Outside of those years
+ * PostgreSQL is asked.
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
@@ -35,7 +37,8 @@ DayZone(const char *name)
 	if (zone == NULL || !pg_tz_acceptable(zone))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" is not known", name),
+				 errmsg("time zone \"%.*s\" is not known",
+						pg_mbcliplen(name, strlen(name), TZ_STRLEN_MAX), name),
 				 errhint("See pg_timezone_names for the names that are.")));
 	return zone;
 }
@@ -88,15 +91,27 @@ DayMapperCreate(const char *zone)
 		}
 		from = until;
 	}
+
 	memset(&mapper->last, 0, sizeof(DayInterval));
+	mapper->from = YearStart(FIRST_YEAR);
+	mapper->until = from;
+	for (int bucket = 0, i = 0; bucket < DAY_BUCKETS; bucket++)
+	{
+		TimestampTz start = mapper->from + ((TimestampTz) bucket << DAY_BUCKET_SHIFT);
+
+		while (i < mapper->n - 1 && start >= mapper->intervals[i].until)
+			i++;
+		mapper->first[bucket] = i;
+	}
+	StaticAssertStmt(((int64) DAY_BUCKETS << DAY_BUCKET_SHIFT) >
+					 (LAST_YEAR - FIRST_YEAR) * 366 * USECS_PER_DAY,
+					 "the buckets must cover all listed years");
 	return mapper;
 }
 
 bool
 DayMapperSeek(DayMapper *mapper, TimestampTz at, DateADT *day)
 {
-	int			low = 0;
-	int			high = mapper->n - 1;
 	struct pg_tm tm;
 	fsec_t		fsec;
 	int			offset;
@@ -104,20 +119,15 @@ DayMapperSeek(DayMapper *mapper, TimestampTz at, DateADT *day)
 	if (TIMESTAMP_NOT_FINITE(at))
 		return false;
 
-	while (low <= high)
+	if (at >= mapper->from && at < mapper->until)
 	{
-		int			middle = (low + high) / 2;
-		const DayInterval *interval = &mapper->intervals[middle];
+		const DayInterval *interval =
+			&mapper->intervals[mapper->first[(at - mapper->from) >> DAY_BUCKET_SHIFT]];
 
-		if (at < interval->from)
-			high = middle - 1;
-		else if (at >= interval->until)
-			low = middle + 1;
-		else
-		{
-			mapper->last = *interval;
-			return DayOfTimestamp(at + interval->offset, day);
-		}
+		while (at >= interval->until)
+			interval++;
+		mapper->last = *interval;
+		return DayOfTimestamp(at + interval->offset, day);
 	}
 
 	if (timestamp2tm(at, &offset, &tm, &fsec, NULL, mapper->zone) != 0 ||

@@ -19,11 +19,18 @@ typedef struct DayInterval
 	int64		offset;			/* local time minus UTC */
 } DayInterval;
 
+/* The listed years in buckets of 2^43 microseconds, 102 days */
+#define DAY_BUCKET_SHIFT	43
+#define DAY_BUCKETS			1080
+
 typedef struct DayMapper
 {
 	pg_tz	   *zone;
 	DayInterval last;			/* of the last answer; moments come in clusters */
+	TimestampTz from;			/* what the intervals cover */
+	TimestampTz until;
 	int			n;
+	uint16		first[DAY_BUCKETS]; /* interval in which a bucket begins */
 	DayInterval intervals[FLEXIBLE_ARRAY_MEMBER];
 } DayMapper;
 

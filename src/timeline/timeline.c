@@ -54,6 +54,7 @@ const int64 timeline_units[5] = {1, 10, 100, 1000, 10000};
 #define ST_SORT SortEntries
 #define ST_ELEMENT_TYPE TimelineEntry
 #define ST_COMPARE(a, b) ((a)->day < (b)->day ? -1 : (a)->day > (b)->day)
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"

@@ -11,6 +11,8 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 
+#include "common/compat.h"
+
 /* One active day. Amounts are scaled by 10^4 and never negative. */
 typedef struct TimelineEntry
 {
@@ -89,9 +91,9 @@ TimelineBound(int n)
 
 /* Both together, in a new allocation; an error names what overflowed. Used by SQL-callable code. */
 extern struct varlena *TimelineBuild(const TimelineEntry *entries, int n);
-extern void TimelineOverflowError(void) pg_attribute_noreturn();
-extern void TimelineTooLongError(void) pg_attribute_noreturn();
-extern void TimelineVersionError(void) pg_attribute_noreturn();
+pg_noreturn extern void TimelineOverflowError(void);
+pg_noreturn extern void TimelineTooLongError(void);
+pg_noreturn extern void TimelineVersionError(void);
 
 /* The head of a value that may still be compressed or out of line; reads no more than that. */
 extern void TimelineDatumHead(Datum timeline, TimelineHead *head);

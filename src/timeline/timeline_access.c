@@ -40,6 +40,7 @@ PG_FUNCTION_INFO_V1(custseg_entries);
 #define ST_SORT SortDays
 #define ST_ELEMENT_TYPE int32
 #define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"

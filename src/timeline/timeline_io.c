@@ -220,6 +220,8 @@ custseg_timeline_in(PG_FUNCTION_ARGS)
 
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 length == 0 ?
+				 errmsg("invalid input syntax for type %s at its end", "custseg.timeline") :
 				 errmsg("invalid input syntax for type %s at \"%.*s%s\"",
 						"custseg.timeline", shown, parser.p, shown < length ? "..." : ""),
 				 errdetail("%s", parser.error),

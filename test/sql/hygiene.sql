@@ -25,16 +25,17 @@ WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind IN ('r', 'p', 'v', 
   AND c.relname !~ '_choice$' -- what such a table holds is told at the view over it
 ORDER BY c.relname COLLATE "C", a.attnum;
 
--- A backup keeps every table and sequence but the log of changed customers.
+-- A backup keeps every table and sequence but what is only on its way: changed
+-- customers and requested runs.
 SELECT c.oid::regclass AS not_dumped
 FROM pg_class c
 WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind IN ('r', 'p', 'S')
   AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'custseg' AND c.oid = ANY (e.extconfig))
-  AND c.relname <> 'change_log'
+  AND c.relname NOT IN ('change_log', 'job_request')
   AND NOT (c.relkind = 'S' AND EXISTS (
       SELECT FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid
       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
-        AND t.relname = 'change_log'))
+        AND t.relname IN ('change_log', 'job_request')))
 ORDER BY 1;
 
 -- Every table can be replicated.

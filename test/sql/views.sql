@@ -1,0 +1,71 @@
+-- The views that people look at. Days are counted back from today.
+SET timezone = 'UTC';
+CREATE FUNCTION pg_temp.t(days_ago int, amount numeric, n int DEFAULT 1, gap int DEFAULT 10) RETURNS custseg.timeline
+LANGUAGE sql AS $$ SELECT custseg.timeline(custseg.shop_day() - days_ago - gap * i, amount) FROM generate_series(0, n - 1) i $$;
+INSERT INTO custseg.profile VALUES
+ (1, 'anna', pg_temp.t(3, 100, 4)),          -- here
+ (2, 'bert', pg_temp.t(140, 100, 4, 7)),     -- a silent regular
+ (3, 'carl', pg_temp.t(140, 300)),           -- a silent VIP
+ (4, 'dora', pg_temp.t(200, 10)),            -- silent, light
+ (5, 'emil', pg_temp.t(200, 10, 2) OPERATOR(custseg.+) pg_temp.t(190, -5)),    -- silent, angry
+ (6, 'fred', pg_temp.t(800, 500)),           -- lost
+ (7, 'gina', pg_temp.t(-5, 10)),             -- an order of the future
+ (8, 'hugo', pg_temp.t(200, 12, 2));         -- silent, light
+INSERT INTO custseg.calibration (fitted_at, as_of, customers, orders, r_cuts, f_cuts, m_cuts,
+    tier_high_cut, tier_mid_cut, quadrant_m_cut, order_value_cut, verdict)
+VALUES (now(), custseg.shop_day(), 7, 15, '{10,150,200,700}', '{1,1,2,4}', '{5,10,100,400}', 400, 100, 200, 90, 'ok');
+-- A profile that no refresh has evaluated yet is a customer all the same.
+SELECT customer_id, customer_key, tier, lifecycle, orders FROM custseg.customer WHERE customer_id = 1;
+INSERT INTO custseg.standing
+SELECT customer_id, (custseg.evaluate(timeline, custseg.shop_day(), (SELECT custseg.rules()))).* FROM custseg.profile;
+
+SELECT customer_id, customer_key, r_score, f_score, m_score, tier, lifecycle, quadrant, activity
+FROM custseg.customer ORDER BY 1;
+SELECT customer_id, orders, order_days, spend, gross, refunded, days_silent,
+       custseg.shop_day() - last_order AS since_last, custseg.shop_day() - first_order AS since_first
+FROM custseg.customer ORDER BY 1;
+SELECT customer_id, customer_key, tier, quadrant, orders, days_silent, usual_gap, past_spend, mean_order_value,
+       custseg.shop_day() - silent_since AS silent_for
+FROM custseg.sleeping_gold;
+SELECT * FROM custseg.sleeping_gold_summary;
+SELECT * FROM custseg.quadrant_summary;
+
+-- Counts equal lists.
+SELECT (SELECT sum(customers) FROM custseg.quadrant_summary)
+         = (SELECT count(*) FROM custseg.customer WHERE quadrant IS NOT NULL) AS quadrants,
+       (SELECT sum(customers) FROM custseg.sleeping_gold_summary) = (SELECT count(*) FROM custseg.sleeping_gold) AS sleepers,
+       (SELECT sum(past_spend) FROM custseg.sleeping_gold_summary) = (SELECT sum(past_spend) FROM custseg.sleeping_gold) AS gold;
+
+-- The view of today is the view at this moment.
+SELECT count(*) FROM (TABLE custseg.customer EXCEPT SELECT * FROM custseg.customer_at(now())) x;
+SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(now() + interval '10 days') ORDER BY 1;
+SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(now() - interval '150 days') ORDER BY 1;
+SELECT customer_id, lifecycle FROM custseg.customer_at(now()) WHERE customer_id = 2;
+-- One customer is looked up, not searched for.
+SET enable_seqscan = off;
+EXPLAIN (COSTS off) SELECT lifecycle FROM custseg.customer_at('2024-01-01') WHERE customer_id = 2;
+EXPLAIN (COSTS off) SELECT lifecycle, spend FROM custseg.customer WHERE customer_id = 2;
+RESET enable_seqscan;
+
+-- The calibration that was in force then.
+INSERT INTO custseg.calibration (fitted_at, as_of, customers, orders, r_cuts, f_cuts, m_cuts,
+    tier_high_cut, tier_mid_cut, quadrant_m_cut, order_value_cut, verdict)
+SELECT fitted_at, as_of + 10, customers, orders, r_cuts, f_cuts, m_cuts, 999, 998, quadrant_m_cut, order_value_cut, verdict
+FROM custseg.calibration;
+SELECT (custseg.rules(custseg.shop_day() + d)).tier_high_cut FROM unnest('{-100,0,9,10,99}'::int[]) d;
+SELECT (custseg.rules()).tier_high_cut;
+
+-- Views and functions of the whole shop are not for everybody.
+CREATE ROLE regress_custseg_guest;
+GRANT USAGE ON SCHEMA custseg TO regress_custseg_guest;
+SET ROLE regress_custseg_guest;
+TABLE custseg.customer;
+SELECT * FROM custseg.customer_at(now());
+SELECT custseg.rules();
+SELECT * FROM custseg.explain(1);
+SELECT custseg.label_name('tier', 'low', 'zh');
+RESET ROLE;
+DROP OWNED BY regress_custseg_guest;
+DROP ROLE regress_custseg_guest;
+
+TRUNCATE custseg.profile, custseg.standing, custseg.calibration;
