@@ -257,7 +257,8 @@ DayText(DateADT day)
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
 }
 
-static void
+/* Not inlined, so that nothing of it lives in the frame of PG_TRY. */
+static pg_noinline void
 Refresh(Run *run)
 {
 	StandingRun standing;
