@@ -87,3 +87,9 @@ END;
 COMMENT ON FUNCTION custseg.shop_day(timestamptz) IS
 'The shop''s day on which a moment falls, in the time zone of custseg.settings: the as_of day of the timeline accessors.';
 REVOKE ALL ON FUNCTION custseg.shop_day(timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION custseg.home() RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_home';
+COMMENT ON FUNCTION custseg.home() IS
+'Identifies this installation: system identifier, database OID and extension OID. Rows that carry another home came here by dump and restore or by copying the database.';
+REVOKE ALL ON FUNCTION custseg.home() FROM PUBLIC;

@@ -118,7 +118,7 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.template_choice', '');
 CREATE VIEW custseg.template AS
 SELECT playbook, channel, language, coalesce(c.body, d.body) AS body
 FROM (VALUES
-    ('silent_churn', 'phone', 'en', 'Hello {name}, this is your shop. Your last order with us was on {last_order}, {days_silent} days ago. How were you satisfied with it, and is there anything we can do for you?'),
+    ('silent_churn', 'phone', 'en', 'Hello {name}, this is your shop. Your last order with us was on {last_order}, {days_silent} days ago. Were you happy with it, and is there anything we can do for you?'),
     ('silent_churn', 'sms', 'en', 'Hello {name}, we have not seen you since {last_order}. New things have come in that we would like to show you.'),
     ('silent_churn', 'email', 'en', 'Hello {name}, it has been {days_silent} days since your last order. A lot is new in our shop since {last_order}; come and have a look.'),
     ('silent_churn', 'phone', 'zh', '{name}您好，这里是您光顾过的店铺。您上次下单是{last_order}，距今{days_silent}天。请问上次购买的商品您还满意吗？有什么可以为您效劳的？'),
@@ -239,7 +239,7 @@ COMMENT ON COLUMN custseg.episode.arm IS 'contact or control';
 COMMENT ON COLUMN custseg.episode.state IS
 'waiting: for a free slot; watching: a control; contacting: has or had a task; unreachable: see reason, looked up again on look_again_on; converted: ordered within the window; expired; exhausted: given up after the tries allowed, or declined; withdrawn: see reason';
 COMMENT ON COLUMN custseg.episode.reason IS
-'why it is in that state: ordered, no_contact, no_handle, opted_out, suppressed, no_template, channel_off, not_silent, no_order, not_contacted, declined, wrong_contact, failed';
+'why it is in that state: ordered, no_contact, no_handle, opted_out, suppressed, no_template, channel_off, disabled, not_silent, angry_churn, no_order, not_contacted, declined, wrong_contact, failed';
 COMMENT ON COLUMN custseg.episode.priority IS 'net spend on the day it was opened: the best come first';
 COMMENT ON COLUMN custseg.episode.look_again_on IS 'when an unreachable customer is looked up again';
 COMMENT ON COLUMN custseg.episode.opened_run IS 'the refresh that opened it; NULL when enable() did';
@@ -284,7 +284,7 @@ CREATE TABLE custseg.task (
     CHECK ((state IN ('open', 'claimed')) = (closed_at IS NULL)),
     CHECK (wake_at IS NULL OR state IN ('open', 'claimed')),
     CHECK (state <> 'done' OR outcome IN ('reached', 'message_left', 'no_answer', 'declined', 'wrong_contact', 'opted_out', 'ordered'))
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 80);
 -- claim() walks the first of these in its order and never past a task that
 -- cannot be had: claimed ones and later tries are in the second until they
 -- wake. See src/recall/claim.c.
@@ -329,6 +329,19 @@ FROM custseg.task t LEFT JOIN custseg.profile p USING (customer_id)
 WHERE t.state IN ('open', 'claimed');
 COMMENT ON VIEW custseg.task_queue IS
 'The tasks that wait or are being worked on. In the order of claim(): ORDER BY channel, priority DESC, task_id.';
+COMMENT ON COLUMN custseg.task_queue.channel IS 'the channel';
+COMMENT ON COLUMN custseg.task_queue.task_id IS 'the task';
+COMMENT ON COLUMN custseg.task_queue.state IS 'open or claimed';
+COMMENT ON COLUMN custseg.task_queue.priority IS 'net spend of the customer';
+COMMENT ON COLUMN custseg.task_queue.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.task_queue.customer_key IS 'the shop''s own key; NULL where that is customer_id';
+COMMENT ON COLUMN custseg.task_queue.playbook IS 'the playbook';
+COMMENT ON COLUMN custseg.task_queue.reason IS 'why this customer, in words';
+COMMENT ON COLUMN custseg.task_queue.due_at IS 'when it is to be done';
+COMMENT ON COLUMN custseg.task_queue.expires_at IS 'not handed out from this moment on';
+COMMENT ON COLUMN custseg.task_queue.attempts IS 'failed tries so far';
+COMMENT ON COLUMN custseg.task_queue.claimed_by IS 'worker of the last claim';
+COMMENT ON COLUMN custseg.task_queue.lease_until IS 'until when it is the worker''s; NULL while open';
 
 CREATE VIEW custseg.task_count AS
 SELECT c.channel, c.enabled, c.daily_capacity,
@@ -340,6 +353,12 @@ LEFT JOIN custseg.task t ON t.channel = c.channel AND t.state IN ('open', 'claim
 GROUP BY c.channel, c.enabled, c.daily_capacity;
 COMMENT ON VIEW custseg.task_count IS
 'How many tasks of custseg.task_queue each channel has: open, to be tried again later, and claimed.';
+COMMENT ON COLUMN custseg.task_count.channel IS 'the channel';
+COMMENT ON COLUMN custseg.task_count.enabled IS 'whether tasks are planned for it';
+COMMENT ON COLUMN custseg.task_count.daily_capacity IS 'tasks that can be done on one day';
+COMMENT ON COLUMN custseg.task_count.open IS 'open tasks that can be claimed';
+COMMENT ON COLUMN custseg.task_count.later IS 'open tasks whose next try is not due yet';
+COMMENT ON COLUMN custseg.task_count.claimed IS 'tasks in the hands of a worker';
 
 -- What happens.
 

@@ -114,6 +114,9 @@ Spill(ChunkStore *store, Chunk *chunk)
 		MemoryContextSwitchTo(old);
 	}
 	CHECK_FOR_INTERRUPTS();
+	/* Reads may have moved the file's position since the last write. */
+	if (BufFileSeekBlock(store->file, store->n_blocks) != 0)
+		elog(ERROR, "could not seek to the end of a temporary file");
 	BufFileWrite(store->file, chunk->data, CHUNK_SIZE);
 	chunk->block = store->n_blocks++;
 	FreeData(store, chunk->data);

@@ -167,10 +167,12 @@ CloseOrdered(TimestampTz as_of, DateADT day)
 }
 
 #define WITHDRAW(which) \
-	"UPDATE custseg.task u SET state = 'withdrawn', outcome = o.reason, closed_at = $1," \
+	"UPDATE custseg.task u SET outcome = o.reason, closed_at = $1," \
+	" state = CASE o.reason WHEN 'expired' THEN 'expired' ELSE 'withdrawn' END," \
 	" lease_until = NULL, wake_at = NULL," \
 	" slot = CASE WHEN u.token IS NOT NULL OR u.attempts > 0 THEN u.slot END" \
-	" FROM (SELECT t.task_id, coalesce(e.reason, e.state) AS reason" \
+	" FROM (SELECT t.task_id," \
+	"   CASE e.state WHEN 'expired' THEN 'expired' ELSE coalesce(e.reason, e.state) END AS reason" \
 	"  FROM custseg.task t JOIN custseg.episode e USING (episode_id)" \
 	"  WHERE (t.state = 'open' OR (t.state = 'claimed' AND t.lease_until <= $1))" \
 	"  AND e.state NOT IN " EPISODE_OPEN which \

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "segment/evaluate.h"
 #include "timeline/timeline.h"
 

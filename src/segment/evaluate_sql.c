@@ -18,6 +18,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "common/compat.h"
 #include "segment/evaluate.h"
 #include "timeline/amount.h"
 
@@ -52,7 +53,7 @@ static const char *const rules_attributes[RULES_ATTRIBUTES] = {
 	"follow_up_days", "silent_days",
 };
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 BadRule(const char *name, const char *wanted)
 {
 	ereport(ERROR,

@@ -65,7 +65,7 @@ CheckRelation(Source *source)
 	if (get_rel_persistence(source->relation) == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("%s is temporary and cannot be a source", SourceRelation(source)),
+				 errmsg("%s is temporary and cannot be a source", quote_identifier(source->relation_name)),
 				 errhint("A refresh in another session could not see it.")));
 	if (strcmp(source->schema_name, "custseg") == 0 || IsCatalogNamespace(namespace))
 		ereport(ERROR,
