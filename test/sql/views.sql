@@ -43,8 +43,15 @@ SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(
 SELECT customer_id, lifecycle FROM custseg.customer_at(now()) WHERE customer_id = 2;
 -- One customer is looked up, not searched for.
 SET enable_seqscan = off;
-EXPLAIN (COSTS off) SELECT lifecycle FROM custseg.customer_at('2024-01-01') WHERE customer_id = 2;
-EXPLAIN (COSTS off) SELECT lifecycle, spend FROM custseg.customer WHERE customer_id = 2;
+CREATE FUNCTION scans_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    FOR query IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+        IF query ~ '(Seq|Index|Bitmap)' THEN RETURN NEXT btrim(query, ' ->'); END IF;
+    END LOOP;
+END $$;
+SELECT * FROM scans_of('SELECT lifecycle FROM custseg.customer_at(''2024-01-01'') WHERE customer_id = 2');
+SELECT * FROM scans_of('SELECT lifecycle, spend FROM custseg.customer WHERE customer_id = 2');
+DROP FUNCTION scans_of(text);
 RESET enable_seqscan;
 
 -- The calibration that was in force then.
