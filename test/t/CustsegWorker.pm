@@ -53,16 +53,15 @@ sub make_shop
 	return;
 }
 
-# Put a body of our own into custseg.refresh(), be there one already or not.
+# Put a body of our own in the place of custseg.refresh().
 sub set_refresh
 {
 	my ($node, $db, $body) = @_;
-	my $had = $node->safe_psql($db,
-		q{SELECT count(*) FROM pg_proc WHERE proname = 'refresh' AND pronamespace = 'custseg'::regnamespace});
+	my $arguments = $node->safe_psql($db,
+		q{SELECT pg_get_function_arguments(oid) FROM pg_proc WHERE proname = 'refresh' AND pronamespace = 'custseg'::regnamespace});
 
 	$node->safe_psql($db, qq{
-		CREATE OR REPLACE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(),
-			rebuild boolean DEFAULT false, "verbose" boolean DEFAULT false)
+		CREATE OR REPLACE PROCEDURE custseg.refresh($arguments)
 		LANGUAGE plpgsql AS \$\$
 		DECLARE me int;
 		BEGIN
@@ -72,9 +71,6 @@ sub set_refresh
 			UPDATE public.ran SET ended = clock_timestamp() WHERE id = me;
 		END \$\$;
 	});
-	$node->safe_psql($db,
-		'ALTER EXTENSION custseg ADD PROCEDURE custseg.refresh(timestamptz, boolean, boolean)')
-	  if $had eq '0';
 	return;
 }
 
