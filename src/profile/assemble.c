@@ -17,11 +17,10 @@
 #include "common/int.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/uuid.h"
 
 #include "profile/assemble.h"
+#include "profile/keys.h"
 
 #define OUT_BLOCK		(1024 * 1024)
 #define OUT_ENOUGH		(16 * 1024 * 1024)	/* bytes of timelines a batch */
@@ -43,16 +42,6 @@ typedef struct Line
 	int32		rows;			/* lines united into this one */
 	bool		promotion;
 } Line;
-
-/* Keys of a partition that are not numbers, numbered from 0. */
-typedef struct LocalKeys
-{
-	WideKey    *keys;
-	int			n;
-	int			max;
-	int32	   *table;			/* position + 1, 0 is free */
-	uint32		mask;
-} LocalKeys;
 
 /* Rows to be assembled: a partition, and how to read its customers. */
 typedef struct Piece
@@ -100,8 +89,6 @@ RowDayBits(const char *row)
 	return bits;
 }
 
-static int	LocalKey(LocalKeys *locals, WideKey key, bool insert);
-
 static inline uint64
 RowId(const Piece *piece, const char *row)
 {
@@ -124,124 +111,6 @@ RowOrder(const Piece *piece, const char *row)
 
 	memcpy(&order, row + ROW_KEY_AT + (piece->wide ? sizeof(WideKey) : sizeof(int64)), sizeof(order));
 	return order;
-}
-
-/* ---------------------------------------------------------------- keys */
-
-static int
-LocalKey(LocalKeys *locals, WideKey key, bool insert)
-{
-	uint32		slot = WideKeyHash(key) & locals->mask;
-
-	while (locals->table[slot] != 0)
-	{
-		WideKey    *other = &locals->keys[locals->table[slot] - 1];
-
-		if (other->hi == key.hi && other->lo == key.lo)
-			return locals->table[slot] - 1;
-		slot = (slot + 1) & locals->mask;
-	}
-	if (!insert)
-		return -1;
-
-	if (locals->n == locals->max)
-	{
-		locals->max *= 2;
-		locals->keys = repalloc_huge(locals->keys, locals->max * sizeof(WideKey));
-		pfree(locals->table);
-		locals->mask = locals->max * 4 - 1;
-		locals->table = MemoryContextAllocExtended(CurrentMemoryContext,
-												   ((Size) locals->mask + 1) * sizeof(int32),
-												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-		for (int i = 0; i < locals->n; i++)
-		{
-			slot = WideKeyHash(locals->keys[i]) & locals->mask;
-			while (locals->table[slot] != 0)
-				slot = (slot + 1) & locals->mask;
-			locals->table[slot] = i + 1;
-		}
-		return LocalKey(locals, key, true);
-	}
-	locals->keys[locals->n] = key;
-	locals->table[slot] = ++locals->n;
-	return locals->n - 1;
-}
-
-static LocalKeys *
-LocalKeysCreate(void)
-{
-	LocalKeys  *locals = palloc0(sizeof(LocalKeys));
-
-	locals->max = 1024;
-	locals->keys = palloc(locals->max * sizeof(WideKey));
-	locals->mask = locals->max * 4 - 1;
-	locals->table = palloc0((locals->mask + 1) * sizeof(int32));
-	return locals;
-}
-
-/* Give the partition's results their ids, as far as known, and their keys. */
-static void
-ResolveKeys(Collector *c, int p, LocalKeys *locals, int first_result)
-{
-	int64	   *ids = MemoryContextAllocExtended(CurrentMemoryContext, Max(locals->n, 1) * sizeof(int64),
-												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	char	  **texts = MemoryContextAllocExtended(CurrentMemoryContext, Max(locals->n, 1) * sizeof(char *),
-												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	PartitionIter iter;
-	char	   *chunk;
-	int			used;
-
-	PartitionIterInit(&iter, c->known, p, true);
-	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
-		for (int at = 0; at < used; at += sizeof(KnownKey))
-		{
-			KnownKey	known;
-			int			local;
-
-			memcpy(&known, chunk + at, sizeof(known));
-			local = LocalKey(locals, known.key, false);
-			if (local >= 0)
-				ids[local] = known.customer_id;
-		}
-
-	if (c->texts)
-	{
-		PartitionIterInit(&iter, c->texts, p, true);
-		while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
-			for (int at = 0; at < used;)
-			{
-				KeptText   *kept = (KeptText *) (chunk + at);
-				int			local = LocalKey(locals, kept->key, false);
-
-				at += kept->size;
-				if (local < 0)
-					continue;
-				if (texts[local] == NULL)
-					texts[local] = MemoryContextStrdup(c->batch_context, kept->text);
-				else if (strcmp(texts[local], kept->text) != 0)
-					ereport(ERROR,
-							(errcode(ERRCODE_INTERNAL_ERROR),
-							 errmsg("customer keys \"%s\" and \"%s\" collide by chance", texts[local], kept->text),
-							 errhint("Run the refresh again; it will use another seed.")));
-			}
-	}
-
-	for (int i = first_result; i < c->n_results; i++)
-	{
-		Collected  *result = &c->results[i];
-		int			local = result->customer_id;
-
-		result->customer_id = ids[local];
-		if (c->texts)
-			result->key = texts[local];
-		else
-		{
-			MemoryContext old = MemoryContextSwitchTo(c->batch_context);
-
-			result->key = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum((pg_uuid_t *) &locals->keys[local])));
-			MemoryContextSwitchTo(old);
-		}
-	}
 }
 
 /* ------------------------------------------------------------- results */

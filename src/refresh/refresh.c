@@ -257,7 +257,8 @@ DayText(DateADT day)
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
 }
 
-static void
+/* Not inlined, so that nothing of it lives in the frame of PG_TRY. */
+static pg_noinline void
 Refresh(Run *run)
 {
 	StandingRun standing;
@@ -389,10 +390,8 @@ Refresh(Run *run)
  * for the error to be thrown into.
  */
 static void
-RecordFailure(Run *run, const ErrorData *error)
+RecordFailure(Run *run)
 {
-	const char *message = error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message;
-
 	AbortCurrentTransaction();
 	StartTransactionCommand();
 	PG_TRY();
@@ -400,7 +399,7 @@ RecordFailure(Run *run, const ErrorData *error)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		SPI_connect();
 		GuardEnter(&run->guard, ExtensionOwner());
-		RunRecordFinish(run, "failed", message);
+		RunRecordFinish(run, "failed", run->failure);
 		GuardLeave(&run->guard);
 		SPI_finish();
 		PopActiveSnapshot();
@@ -471,8 +470,9 @@ custseg_refresh(PG_FUNCTION_ARGS)
 		FlushErrorState();
 		if (run->collector)
 			CollectorClose(run->collector);
+		run->failure = error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message;
 		if (run->recorded)
-			RecordFailure(run, error);
+			RecordFailure(run);
 		if (run->locked)
 			LockRelease(&lock, ExclusiveLock, true);
 		pgstat_report_activity(STATE_RUNNING, debug_query_string);

@@ -8,7 +8,6 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -142,7 +141,7 @@ RunCommit(Run *run)
 	WriteRecord(run, "running", NULL);
 	Commit(run, false);
 	CHECK_FOR_INTERRUPTS();
-	if (IsBackgroundWorker && DatabaseIsWanted(MyDatabaseId))
+	if (MyBackendType == B_BG_WORKER && DatabaseIsWanted(MyDatabaseId))
 		ereport(ERROR,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
 				 errmsg("refresh stopped because somebody wants the database for themselves"),

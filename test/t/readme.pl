@@ -1,0 +1,45 @@
+# Every SQL example of README.md runs, in the order of the page.
+use strict;
+use warnings;
+use FindBin;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('readme');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'custseg'\ncustseg.enabled = off");
+$node->start;
+
+# The shop of the page: customers who bought on few days over two years.
+$node->safe_psql('postgres', q{
+	CREATE SCHEMA shop;
+	CREATE TABLE shop.customers AS
+	SELECT i::bigint AS id, 'Customer ' || i AS name, '555-' || i AS phone, 'c' || i || '@example.com' AS email,
+		i % 50 = 0 AS do_not_contact
+	FROM generate_series(1, 1000) i;
+	CREATE TABLE shop.orders AS
+	SELECT i::bigint AS order_id, 1 + (hashint4(i) & 2147483647) % 1000::bigint AS customer_id,
+		now() - ((hashint4(i + 5) & 2147483647) % 500) * interval '1 day' AS paid_at,
+		(10 + (hashint4(i + 9) & 2147483647) % 9000 / 100.0)::numeric(12,2) AS amount
+	FROM generate_series(1, 3000) i;
+	CREATE INDEX ON shop.orders (customer_id);
+});
+
+my $page = slurp_file("$FindBin::RealBin/../../README.md");
+my @examples = $page =~ /^```sql\n(.*?)^```$/msg;
+cmp_ok(scalar @examples, '>', 10, 'the page has examples');
+
+foreach my $example (@examples)
+{
+	my ($out, $err) = ('', '');
+	my ($what) = $example =~ /\A([^\n]*)/;
+	my $rc = $node->psql('postgres', $example, stdout => \$out, stderr => \$err, on_error_stop => 1);
+
+	is($rc, 0, $what) or diag($err);
+}
+is($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM custseg.task WHERE state = 'done'}), 't', 'a task was done on the way');
+
+$node->stop;
+done_testing();
