@@ -284,7 +284,7 @@ CREATE TABLE custseg.task (
     CHECK ((state IN ('open', 'claimed')) = (closed_at IS NULL)),
     CHECK (wake_at IS NULL OR state IN ('open', 'claimed')),
     CHECK (state <> 'done' OR outcome IN ('reached', 'message_left', 'no_answer', 'declined', 'wrong_contact', 'opted_out', 'ordered'))
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 80);
 -- claim() walks the first of these in its order and never past a task that
 -- cannot be had: claimed ones and later tries are in the second until they
 -- wake. See src/recall/claim.c.

@@ -58,16 +58,21 @@ CREATE TABLE custseg.refresh_state (
     time_zone text,
     sources integer[],
     rules text,
+    cut_settings text,
+    cut_day date,
     pending text CHECK (pending IN ('baseline', 'calibration', 'setting')),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE custseg.refresh_state IS
 'What the last refresh left, so that the next knows what changed meanwhile and what is still to be done. One row, from the first refresh on.';
+COMMENT ON COLUMN custseg.refresh_state.one IS 'always true: there is one row';
 COMMENT ON COLUMN custseg.refresh_state.home IS 'the database this row was written in: system identifier, database and extension';
 COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
+COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings with which cut points were last taken';
+COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day for which cut points were last taken; NULL once a profile changed since';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
 COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
 SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');
@@ -76,7 +81,7 @@ CREATE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(), rebuild boolea
     verbose boolean DEFAULT false, source integer DEFAULT NULL)
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_refresh';
 COMMENT ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) IS
-'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: evaluate everybody anew with new cut points; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
+'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
 REVOKE ALL ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) FROM PUBLIC;
 
 CREATE VIEW custseg.progress AS
@@ -87,3 +92,13 @@ LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = r.pid AND a.datname = pg_cata
 WHERE r.status = 'running';
 COMMENT ON VIEW custseg.progress IS
 'The refresh that runs now, if any: counts as of its last commit, and what it is doing this moment.';
+COMMENT ON COLUMN custseg.progress.run_id IS 'number of the run';
+COMMENT ON COLUMN custseg.progress.stage IS 'the stage it is in: start, collect, write, evaluate, calibrate, recall, measure';
+COMMENT ON COLUMN custseg.progress.started_at IS 'when it began';
+COMMENT ON COLUMN custseg.progress.elapsed IS 'how long it has been running';
+COMMENT ON COLUMN custseg.progress.rows_read IS 'rows read from sources that are done';
+COMMENT ON COLUMN custseg.progress.customers IS 'customers written or compared';
+COMMENT ON COLUMN custseg.progress.evaluated IS 'customers evaluated';
+COMMENT ON COLUMN custseg.progress.batches IS 'transactions committed';
+COMMENT ON COLUMN custseg.progress.pid IS 'its process';
+COMMENT ON COLUMN custseg.progress.activity IS 'what the process says it is doing now';

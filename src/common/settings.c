@@ -39,10 +39,11 @@ SettingsInit(void)
 ShopSettings *
 ReadShopSettings(void)
 {
+	static SPIPlanPtr kept = NULL;
 	ShopSettings *settings = palloc0(sizeof(ShopSettings));
 
-	SpiRun("SELECT time_zone, language = 'zh', calibrate_every_days FROM custseg.settings",
-		   0, NULL, NULL, NULL);
+	SpiRunPlan(SpiKeep(&kept, "SELECT time_zone, language = 'zh', calibrate_every_days FROM custseg.settings",
+					   0, NULL), NULL, NULL);
 	settings->time_zone = SpiText(0, 1);
 	settings->chinese = SpiInt64(0, 2, 0) != 0;
 	settings->calibrate_every_days = SpiInt64(0, 3, 7);

@@ -15,6 +15,7 @@
 
 #include "common/bulk.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "profile/writer.h"
 
 typedef enum Statement
@@ -27,7 +28,7 @@ typedef enum Statement
 	ANY_ROW,
 } Statement;
 
-/* $1 is the source where there is one. */
+/* For the profile itself, and for a source's part of it: there the source is the last parameter. */
 static const char *const statements[2][ANY_ROW + 1] = {
 	{
 		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile"
@@ -55,18 +56,25 @@ static const char *const statements[2][ANY_ROW + 1] = {
 	},
 };
 
-static uint64
-Run(const ProfileTarget *target, Statement statement, int nargs, Oid *types, Datum *values)
+/* The kept plan of a statement; adds the source to its parameters where there is one. */
+static SPIPlanPtr
+KeptPlan(const ProfileTarget *target, Statement statement, int *nargs, Oid *types, Datum *values)
 {
 	static SPIPlanPtr plans[2][ANY_ROW + 1];
 	int			kind = target->source_id != 0;
 
 	if (kind)
 	{
-		types[nargs] = INT4OID;
-		values[nargs++] = Int32GetDatum(target->source_id);
+		types[*nargs] = INT4OID;
+		values[(*nargs)++] = Int32GetDatum(target->source_id);
 	}
-	return SpiRunPlan(SpiKeep(&plans[kind][statement], statements[kind][statement], nargs, types), values, NULL);
+	return SpiKeep(&plans[kind][statement], statements[kind][statement], *nargs, types);
+}
+
+static uint64
+Run(const ProfileTarget *target, Statement statement, int nargs, Oid *types, Datum *values)
+{
+	return SpiRunPlan(KeptPlan(target, statement, &nargs, types, values), values, NULL);
 }
 
 Datum
@@ -181,63 +189,79 @@ UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 	Run(target, UPDATE_ROWS, 2, types, values);
 }
 
-/* Compare what is given with SPI's current result, both sorted, and write the differences. */
-static void
-WriteDifferences(const ProfileTarget *target, const Collected *customers, int n,
-				 ProfileChanges *changes)
+/* What is given, beside what is stored, both sorted by customer. */
+typedef struct Merge
 {
-	SPITupleTable *stored = SPI_tuptable;
-	uint64		n_stored = SPI_processed;
-	uint64		s = 0;
-	const Collected **inserts = palloc(Max(n, 1) * sizeof(*inserts));
-	const Collected **updates = palloc(Max(n, 1) * sizeof(*updates));
-	int64	   *removed = palloc(Max(n_stored, 1) * sizeof(int64));
-	int			n_inserts = 0,
-				n_updates = 0,
-				n_removed = 0;
+	const Collected *customers;
+	int			n;
+	int			at;				/* the next that is given */
+	MemoryContext context;
+	const Collected **inserts;
+	const Collected **updates;
+	int64	   *gone;
+	int			n_inserts;
+	int			n_updates;
+	int			n_gone;
+	int			max_gone;
+} Merge;
 
-	changes->ids = palloc((n + n_stored + 1) * sizeof(int64));
-	for (int i = 0; i <= n; i++)
+/* One stored row: those given before it are new. */
+static void
+MergeRow(TupleTableSlot *slot, void *arg)
+{
+	Merge	   *merge = arg;
+	int64		id = DatumGetInt64(slot->tts_values[0]);
+
+	while (merge->at < merge->n && merge->customers[merge->at].customer_id < id)
+		merge->inserts[merge->n_inserts++] = &merge->customers[merge->at++];
+	if (merge->at < merge->n && merge->customers[merge->at].customer_id == id)
 	{
-		bool		found = false;
+		const Collected *customer = &merge->customers[merge->at++];
 
-		while (s < n_stored)
-		{
-			bool		isnull;
-			int64		id = DatumGetInt64(SPI_getbinval(stored->vals[s], stored->tupdesc, 1, &isnull));
-
-			if (i < n && id > customers[i].customer_id)
-				break;
-			if (i < n && id == customers[i].customer_id)
-			{
-				found = true;
-				if (!SameTimeline(SPI_getbinval(stored->vals[s], stored->tupdesc, 2, &isnull), customers[i].timeline))
-				{
-					updates[n_updates++] = &customers[i];
-					Changed(changes, id);
-				}
-				s++;
-				break;
-			}
-			removed[n_removed++] = id;
-			s++;
-		}
-		if (i < n && !found)
-		{
-			inserts[n_inserts++] = &customers[i];
-			Changed(changes, customers[i].customer_id);
-		}
+		if (!SameTimeline(slot->tts_values[1], customer->timeline))
+			merge->updates[merge->n_updates++] = customer;
+		return;
 	}
-	SPI_freetuptable(stored);
+	if (merge->n_gone == merge->max_gone)
+	{
+		merge->max_gone = Max(1024, merge->max_gone * 2);
+		merge->gone = merge->gone ? repalloc_huge(merge->gone, merge->max_gone * sizeof(int64)) :
+			MemoryContextAllocHuge(merge->context, merge->max_gone * sizeof(int64));
+	}
+	merge->gone[merge->n_gone++] = id;
+}
 
-	changes->written = n_inserts + n_updates;
-	InsertRows(target, inserts, n_inserts);
-	UpdateRows(target, updates, n_updates);
-	if (n_removed > 0)
-		ProfileRemove(target, removed, n_removed, changes);
-	pfree(inserts);
-	pfree(updates);
-	pfree(removed);
+/* Read what is stored, compare it with what is given, and write the differences. */
+static void
+WriteDifferences(const ProfileTarget *target, Statement read, int nargs, Oid *types, Datum *values,
+				 const Collected *customers, int n, ProfileChanges *changes)
+{
+	Merge		merge = {.customers = customers,.n = n,.context = CurrentMemoryContext};
+	MemoryContext caller = CurrentMemoryContext;
+	SPIPlanPtr	plan;
+	int			level;
+
+	merge.inserts = palloc(Max(n, 1) * sizeof(*merge.inserts));
+	merge.updates = palloc(Max(n, 1) * sizeof(*merge.updates));
+	plan = KeptPlan(target, read, &nargs, types, values);
+	level = PlanByIndexBegin();
+	SpiStream(plan, nargs, types, values, MergeRow, &merge);
+	PlanByIndexEnd(level);
+	MemoryContextSwitchTo(caller);
+	while (merge.at < n)
+		merge.inserts[merge.n_inserts++] = &customers[merge.at++];
+
+	memset(changes, 0, sizeof(*changes));
+	changes->ids = palloc(Max(merge.n_inserts + merge.n_updates, 1) * sizeof(int64));
+	for (int i = 0; i < merge.n_inserts; i++)
+		Changed(changes, merge.inserts[i]->customer_id);
+	for (int i = 0; i < merge.n_updates; i++)
+		Changed(changes, merge.updates[i]->customer_id);
+	changes->written = merge.n_inserts + merge.n_updates;
+	InsertRows(target, merge.inserts, merge.n_inserts);
+	UpdateRows(target, merge.updates, merge.n_updates);
+	if (merge.n_gone > 0)
+		ProfileRemove(target, merge.gone, merge.n_gone, changes);
 }
 
 void
@@ -247,9 +271,7 @@ ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n
 	Oid			types[3] = {INT8OID, INT8OID};
 	Datum		values[3] = {Int64GetDatum(low), Int64GetDatum(high)};
 
-	memset(changes, 0, sizeof(*changes));
-	Run(target, READ_RANGE, 2, types, values);
-	WriteDifferences(target, customers, n, changes);
+	WriteDifferences(target, READ_RANGE, 2, types, values, customers, n, changes);
 }
 
 void
@@ -259,12 +281,10 @@ ProfileWriteIds(const ProfileTarget *target, const Collected *customers, int n, 
 	Datum		values[2];
 	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
 
-	memset(changes, 0, sizeof(*changes));
 	for (int i = 0; i < n; i++)
 		ids[i] = customers[i].customer_id;
 	values[0] = IdArray(ids, n);
-	Run(target, READ_IDS, 1, types, values);
-	WriteDifferences(target, customers, n, changes);
+	WriteDifferences(target, READ_IDS, 1, types, values, customers, n, changes);
 }
 
 void

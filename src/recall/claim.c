@@ -112,7 +112,9 @@ Wake(Claim *claim)
 /*
  * The best of those that can be had, with all we know of them. An order that
  * became known after the episode was opened, and did not end it, is not news,
- * hence the later one of the two days.
+ * hence the later one of the two days. These are scalar subqueries because
+ * they are looked up one by one: an EXISTS may be answered from a hash of the
+ * whole table.
  */
 static Picked *
 Pick(Claim *claim, int most, int *n)
@@ -127,14 +129,12 @@ Pick(Claim *claim, int most, int *n)
 					   "SELECT t.task_id, t.customer_id, t.priority, t.due_at, t.expires_at, t.reason, t.message,"
 					   " t.attempts,"
 					   " (SELECT p.customer_key FROM custseg.profile p WHERE p.customer_id = t.customer_id),"
-					   " EXISTS (SELECT FROM custseg.episode e WHERE e.episode_id = t.episode_id"
-					   "  AND e.state = 'contacting'),"
 					   " (SELECT b.enabled FROM custseg.playbook_choice b WHERE b.playbook = t.playbook),"
-					   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = t.customer_id"
-					   "  AND (x.channel IS NULL OR x.channel = $1) AND (x.until IS NULL OR x.until > $2)),"
+					   " (SELECT true FROM custseg.suppression x WHERE x.customer_id = t.customer_id"
+					   "  AND (x.channel IS NULL OR x.channel = $1) AND (x.until IS NULL OR x.until > $2) LIMIT 1),"
 					   " (SELECT greatest(e.since, (SELECT custseg.last_order_day(p.timeline) FROM custseg.profile p"
 					   "   WHERE p.customer_id = e.customer_id))"
-					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id)"
+					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id AND e.state = 'contacting')"
 					   " FROM custseg.task t"
 					   " WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL AND t.due_at <= $2"
 					   " ORDER BY t.priority DESC, t.task_id LIMIT $3 FOR UPDATE OF t SKIP LOCKED",
@@ -154,10 +154,11 @@ Pick(Claim *claim, int most, int *n)
 		picked[i].message = SpiText(i, 7);
 		picked[i].attempts = (int) SpiInt64(i, 8, 0);
 		picked[i].customer_key = SpiText(i, 9);
-		picked[i].open = SpiInt64(i, 10, 0) != 0;
-		picked[i].enabled = SpiInt64(i, 11, 0) != 0;
-		picked[i].suppressed = SpiInt64(i, 12, 0) != 0;
-		picked[i].last_order = (DateADT) SpiInt64(i, 13, 0);
+		picked[i].enabled = SpiInt64(i, 10, 0) != 0;
+		picked[i].suppressed = SpiInt64(i, 11, 0) != 0;
+		(void) SpiField(i, 12, &isnull);
+		picked[i].open = !isnull;
+		picked[i].last_order = (DateADT) SpiInt64(i, 12, 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return picked;

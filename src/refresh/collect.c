@@ -119,6 +119,8 @@ AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follow
 		NotePending(changes->ids, changes->n);
 	else
 	{
+		if (run->profiles_written + run->profiles_removed == 0)
+			SpiRun("UPDATE custseg.refresh_state SET cut_day = NULL WHERE cut_day IS NOT NULL", 0, NULL, NULL, NULL);
 		run->profiles_written += changes->written;
 		run->profiles_removed += changes->removed;
 		FollowChanges(run, follower, changes->ids, changes->n);

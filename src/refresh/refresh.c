@@ -4,17 +4,19 @@
  *
  * The stages, each in batches of one transaction:
  *
+ *	0. settings		everybody, for the day evaluated last, when settings changed
+ *					since (cause: setting)
  *	1. collect		sources to profiles, by comparison; customers whose profile
  *					changed are evaluated in the same transaction (cause: data)
  *	2. due			customers whose next_eval_at has come (cause: time)
  *	3. calibrate	new cut points, when the last are old
- *	4. evaluate		everybody, when cut points or settings changed (cause:
- *					calibration or setting) or nobody was evaluated yet
+ *	4. evaluate		everybody, when the cut points changed (cause: calibration)
+ *					or nobody was evaluated yet (no transitions: a baseline)
  *	5. recall		tasks for today, within capacity
  *	6. measure		conversions
  *
- * Data and time come before new cut points and are evaluated under the old
- * ones, so that every transition has one true cause. What is still to be done
+ * Each pass changes one thing alone, so that every transition has one true
+ * cause: settings before the data move, data and time under the old cut points. What is still to be done
  * stands in custseg.refresh_state, never in memory alone: a run that dies at
  * any moment is followed by one that goes on from there.
  *
@@ -142,19 +144,36 @@ RulesDigest(Run *run)
 
 /* -------------------------------------------------------------- stages */
 
-/* Is it time for new cut points? */
+/*
+ * Take new cut points if it is time: the last are old, or the settings they
+ * depend on changed. True when they differ. For the same day, with the same
+ * settings and no profile changed since, they cannot.
+ */
 static bool
-CalibrationIsDue(Run *run, bool sources_changed)
+CalibrateIfDue(Run *run, bool force)
 {
-	Oid			types[2] = {DATEOID, INT4OID};
-	Datum		values[2] = {DateADTGetDatum(run->day), Int32GetDatum(run->settings->calibrate_every_days)};
+	Oid			types[3] = {DATEOID, INT4OID, TEXTOID};
+	Datum		values[3] = {DateADTGetDatum(run->day), Int32GetDatum(run->settings->calibrate_every_days)};
+	bool		changed;
 
-	if (run->rebuild || sources_changed)
-		return true;
-	SpiRun("SELECT FROM (SELECT as_of FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1) c"
-		   " WHERE c.as_of <= $1 AND $1 - c.as_of < $2",
-		   2, types, values, NULL);
-	return SPI_processed == 0;
+	SpiRun("SELECT md5(row(tier_high_share, tier_mid_share, quadrant_m_percentile, activity_value_share)::text)"
+		   " FROM custseg.settings", 0, NULL, NULL, NULL);
+	values[2] = CStringGetTextDatum(SpiText(0, 1));
+	SpiRun("SELECT s.cut_day IS NOT DISTINCT FROM $1,"
+		   " coalesce((SELECT c.as_of <= $1 AND $1 - c.as_of < $2 FROM custseg.calibration c"
+		   "           ORDER BY calibration_id DESC LIMIT 1), false)"
+		   " FROM custseg.refresh_state s WHERE s.cut_settings = $3",
+		   3, types, values, NULL);
+	if (SPI_processed > 0 && (SpiInt64(0, 1, 0) != 0 || (!force && SpiInt64(0, 2, 0) != 0)))
+		return false;
+
+	RunActivity(run, "taking cut points");
+	changed = Calibrate(run->day, run->as_of, run->run_id);
+	types[1] = TEXTOID;
+	values[1] = values[2];
+	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, cut_settings = $2", 2, types, values, NULL);
+	RunTell(run, changed ? "new cut points" : "cut points did not change");
+	return changed;
 }
 
 static void
@@ -173,8 +192,7 @@ EvaluateDue(Run *run, StandingRun *standing)
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
 			RecallFollow(run->run_id, run->as_of, run->day, last_transition);
-		run->evaluated = standing->evaluated;
-		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", run->evaluated);
+		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);
 		if (n > 0)
 			RunCommit(run);
 	} while (n > 0);
@@ -195,11 +213,20 @@ EvaluateAll(Run *run, StandingRun *standing, Cause cause)
 	}
 	while (StandingEvaluateRange(standing, last, custseg_batch_size, cause, &last) > 0)
 	{
-		run->evaluated = standing->evaluated;
-		RunActivity(run, "evaluating all customers, " INT64_FORMAT " customers", run->evaluated);
+		RunActivity(run, "evaluating all customers, " INT64_FORMAT " customers", standing->evaluated);
 		RunCommit(run);
 		RunStage(run, STAGE_EVALUATE);
 	}
+}
+
+/* Add what a pass over standings did to the run's counts. */
+static void
+CountStandings(Run *run, StandingRun *standing)
+{
+	run->evaluated += standing->evaluated;
+	run->standings_written += standing->inserted + standing->updated + standing->deleted;
+	run->transitions += standing->transitions;
+	memset(&standing->evaluated, 0, sizeof(*standing) - offsetof(StandingRun, evaluated));
 }
 
 static List *
@@ -230,7 +257,8 @@ DayText(DateADT day)
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
 }
 
-static void
+/* Not inlined, so that nothing of it lives in the frame of PG_TRY. */
+static pg_noinline void
 Refresh(Run *run)
 {
 	StandingRun standing;
@@ -276,13 +304,30 @@ Refresh(Run *run)
 	if (zone_changed)
 		RunNote(run, "the time zone changed: days are counted anew");
 
-	pending = baseline ? "baseline" : state.pending;
+	/*
+	 * Settings first, and for the day that was evaluated last: what changes
+	 * now changes for no other reason. Also what a run that died left.
+	 */
+	digest = RulesDigest(run);
+	if (!baseline && state.has_day &&
+		(state.pending || state.rules == NULL || strcmp(digest, state.rules) != 0))
+	{
+		Cause		cause = state.pending && strcmp(state.pending, "calibration") == 0 ?
+			CAUSE_CALIBRATION : CAUSE_SETTING;
+
+		StandingBegin(&standing, run->run_id, run->as_of, state.day);
+		EvaluateAll(run, &standing, cause);
+		CountStandings(run, &standing);
+		WriteState(NULL, NULL, NULL, digest, NULL);
+		state.pending = NULL;
+	}
+	pending = baseline ? "baseline" : NULL;
 	if (!baseline && state.has_day && run->day < state.day)
 	{
 		RunNote(run, "as_of lies before the last refresh: everybody is evaluated for the earlier day");
 		pending = "setting";
 	}
-	WriteState(NULL, NULL, NULL, NULL, pending);
+	WriteState(DayText(run->day), NULL, NULL, NULL, pending);
 	RunCommit(run);
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */
@@ -296,48 +341,32 @@ Refresh(Run *run)
 			run->customers, run->profiles_written, run->profiles_removed);
 
 	/* 2. The passing of time. */
-	if (!baseline && (pending == NULL || strcmp(pending, "setting") != 0))
+	if (pending == NULL)
 		EvaluateDue(run, &standing);
 
 	/* 3. Cut points. */
 	RunStage(run, STAGE_CALIBRATE);
-	if (baseline || CalibrationIsDue(run, sources_changed || zone_changed))
+	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed || zone_changed);
+	if (run->calibrated)
 	{
-		RunActivity(run, "taking cut points");
-		run->calibrated = Calibrate(run->day, run->as_of, run->run_id);
-		if (run->calibrated && !baseline)
+		if (!baseline)
 			pending = "calibration";
-		RunTell(run, run->calibrated ? "new cut points" : "cut points did not change");
+		digest = RulesDigest(run);
 	}
 
-	/* 4. Everybody, when the rules changed. */
-	digest = RulesDigest(run);
-	if (pending == NULL && (state.rules == NULL || strcmp(digest, state.rules) != 0))
-		pending = "setting";
-	if (pending == NULL && run->rebuild)
-		pending = "calibration";
+	/* 4. Everybody, when the cut points changed, or for the first time. */
 	if (pending)
 	{
-		Cause		cause = strcmp(pending, "baseline") == 0 ? CAUSE_BASELINE :
-			strcmp(pending, "calibration") == 0 ? CAUSE_CALIBRATION : CAUSE_SETTING;
-		StandingRun before = {0};
-
 		WriteState(NULL, NULL, NULL, NULL, pending);
 		RunCommit(run);
 		if (!baseline)
-			before = standing;
+			CountStandings(run, &standing);
 		StandingBegin(&standing, run->run_id, run->as_of, run->day);
-		standing.evaluated += before.evaluated;
-		standing.inserted += before.inserted;
-		standing.updated += before.updated;
-		standing.deleted += before.deleted;
-		standing.transitions += before.transitions;
-		EvaluateAll(run, &standing, cause);
+		EvaluateAll(run, &standing, baseline ? CAUSE_BASELINE :
+					strcmp(pending, "calibration") == 0 ? CAUSE_CALIBRATION : CAUSE_SETTING);
 	}
-	run->evaluated = standing.evaluated;
-	run->standings_written = standing.inserted + standing.updated + standing.deleted;
-	run->transitions = standing.transitions;
-	WriteState(DayText(run->day), NULL, NULL, digest, NULL);
+	CountStandings(run, &standing);
+	WriteState(NULL, NULL, NULL, digest, NULL);
 	RunTell(run, "standings: " INT64_FORMAT " evaluated, " INT64_FORMAT " written, " INT64_FORMAT " label changes",
 			run->evaluated, run->standings_written, run->transitions);
 	RunCommit(run);
@@ -361,10 +390,8 @@ Refresh(Run *run)
  * for the error to be thrown into.
  */
 static void
-RecordFailure(Run *run, const ErrorData *error)
+RecordFailure(Run *run)
 {
-	const char *message = error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message;
-
 	AbortCurrentTransaction();
 	StartTransactionCommand();
 	PG_TRY();
@@ -372,7 +399,7 @@ RecordFailure(Run *run, const ErrorData *error)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		SPI_connect();
 		GuardEnter(&run->guard, ExtensionOwner());
-		RunRecordFinish(run, "failed", message);
+		RunRecordFinish(run, "failed", run->failure);
 		GuardLeave(&run->guard);
 		SPI_finish();
 		PopActiveSnapshot();
@@ -443,8 +470,9 @@ custseg_refresh(PG_FUNCTION_ARGS)
 		FlushErrorState();
 		if (run->collector)
 			CollectorClose(run->collector);
+		run->failure = error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message;
 		if (run->recorded)
-			RecordFailure(run, error);
+			RecordFailure(run);
 		if (run->locked)
 			LockRelease(&lock, ExclusiveLock, true);
 		pgstat_report_activity(STATE_RUNNING, debug_query_string);

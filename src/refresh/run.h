@@ -44,6 +44,7 @@ typedef struct Run
 
 	bool		locked;
 	bool		recorded;		/* its row in custseg.run is committed */
+	char	   *failure;		/* what went wrong */
 	Guard		guard;
 
 	Stage		stage;

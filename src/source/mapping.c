@@ -55,16 +55,18 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 List *
 ListSources(bool orders)
 {
+	static SPIPlanPtr kept = NULL;
 	List	   *sources = NIL;
 	Oid			types[1] = {BOOLOID};
 	Datum		values[1] = {BoolGetDatum(orders)};
 
-	SpiRun("SELECT source_id, relation::oid, schema_name::text, relation_name::text, namespace,"
-		   " customer_column::text, at_column::text, amount_column::text, order_id_column::text,"
-		   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
-		   " email_column::text, do_not_contact_column::text, accepted, last_read"
-		   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
-		   1, types, values, NULL);
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT source_id, relation::oid, schema_name::text, relation_name::text, namespace,"
+					   " customer_column::text, at_column::text, amount_column::text, order_id_column::text,"
+					   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
+					   " email_column::text, do_not_contact_column::text, accepted, last_read"
+					   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
+					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Source	   *source = palloc0(sizeof(Source));

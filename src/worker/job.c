@@ -20,6 +20,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -344,7 +345,17 @@ custseg_request_refresh(PG_FUNCTION_ARGS)
 
 		SPI_connect();
 		GuardEnter(&guard, ExtensionOwner());
-		SpiRun("INSERT INTO custseg.job_request (job) VALUES ($1)", 1, types, values, NULL);
+
+		/*
+		 * Each request has its row, since one that is there already may be
+		 * for a run that is just starting. Where nothing runs, one will do,
+		 * or they would pile up.
+		 */
+		if (obstacle != NULL &&
+			SpiRun("SELECT FROM custseg.job_request WHERE job = $1 LIMIT 1", 1, types, values, NULL) > 0)
+			request_on_commit |= 1U << job;
+		else
+			SpiRun("INSERT INTO custseg.job_request (job) VALUES ($1)", 1, types, values, NULL);
 		GuardLeave(&guard);
 		SPI_finish();
 	}

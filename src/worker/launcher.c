@@ -56,6 +56,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #include "common/compat.h"
 #include "common/guard.h"
@@ -289,7 +290,9 @@ NextDue(List *databases, List *passed, TimestampTz now, TimestampTz *earliest)
 			WasStarted(entry->database) ||
 			FindDatabase(databases, entry->database) == NULL)
 			continue;
-		if (!entry->look && entry->next_look > now)
+
+		/* Later than anybody writes is a clock that was set back. */
+		if (!entry->look && entry->next_look > now && entry->next_look <= now + LAST_PAUSE)
 			*earliest = Min(*earliest, entry->next_look);
 		else if (result == InvalidOid || entry->last_look < oldest)
 		{

@@ -22,9 +22,9 @@ CALL custseg.refresh(as_of => 'infinity');
 
 -- What every customer should look like, worked out anew.
 CREATE FUNCTION shop.drift() RETURNS bigint LANGUAGE sql AS $$
-    WITH day AS (SELECT day FROM custseg.refresh_state),
+    WITH day AS MATERIALIZED (SELECT day, custseg.rules() AS rules FROM custseg.refresh_state),
     truth AS (SELECT customer_id, custseg.timeline(paid_at, amount, (SELECT time_zone FROM custseg.settings)) AS t FROM shop.orders GROUP BY 1),
-    standing AS (SELECT customer_id, (custseg.evaluate(t, day.day, custseg.rules())).* FROM truth, day)
+    standing AS MATERIALIZED (SELECT customer_id, e.* FROM truth, day, LATERAL custseg.evaluate(t, day.day, day.rules) e)
     SELECT (SELECT count(*) FROM (SELECT customer_id, t::text FROM truth EXCEPT ALL SELECT customer_id, timeline::text FROM custseg.profile) a)
          + (SELECT count(*) FROM (SELECT customer_id, timeline::text FROM custseg.profile EXCEPT ALL SELECT customer_id, t::text FROM truth) b)
          + (SELECT count(*) FROM (TABLE standing EXCEPT ALL TABLE custseg.standing) c)
