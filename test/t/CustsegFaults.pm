@@ -122,16 +122,12 @@ my %content = (
 sub contents
 {
 	my ($node, $db, @only) = @_;
-	my %found;
 
 	@only = sort keys %content unless @only;
-	foreach my $what (@only)
-	{
-		$found{$what} = $node->safe_psql($db, qq{
-			SET TimeZone = 'UTC';
-			SELECT count(*), md5(string_agg(r, E'\\n' ORDER BY r COLLATE "C"))
-			FROM (SELECT q::text AS r FROM ($content{$what}) q) x});
-	}
+	my %found = map { split /=/, $_, 2 } split /\n/, $node->safe_psql($db, join("\n", q{SET TimeZone = 'UTC';}, join(' UNION ALL ',
+		map { qq{SELECT '$_=' || count(*) || ' rows, ' || coalesce(md5(string_agg(r, E'\\n' ORDER BY r COLLATE "C")), '')
+			FROM (SELECT q::text AS r FROM ($content{$_}) q) x} } @only)));
+
 	return \%found;
 }
 
