@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -27,6 +28,23 @@
 
 #define SMALL_PAGES		1000	/* a scan of so few takes a millisecond or two */
 
+/* An index that leads to single rows; BRIN, for one, leads to ranges of pages. */
+static bool
+FindsOne(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	bool		finds = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Oid			am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+
+		finds = am == BTREE_AM_OID || am == HASH_AM_OID;
+		ReleaseSysCache(tuple);
+	}
+	return finds;
+}
+
 /* An index whose first column is the customer, or so small a table that none is needed. */
 static bool
 ProbeIsCheap(const Source *source)
@@ -35,6 +53,12 @@ ProbeIsCheap(const Source *source)
 	bool		cheap = false;
 	ListCell   *cell;
 
+	/* What inherits from a table is read with it, and has indexes of its own. */
+	if (rel->rd_rel->relhassubclass && rel->rd_rel->relkind == RELKIND_RELATION)
+	{
+		relation_close(rel, NoLock);
+		return false;
+	}
 	if (rel->rd_rel->relkind == RELKIND_RELATION || rel->rd_rel->relkind == RELKIND_MATVIEW)
 		cheap = RelationGetNumberOfBlocks(rel) <= SMALL_PAGES;
 	if (!cheap && rel->rd_rel->relkind != RELKIND_VIEW && rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
@@ -48,7 +72,8 @@ ProbeIsCheap(const Source *source)
 			index = (Form_pg_index) GETSTRUCT(tuple);
 			cheap |= index->indisvalid && index->indnatts > 0 &&
 				index->indkey.values[0] == source->attno[COLUMN_CUSTOMER] &&
-				heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+				heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+				FindsOne(index->indexrelid);
 			ReleaseSysCache(tuple);
 		}
 	relation_close(rel, NoLock);

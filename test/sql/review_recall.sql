@@ -35,5 +35,26 @@ SELECT count(*), count(*) FILTER (WHERE customer_id = 30) AS ordered, count(name
 FROM custseg.claim('phone', 100, as_of => '2024-07-29');
 SELECT outcome, count(*) FROM custseg.task WHERE customer_id = 30 GROUP BY 1;
 
+-- claim() asks a source only where that is cheap: not through a BRIN index, and
+-- not a table that others inherit from. It then says when the source was read.
+CREATE TABLE review3.wide (c bigint, at date, amount numeric, filler text) WITH (fillfactor = 10);
+INSERT INTO review3.wide SELECT 1 + g % 30, '2024-01-01', 1, repeat('x', 500) FROM generate_series(1, 2000) g;
+CREATE INDEX wide_brin ON review3.wide USING brin (c);
+CREATE TABLE review3.parent (c bigint, at date, amount numeric);
+CREATE TABLE review3.child () INHERITS (review3.parent);
+SELECT custseg.drop_source(:orders);
+SELECT custseg.add_orders('review3.wide', 'c', 'at', 'amount') AS orders \gset
+CALL custseg.refresh(as_of => '2024-07-30');
+UPDATE custseg.task SET state = 'open', lease_until = NULL, wake_at = NULL, due_at = '2024-07-29', expires_at = '2024-08-10'
+WHERE state = 'claimed';
+SELECT orders_checked_at = (SELECT last_read FROM custseg.source WHERE kind = 'orders') AS as_read
+FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
+CREATE INDEX wide_btree ON review3.wide (c);
+SELECT orders_checked_at > (SELECT last_read FROM custseg.source WHERE kind = 'orders') AS asked
+FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
+SELECT custseg.drop_source(:orders);
+SELECT custseg.add_orders('review3.parent', 'c', 'at', 'amount') AS orders \gset
+SELECT count(orders_checked_at) AS asked, count(*) FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
+
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
