@@ -330,6 +330,7 @@ Refresh(Run *run)
 		pending = "setting";
 	}
 	WriteState(DayText(run->day), NULL, NULL, NULL, pending);
+	RunStage(run, STAGE_COLLECT);	/* what is seen of us while we read */
 	RunCommit(run);
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */

@@ -44,7 +44,7 @@
 
 #define BOOKKEEPING_LOCK_TIMEOUT "5s"
 #define BOOKKEEPING_TRIES 5
-#define BUSY_PAUSE (30 * USECS_PER_SEC)
+#define BUSY_PAUSE (10 * USECS_PER_SEC)
 
 typedef enum Outcome
 {
