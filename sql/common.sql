@@ -4,6 +4,14 @@
 CREATE SCHEMA custseg;
 COMMENT ON SCHEMA custseg IS 'customer segmentation and win-back';
 
+-- Before the first table: a publication FOR ALL TABLES would take them all in.
+CREATE FUNCTION custseg.check_publication() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_check_publication';
+COMMENT ON FUNCTION custseg.check_publication() IS
+'Refuses where a publication FOR ALL TABLES exists, unless custseg.allow_publication is on. CREATE EXTENSION calls it.';
+REVOKE ALL ON FUNCTION custseg.check_publication() FROM PUBLIC;
+SELECT custseg.check_publication();
+
 CREATE FUNCTION custseg.overlay() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_overlay';
 COMMENT ON FUNCTION custseg.overlay() IS

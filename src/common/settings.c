@@ -18,6 +18,8 @@
 int			custseg_work_mem = 262144;
 int			custseg_batch_size = 20000;
 
+bool		custseg_allow_publication = false;
+
 PG_FUNCTION_INFO_V1(custseg_is_time_zone);
 PG_FUNCTION_INFO_V1(custseg_day_of);
 
@@ -34,6 +36,11 @@ SettingsInit(void)
 							NULL, &custseg_batch_size,
 							20000, 1, 1000000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("custseg.allow_publication",
+							 "Install custseg also where a publication FOR ALL TABLES would send its tables to subscribers.",
+							 NULL, &custseg_allow_publication,
+							 false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 ShopSettings *

@@ -14,6 +14,8 @@
 extern int	custseg_work_mem;	/* kB */
 extern int	custseg_batch_size; /* customers a transaction */
 
+extern bool custseg_allow_publication;	/* install below a FOR ALL TABLES publication */
+
 extern void SettingsInit(void);
 
 /* The shop's settings that more than one room needs. Call inside SPI. */

@@ -5,8 +5,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
+#include "common/guard.h"
 #include "common/spi.h"
 
 /* SPI leaves its own memory context as the current one; the caller keeps its. */
@@ -19,11 +22,62 @@ Checked(int code, const char *what, MemoryContext caller)
 	return SPI_processed;
 }
 
+/*
+ * Kept plans know types of ours by OID. After DROP EXTENSION and a new CREATE
+ * EXTENSION in the same session they are useless. Both touch the schema, so a
+ * change of any schema makes us look.
+ */
+typedef struct KeptPlan
+{
+	SPIPlanPtr *slot;
+	struct KeptPlan *next;
+} KeptPlan;
+
+static KeptPlan *kept_plans = NULL;
+static Oid	kept_for = InvalidOid;	/* the extension they belong to */
+static bool schemas_changed = true;
+
+static void
+SchemasChanged(Datum arg, int cacheid, uint32 hashvalue)
+{
+	schemas_changed = true;
+}
+
+static void
+ForgetUselessPlans(void)
+{
+	static bool registered = false;
+	Oid			extension;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(NAMESPACEOID, SchemasChanged, (Datum) 0);
+		registered = true;
+	}
+	schemas_changed = false;
+	extension = ExtensionOid();
+	if (extension == kept_for)
+		return;
+	while (kept_plans)
+	{
+		KeptPlan   *kept = kept_plans;
+
+		kept_plans = kept->next;
+		SPI_freeplan(*kept->slot);
+		*kept->slot = NULL;
+		pfree(kept);
+	}
+	kept_for = extension;
+}
+
 SPIPlanPtr
 SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
 {
+	if (schemas_changed)
+		ForgetUselessPlans();
 	if (*slot == NULL)
 	{
+		KeptPlan   *kept;
 		MemoryContext caller = CurrentMemoryContext;
 		SPIPlanPtr	plan = SPI_prepare(sql, nargs, (Oid *) types);
 
@@ -31,6 +85,10 @@ SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
 			elog(ERROR, "SPI failed on \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 		if (SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not keep the plan of \"%s\"", sql);
+		kept = MemoryContextAlloc(TopMemoryContext, sizeof(KeptPlan));
+		kept->slot = slot;
+		kept->next = kept_plans;
+		kept_plans = kept;
 		*slot = plan;
 		MemoryContextSwitchTo(caller);
 	}

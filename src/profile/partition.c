@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "utils/memutils.h"
 
 #include "profile/partition.h"
@@ -24,16 +25,21 @@ ChunkStoreCreate(MemoryContext context, Size memory_limit)
 	store->context = context;
 	store->memory_limit = memory_limit;
 	store->free_chunk = NO_CHUNK;
+	store->file = -1;
 	return store;
 }
 
-/* Must run even after an error: the file outlives the transaction. */
+/*
+ * Must run even after an error, since the file outlives the transaction. That
+ * is why it is no BufFile: closing one flushes its buffer, which fails again
+ * when what failed was to write.
+ */
 void
 ChunkStoreClose(ChunkStore *store)
 {
-	if (store->file)
-		BufFileClose(store->file);
-	store->file = NULL;
+	if (store->file >= 0)
+		FileClose(store->file);
+	store->file = -1;
 }
 
 static void
@@ -106,18 +112,23 @@ FreeChunk(ChunkStore *store, int32 c)
 static void
 Spill(ChunkStore *store, Chunk *chunk)
 {
-	if (store->file == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(store->context);
+	int			written;
 
-		store->file = BufFileCreateTemp(true);
-		MemoryContextSwitchTo(old);
-	}
+	if (store->file < 0)
+		store->file = OpenTemporaryFile(true);
 	CHECK_FOR_INTERRUPTS();
-	/* Reads may have moved the file's position since the last write. */
-	if (BufFileSeekBlock(store->file, store->n_blocks) != 0)
-		elog(ERROR, "could not seek to the end of a temporary file");
-	BufFileWrite(store->file, chunk->data, CHUNK_SIZE);
+	errno = 0;
+	written = FileWrite(store->file, chunk->data, CHUNK_SIZE, (off_t) store->n_blocks * CHUNK_SIZE,
+						WAIT_EVENT_BUFFILE_WRITE);
+	if (written != CHUNK_SIZE)
+	{
+		if (errno == 0)
+			errno = ENOSPC;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write collected rows to a temporary file: %m"),
+				 errhint("Make room in the temporary tablespace, or raise custseg.work_mem so that less is written.")));
+	}
 	chunk->block = store->n_blocks++;
 	FreeData(store, chunk->data);
 	chunk->data = NULL;
@@ -279,8 +290,8 @@ PartitionIterNext(PartitionIter *iter, int *used)
 	{
 		CHECK_FOR_INTERRUPTS();
 		iter->buffer = NewData(store);
-		if (BufFileSeekBlock(store->file, chunk->block) != 0 ||
-			BufFileRead(store->file, iter->buffer, CHUNK_SIZE) != CHUNK_SIZE)
+		if (FileRead(store->file, iter->buffer, CHUNK_SIZE, (off_t) chunk->block * CHUNK_SIZE,
+					 WAIT_EVENT_BUFFILE_READ) != CHUNK_SIZE)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not read back collected rows from a temporary file: %m")));

@@ -7,9 +7,9 @@
 
 #include "postgres.h"
 
-#include "storage/buffile.h"
+#include "storage/fd.h"
 
-/* Chunks are blocks of a BufFile, so that any can be fetched by its number. */
+/* Chunks are blocks of the file, so that any can be fetched by its number. */
 #define CHUNK_SIZE		BLCKSZ
 #define NO_CHUNK		(-1)
 
@@ -34,7 +34,7 @@ typedef struct ChunkStore
 	int32		max_free_data;
 	Size		memory_used;
 	Size		memory_limit;
-	BufFile    *file;
+	File		file;			/* -1 until something spills */
 	int64		n_blocks;
 } ChunkStore;
 

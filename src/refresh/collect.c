@@ -314,7 +314,9 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 	SourceOpen(source);
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone,
 									 (Size) custseg_work_mem * 1024);
+	run->reading = SourceShown(source);
 	SourceRead(source, CollectorReceiver(run->collector));
+	run->reading = NULL;
 	if (source->key_kind != KEY_NATIVE)
 		IdentityRead(source->namespace, KnowKey, run->collector);
 

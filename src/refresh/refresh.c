@@ -26,12 +26,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
@@ -396,6 +398,7 @@ RecordFailure(Run *run)
 	StartTransactionCommand();
 	PG_TRY();
 	{
+		RunHoldExtension(run);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		SPI_connect();
 		GuardEnter(&run->guard, ExtensionOwner());
@@ -431,6 +434,12 @@ custseg_refresh(PG_FUNCTION_ARGS)
 				 errmsg("custseg.refresh() cannot run inside a transaction block"),
 				 errdetail("It commits between batches."),
 				 errhint("Turn on auto-commit and CALL it alone, or let the worker do it: SELECT custseg.request_refresh().")));
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("custseg.refresh() cannot run on a standby"),
+				 errhint("Run it on the primary; what it writes arrives here by replication.")));
+	PreventCommandIfReadOnly("custseg.refresh()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -446,6 +455,7 @@ custseg_refresh(PG_FUNCTION_ARGS)
 	run->rebuild = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	run->verbose = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	run->only_source = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
+	run->extension = ExtensionOid();
 	INSTR_TIME_SET_CURRENT(run->stage_began);
 
 	RunLockTag(&lock);
@@ -470,7 +480,10 @@ custseg_refresh(PG_FUNCTION_ARGS)
 		FlushErrorState();
 		if (run->collector)
 			CollectorClose(run->collector);
-		run->failure = error->hint ? psprintf("%s (%s)", error->message, error->hint) : error->message;
+		run->failure = psprintf("%s%s%s%s%s%s%s",
+								run->reading ? "reading " : "", run->reading ? run->reading : "",
+								run->reading ? ": " : "", error->message,
+								error->hint ? " (" : "", error->hint ? error->hint : "", error->hint ? ")" : "");
 		if (run->recorded)
 			RecordFailure(run);
 		if (run->locked)

@@ -5,9 +5,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -29,8 +32,21 @@ static const char *const stage_names[STAGES] = {
 };
 
 void
+RunHoldExtension(Run *run)
+{
+	LockDatabaseObject(ExtensionRelationId, run->extension, 0, AccessShareLock);
+	if (get_extension_oid("custseg", true) != run->extension)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"custseg\" was dropped while it refreshed"),
+				 errhint("If it has been created again, add its sources and refresh again.")));
+}
+
+void
 RunBegin(Run *run)
 {
+	RunHoldExtension(run);
+
 	/*
 	 * A batch that a crash loses is done again by the next run, so only the
 	 * last commit, which says that all is done, waits for the disk.

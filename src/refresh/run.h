@@ -42,6 +42,8 @@ typedef struct Run
 	ShopSettings *settings;
 	Collector  *collector;		/* to be closed whatever happens */
 
+	Oid			extension;		/* of which this is a run */
+	char	   *reading;		/* the source that is being read */
 	bool		locked;
 	bool		recorded;		/* its row in custseg.run is committed */
 	char	   *failure;		/* what went wrong */
@@ -62,6 +64,13 @@ typedef struct Run
 	bool		calibrated;
 	int64		batches;
 } Run;
+
+/*
+ * Let DROP EXTENSION wait until the end of the transaction. Without it, it
+ * would take the locks of our tables in another order than we do. An error if
+ * it came first.
+ */
+extern void RunHoldExtension(Run *run);
 
 /* Begin a batch: a snapshot, and the rights of the extension's owner. */
 extern void RunBegin(Run *run);

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/plancache.h"
@@ -29,6 +30,19 @@ PlannedRelation(SPIPlanPtr plan)
 	return entry->relid;
 }
 
+char *
+SourceShown(const Source *source)
+{
+	return psprintf("%s as role %s", SourceRelation(source),
+					quote_identifier(GetUserNameFromId(source->owner, false)));
+}
+
+static void
+ReadingContext(void *arg)
+{
+	errcontext("reading %s", (char *) arg);
+}
+
 void
 SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum *values,
 			DestReceiver *dest)
@@ -37,9 +51,14 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	ParamListInfo params = makeParamList(nargs);
 	SPIPlanPtr	plan;
 	MemoryContext caller = CurrentMemoryContext;
+	ErrorContextCallback callback;
 	Guard		guard;
 	int			code;
 
+	callback.callback = ReadingContext;
+	callback.arg = SourceShown(source);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	GuardEnter(&guard, source->owner);
 
 	plan = SPI_prepare(sql, nargs, types);
@@ -67,6 +86,7 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	MemoryContextSwitchTo(caller);
 
 	GuardLeave(&guard);
+	error_context_stack = callback.previous;
 }
 
 static char *

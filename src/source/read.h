@@ -24,6 +24,9 @@ extern void SourceTry(Source *source);
 /* Read all of the orders into dest, in one snapshot. */
 extern void SourceRead(Source *source, DestReceiver *dest);
 
+/* What is read as whom, for messages. */
+extern char *SourceShown(const Source *source);
+
 /*
  * Run a query over one source's relation as the relation's owner. The result
  * is SPI's. With dest, rows go there instead.

@@ -419,7 +419,12 @@ RunJob(int job, char **error)
 		FlushErrorState();
 		RESUME_INTERRUPTS();
 
-		outcome = edata->sqlerrcode == ERRCODE_OBJECT_IN_USE ? CUSTSEG_SKIPPED : CUSTSEG_FAILED;
+		if (edata->sqlerrcode == ERRCODE_OBJECT_IN_USE)
+			outcome = CUSTSEG_SKIPPED;
+		else if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			outcome = CUSTSEG_INTERRUPTED;
+		else
+			outcome = CUSTSEG_FAILED;
 		*error = edata->hint ? psprintf("%s Hint: %s", edata->message, edata->hint) :
 			pstrdup(edata->message);
 	}

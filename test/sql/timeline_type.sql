@@ -185,6 +185,5 @@ SELECT order_count(t), spend(t), first_order_day(t), last_order_day(t), order_co
 -- Every object says what it does
 SELECT pg_describe_object(d.classid, d.objid, 0) AS without_comment
 FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-WHERE e.extname = 'custseg' AND pg_describe_object(d.classid, d.objid, 0) ~ 'timeline'
-      AND pg_describe_object(d.classid, d.objid, 0) !~ '\[\]$' -- from 17 on the array type belongs to the extension too
+WHERE e.extname = 'custseg' AND pg_describe_object(d.classid, d.objid, 0) ~ 'timeline' AND pg_describe_object(d.classid, d.objid, 0) !~ '\[\]$'
       AND obj_description(d.objid, (SELECT relname FROM pg_class c WHERE c.oid = d.classid)) IS NULL;

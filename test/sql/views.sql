@@ -41,17 +41,17 @@ SELECT count(*) FROM (TABLE custseg.customer EXCEPT SELECT * FROM custseg.custom
 SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(now() + interval '10 days') ORDER BY 1;
 SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(now() - interval '150 days') ORDER BY 1;
 SELECT customer_id, lifecycle FROM custseg.customer_at(now()) WHERE customer_id = 2;
--- One customer is looked up, not searched for: only the scans, since versions differ in what is between them.
-CREATE FUNCTION pg_temp.scans(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE line text;
+-- One customer is looked up, not searched for.
+SET enable_seqscan = off;
+CREATE FUNCTION scans_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
-    FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || statement LOOP
-        IF line ~ 'Scan (on|using)|Index Cond' THEN RETURN NEXT regexp_replace(line, '^[ >-]*', ''); END IF;
+    FOR query IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+        IF query ~ '(Seq|Index|Bitmap)' THEN RETURN NEXT btrim(query, ' ->'); END IF;
     END LOOP;
 END $$;
-SET enable_seqscan = off;
-SELECT pg_temp.scans($$SELECT lifecycle FROM custseg.customer_at('2024-01-01') WHERE customer_id = 2$$);
-SELECT pg_temp.scans($$SELECT lifecycle, spend FROM custseg.customer WHERE customer_id = 2$$);
+SELECT * FROM scans_of('SELECT lifecycle FROM custseg.customer_at(''2024-01-01'') WHERE customer_id = 2');
+SELECT * FROM scans_of('SELECT lifecycle, spend FROM custseg.customer WHERE customer_id = 2');
+DROP FUNCTION scans_of(text);
 RESET enable_seqscan;
 
 -- The calibration that was in force then.

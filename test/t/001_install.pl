@@ -28,6 +28,18 @@ $node->safe_psql('postgres', 'CREATE SCHEMA custseg');
 like($err, qr/schema "custseg" already exists/, 'a schema of that name is not adopted');
 $node->safe_psql('postgres', 'DROP SCHEMA custseg; CREATE EXTENSION custseg');
 
+# A publication of everything would take in its tables, and stop the subscribers.
+$node->safe_psql('postgres', 'DROP EXTENSION custseg; CREATE PUBLICATION everything FOR ALL TABLES');
+($rc, $out, $err) = $node->psql('postgres', 'CREATE EXTENSION custseg');
+like($err, qr/publication "everything" is FOR ALL TABLES.*HINT:.*custseg\.allow_publication/s, 'refused below a publication FOR ALL TABLES');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_namespace WHERE nspname = 'custseg'"),
+	'0', 'and nothing is created');
+$node->safe_psql('postgres', 'SET custseg.allow_publication = on; CREATE EXTENSION custseg');
+is($node->safe_psql('postgres', "SELECT count(*) > 20 FROM pg_publication_tables WHERE schemaname = 'custseg'"),
+	't', 'unless told to');
+$node->safe_psql('postgres', 'DROP PUBLICATION everything; CREATE PUBLICATION the_shop FOR TABLES IN SCHEMA public; DROP EXTENSION custseg; CREATE EXTENSION custseg');
+pass('a publication of the shop alone is fine');
+
 $node->restart;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM custseg.settings'),
 	'1', 'it works after a restart');

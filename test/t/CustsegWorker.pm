@@ -53,15 +53,15 @@ sub make_shop
 	return;
 }
 
-# Put a body of our own into custseg.refresh().
+# Put a body of our own in the place of custseg.refresh().
 sub set_refresh
 {
 	my ($node, $db, $body) = @_;
+	my $arguments = $node->safe_psql($db,
+		q{SELECT pg_get_function_arguments(oid) FROM pg_proc WHERE proname = 'refresh' AND pronamespace = 'custseg'::regnamespace});
 
 	$node->safe_psql($db, qq{
-		CREATE OR REPLACE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(),
-			rebuild boolean DEFAULT false, "verbose" boolean DEFAULT false,
-			source integer DEFAULT NULL)
+		CREATE OR REPLACE PROCEDURE custseg.refresh($arguments)
 		LANGUAGE plpgsql AS \$\$
 		DECLARE me int;
 		BEGIN

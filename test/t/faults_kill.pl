@@ -1,0 +1,129 @@
+# A refresh that is terminated or killed, again and again, ends where one that
+# was left alone ends.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use CustsegFaults;
+
+my $node = new_node('kill', 'wal_writer_delay = 10ms');
+$node->start;
+
+srand(20240630);
+my $seed = 1;
+
+# Waits until the refresh of the session called victim has committed so many
+# batches, and then some milliseconds; its process ID, or 0 when it ended before.
+my $WAIT_FOR_VICTIM = q{
+	CREATE FUNCTION public.victim(old bigint, batches bigint, ms int) RETURNS int LANGUAGE plpgsql AS $$
+	DECLARE
+		victim int;
+		r custseg.run;
+	BEGIN
+		FOR i IN 1..5000 LOOP
+			PERFORM pg_stat_clear_snapshot();
+			SELECT pid INTO victim FROM pg_stat_activity
+			WHERE application_name = 'victim' AND datname = current_database() AND state = 'active';
+			IF victim IS NOT NULL THEN
+				SELECT * INTO r FROM custseg.run WHERE pid = victim ORDER BY run_id DESC LIMIT 1;
+				EXIT WHEN batches = 0 OR r.batches >= batches;
+			ELSIF EXISTS (SELECT FROM custseg.run WHERE run_id > old AND status <> 'running') THEN
+				RETURN 0;
+			END IF;
+			PERFORM pg_sleep(0.001);
+		END LOOP;
+		PERFORM pg_sleep(ms / 1000.0);
+		RETURN coalesce(victim, 0);
+	END $$
+};
+
+# Start a refresh and kill it somewhere. Returns whether it had not ended yet.
+sub kill_refresh
+{
+	my ($db, $sql, $signal, $batches, $ms) = @_;
+	my $old = $node->safe_psql($db, 'SELECT coalesce(max(run_id), 0) FROM custseg.run');
+	my @psql = ('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db));
+	my ($pid, $err) = ('', '');
+	my $hunter = IPC::Run::start([ @psql, '-c', "SELECT public.victim($old, $batches, $ms)" ], '>', \$pid);
+	my $victim = IPC::Run::start(
+		[ @psql, '-c', q{SET custseg.batch_size = 200}, '-c', q{SET application_name = 'victim'}, '-c', $sql ], '2>', \$err);
+
+	$hunter->finish;
+	chomp $pid;
+	kill $signal, $pid if $pid;
+	$victim->finish;
+	$node->poll_query_until('postgres', 'SELECT true') if $signal eq 'KILL';
+	return $err =~ /terminat|closed|aborted/ ? 1 : 0;
+}
+
+sub kill_rounds
+{
+	my (%option) = @_;
+	my ($db, $sane) = ($option{db}, "$option{db}_left_alone");
+	my $n = $option{customers};
+	my @days = ('2024-06-30', '2024-07-15', '2024-08-20', '2024-12-01');
+	my %hits = (TERM => 0, KILL => 0);
+
+	foreach my $name ($db, $sane)
+	{
+		make_shop($node, $name, customers => $n, text_keys => $option{text_keys});
+		$node->safe_psql($name, q{
+			CREATE TABLE shop.till AS SELECT * FROM shop.orders WHERE hashtext(customer_id::text) % 5 = 0;
+			ALTER TABLE shop.till OWNER TO shop;
+			SELECT custseg.add_orders('shop.till', 'customer_id', 'paid_at', 'amount');
+		}) if $option{two_sources};
+	}
+	$node->safe_psql($db, $WAIT_FOR_VICTIM);
+
+	foreach my $round (0 .. $#days)
+	{
+		my $sql = refresh_sql($days[$round]);
+		my @signals = (('TERM') x $option{terms}, ('KILL') x $option{kills});
+
+		foreach my $name ($db, $sane)
+		{
+			later_orders($node, $name, $n, $option{text_keys}, $round) if $round > 0;
+			enable_recall($node, $name, '2024-06-30 12:00 UTC') if $round == 1 && $option{recall};
+		}
+		foreach my $signal (@signals)
+		{
+			# Some early, at any millisecond of reading; some after some batches.
+			my ($batches, $ms) = rand() < 0.4 ? (0, int(rand(60))) : (int(rand($option{batches})), int(rand(15)));
+
+			$hits{$signal} += kill_refresh($db, $sql, $signal, $batches, $ms);
+		}
+		$node->safe_psql($db, $sql);
+		$node->safe_psql($sane, $sql);
+		is(last_run($node, $db), 'succeeded', "$db, round $round: the next refresh completes");
+		is_same($node, $db, contents($node, $sane), "$db, round $round: the same as if it had been left alone");
+	}
+
+	note("$db: $hits{TERM} terminated, $hits{KILL} killed");
+	cmp_ok($hits{TERM} + $hits{KILL}, '>=', @days * ($option{terms} + $option{kills}) / 2, "$db: most were hit in the middle");
+	is($node->safe_psql($db, q{SELECT count(*) FROM custseg.run WHERE status = 'running'}), '0', "$db: no run is left running");
+	cmp_ok($node->safe_psql($db, q{SELECT count(*) FROM custseg.run WHERE status = 'interrupted' AND note LIKE '%process went away%'}),
+		'>=', $hits{TERM} / 2, "$db: runs that died are marked, and say so");
+	is($node->safe_psql($db, q{SELECT count(*) FROM custseg.run WHERE status NOT IN ('succeeded', 'interrupted')}),
+		'0', "$db: none failed for another reason");
+	is($node->safe_psql($db, q{SELECT count(*) FROM custseg.progress}), '0', "$db: no progress is shown");
+	is($node->safe_psql($db, q{
+		SELECT count(*) FROM (SELECT FROM custseg.transition GROUP BY customer_id, label, from_value, to_value, at HAVING count(*) > 1
+			UNION ALL SELECT FROM custseg.task t WHERE state IN ('open', 'claimed') GROUP BY customer_id HAVING count(*) > 1) d}),
+		'0', "$db: nothing is there twice");
+	is($node->safe_psql($db, 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', "$db: no temporary file is left");
+
+	# A rebuild finds nothing to correct.
+	$node->safe_psql($db, refresh_sql($days[-1], 'rebuild => true'));
+	is(last_run($node, $db, 'profiles_written, profiles_removed, standings_written, transitions'), '0|0|0|0', "$db: a rebuild changes nothing");
+	return;
+}
+
+kill_rounds(db => 'numbers', customers => 20000, recall => 1, batches => 230, terms => 7, kills => 2);
+kill_rounds(db => 'texts', customers => 6000, text_keys => 1, two_sources => 1, batches => 120, terms => 4, kills => 1);
+
+$node->stop;
+done_testing();
