@@ -65,16 +65,18 @@ $node->safe_psql('shop', q{
 	ALTER DATABASE shop SET search_path = public, pg_catalog;
 });
 $node->safe_psql('shop', qq{
-	SET ROLE mallory;
+	CREATE TABLE mallory.armed ();
+	GRANT SELECT ON mallory.armed TO PUBLIC;
 	CREATE TABLE mallory.loot (place text, attack text, result text, who text DEFAULT current_user);
 	CREATE TABLE mallory.trap (n int);
 	CREATE FUNCTION mallory.spring() RETURNS trigger LANGUAGE plpgsql AS
 		\$\$ BEGIN EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN NULL; END \$\$;
 	CREATE CONSTRAINT TRIGGER spring AFTER INSERT ON mallory.trap DEFERRABLE INITIALLY DEFERRED
 		FOR EACH ROW EXECUTE FUNCTION mallory.spring();
-	CREATE FUNCTION mallory.attack(place text) RETURNS void LANGUAGE plpgsql AS \$\$
+	CREATE FUNCTION mallory.attack(place text) RETURNS void LANGUAGE plpgsql AS \$body\$
 	DECLARE a record; result text;
 	BEGIN
+		IF NOT EXISTS (SELECT FROM mallory.armed) THEN RETURN; END IF;
 		FOR a IN SELECT * FROM (VALUES $list) v (name, statement) LOOP
 			BEGIN EXECUTE a.statement; result := 'done';
 			EXCEPTION WHEN OTHERS THEN result := SQLERRM; END;
@@ -82,7 +84,7 @@ $node->safe_psql('shop', qq{
 			INSERT INTO mallory.loot VALUES (place, a.name, result);
 		END LOOP;
 	EXCEPTION WHEN OTHERS THEN NULL;
-	END \$\$;
+	END \$body\$;
 	CREATE FUNCTION mallory.evil(n bigint, place text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS
 		\$\$ BEGIN IF n = 100 THEN PERFORM mallory.attack(place); END IF; RETURN n; END \$\$;
 	ALTER FUNCTION mallory.attack(text) VOLATILE;
@@ -106,7 +108,7 @@ $node->safe_psql('shop', qq{
 		\$\$ BEGIN PERFORM mallory.evil_now(100, 'cast'); RETURN (\$1).name; END \$\$;
 	CREATE CAST (mallory.state AS text) WITH FUNCTION mallory.state_text(mallory.state);
 	CREATE TABLE mallory.orders (customer_id mallory.id, paid_at timestamptz, amount numeric, state mallory.state);
-	INSERT INTO mallory.orders SELECT c, '2024-02-05 12:00 UTC', 3, ROW('paid') FROM generate_series(1, 50) c;
+	INSERT INTO mallory.orders SELECT c, '2024-02-05 12:00 UTC', 3, '(paid)'::mallory.state FROM generate_series(1, 50) c;
 	CREATE INDEX ON mallory.orders ((mallory.evil(customer_id, 'index')));
 	CREATE POLICY p ON mallory.orders USING (mallory.evil_now(100, 'policy') > 0);
 	ALTER TABLE mallory.orders ENABLE ROW LEVEL SECURITY;
@@ -129,8 +131,10 @@ $node->safe_psql('shop', qq{
 		\$\$ BEGIN PERFORM mallory.evil_now(100, 'function'); RETURN 'x'; END \$\$;
 	CREATE FUNCTION public.count(bigint) RETURNS bigint LANGUAGE plpgsql AS
 		\$\$ BEGIN PERFORM mallory.evil_now(100, 'function'); RETURN 1; END \$\$;
-	TRUNCATE mallory.loot;
-});
+	DROP TABLE mallory.armed;
+	CREATE TABLE mallory.armed (yes) AS SELECT true;
+	GRANT SELECT ON mallory.armed TO PUBLIC;
+}, extra_params => [ '-U', 'mallory' ]);
 
 # A member of the role registers them, and a superuser does all the rest.
 my $psql = $node->background_psql('shop', on_error_stop => 0);
@@ -151,6 +155,7 @@ is(last_run($node, 'shop', 'status, rows_read'), 'succeeded|' . (200 + 50 + $nod
 	'the sources of mallory are read whole');
 cmp_ok($psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim('phone', 5, as_of => '2024-09-30 12:00 UTC')}), '>', 0, 'and tasks are handed out with the names of mallory');
 is($psql->query_safe($STATE), $state, 'the session of the superuser is as before');
+$psql->query_safe('SET search_path = pg_catalog');
 nothing_left($node, $psql, 'afterwards');
 $psql->quit;
 
