@@ -75,7 +75,7 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
 CREATE TABLE custseg.rejected (
-    source_id integer NOT NULL REFERENCES custseg.source_mapping ON DELETE CASCADE,
+    source_id integer NOT NULL,
     reason text NOT NULL,
     rows bigint NOT NULL,
     PRIMARY KEY (source_id, reason)
@@ -95,8 +95,7 @@ CREATE TABLE custseg.rejected_sample (
     at text,
     amount text,
     order_id text,
-    PRIMARY KEY (source_id, reason, n),
-    FOREIGN KEY (source_id, reason) REFERENCES custseg.rejected ON DELETE CASCADE
+    PRIMARY KEY (source_id, reason, n)
 );
 COMMENT ON TABLE custseg.rejected_sample IS
 'The first rows of each source''s last read that were left out, by reason, as the source showed them: at most 20 a reason.';

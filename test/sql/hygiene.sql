@@ -38,6 +38,11 @@ WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind IN ('r', 'p', 'S')
         AND t.relname IN ('change_log', 'job_request')))
 ORDER BY 1;
 
+-- A parallel pg_restore does not know in which order the tables of an
+-- extension want their rows: no foreign key binds one to another.
+SELECT conrelid::regclass AS relation, conname FROM pg_constraint
+WHERE connamespace = 'custseg'::regnamespace AND contype = 'f' ORDER BY 1, 2;
+
 -- Every table can be replicated.
 SELECT c.oid::regclass AS no_replica_identity
 FROM pg_class c
