@@ -318,6 +318,7 @@ Refresh(Run *run)
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
 		StandingBegin(&standing, run->run_id, run->as_of, state.day);
+		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
 		CountStandings(run, &standing);
 		WriteState(NULL, NULL, NULL, digest, NULL);

@@ -81,6 +81,12 @@ WHERE p.pronamespace = 'custseg'::regnamespace AND p.prokind IN ('f', 'p')
   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 ORDER BY 1;
 
+-- A function that runs with its owner's rights says where it looks for things.
+SELECT p.oid::regprocedure AS definer FROM pg_proc p
+WHERE p.pronamespace = 'custseg'::regnamespace AND p.prosecdef
+  AND NOT coalesce(p.proconfig::text ~ 'search_path=pg_catalog', false)
+ORDER BY 1;
+
 -- No function can be subverted by a search_path: SQL bodies are bound at
 -- creation, and there is no other language than C.
 SELECT p.oid::regprocedure AS unbound, l.lanname
