@@ -47,6 +47,8 @@ CREATE TABLE custseg.source_mapping (
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
+CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
+CREATE UNIQUE INDEX source_mapping_customers_idx ON custseg.source_mapping (kind) WHERE kind = 'customers';
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';

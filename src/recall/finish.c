@@ -69,6 +69,8 @@ Hold(int64 task_id, int64 token)
 	Held		held = {task_id, token};
 	char	   *worker;
 	char	   *until;
+	int64		last;
+	bool		unclaimed;
 
 	SpiRunPlan(SpiKeep(&lock_episode,
 					   "SELECT e.episode_id, e.state IN ('waiting', 'contacting', 'unreachable')"
@@ -95,7 +97,9 @@ Hold(int64 task_id, int64 token)
 	worker = SpiText(0, 3);
 	until = SpiText(0, 4);
 
-	if (SpiInt64(0, 2, -1) == token)
+	last = SpiInt64(0, 2, 0);
+	(void) SpiField(0, 2, &unclaimed);
+	if (!unclaimed && last == token)
 		return held;
 	if (Is(held.state, "claimed"))
 		StaleToken(&held, psprintf("It is held by \"%s\" until %s.", worker, until));
