@@ -76,6 +76,8 @@ COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; 
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
+-- No foreign keys between tables that are dumped: they would be there before
+-- the rows, and pg_restore --jobs loads tables in any order.
 CREATE TABLE custseg.rejected (
     source_id integer NOT NULL,
     reason text NOT NULL,

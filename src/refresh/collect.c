@@ -267,6 +267,7 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("source %d was dropped while it was read", source->source_id),
 				 errhint("Refresh again.")));
+	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 

@@ -37,5 +37,15 @@ CALL custseg.refresh(as_of => '2024-03-01');
 SELECT customer_key, custseg.spend(timeline) FROM custseg.profile ORDER BY customer_key COLLATE "C";
 SELECT cause, count(*) FROM custseg.transition WHERE to_value IS NOT NULL GROUP BY 1;
 
+-- What was rejected goes with its source, without foreign keys: pg_restore
+-- --jobs loads the tables of an extension in any order.
+INSERT INTO review.by_text VALUES ('bob', '2024-01-01', 'NaN');
+CALL custseg.refresh(as_of => '2024-03-01');
+SELECT reason, rows, customer FROM custseg.rejected JOIN custseg.rejected_sample USING (source_id, reason);
+SELECT custseg.drop_source(:by_text);
+SELECT (SELECT count(*) FROM custseg.rejected), (SELECT count(*) FROM custseg.rejected_sample);
+SELECT conrelid::regclass, conname FROM pg_constraint
+WHERE contype = 'f' AND connamespace = 'custseg'::regnamespace;
+
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
