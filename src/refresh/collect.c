@@ -269,7 +269,6 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 				 errhint("Refresh again.")));
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
-	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
