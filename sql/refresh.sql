@@ -24,7 +24,7 @@ CREATE TABLE custseg.run (
     error text,
     note text
 );
-COMMENT ON TABLE custseg.run IS 'Every refresh: what it did, how long each stage took, and the error if it failed.';
+COMMENT ON TABLE custseg.run IS 'The last 10,000 refreshes: what each did, how long its stages took, and the error if it failed.';
 COMMENT ON COLUMN custseg.run.run_id IS 'number of the run';
 COMMENT ON COLUMN custseg.run.status IS 'running, succeeded, failed (error says why) or interrupted (its process went away; the next run goes on from what was committed)';
 COMMENT ON COLUMN custseg.run.stage IS 'the stage it is in, or was in when it ended';

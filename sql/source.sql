@@ -8,10 +8,10 @@ COMMENT ON SEQUENCE custseg.customer_id_seq IS
 SELECT pg_catalog.pg_extension_config_dump('custseg.customer_id_seq', '');
 
 CREATE TABLE custseg.identity (
-    namespace text NOT NULL,
-    key text NOT NULL,
+    namespace text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     customer_id bigint NOT NULL,
-    PRIMARY KEY (namespace, key)
+    PRIMARY KEY (key, namespace)
 );
 COMMENT ON TABLE custseg.identity IS
 'Customers whose key in the shop is a uuid or a text, and the number custseg gave each. Sources that share a namespace share their customers.';

@@ -4,11 +4,12 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
 #include "profile/keys.h"
+
+#define UUID_TEXT_SIZE	37
 
 int
 LocalKey(LocalKeys *locals, WideKey key, bool insert)
@@ -59,6 +60,23 @@ LocalKeysCreate(void)
 	locals->mask = locals->max * 4 - 1;
 	locals->table = palloc0((locals->mask + 1) * sizeof(int32));
 	return locals;
+}
+
+/* As uuid_out writes it, without a buffer of a kilobyte for each. */
+static void
+UuidText(const WideKey *key, char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8 *bytes = (const uint8 *) key;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*text++ = '-';
+		*text++ = digits[bytes[i] >> 4];
+		*text++ = digits[bytes[i] & 15];
+	}
+	*text = '\0';
 }
 
 void
@@ -117,10 +135,8 @@ ResolveKeys(Collector *c, int p, LocalKeys *locals, int first_result)
 			result->key = texts[local];
 		else
 		{
-			MemoryContext old = MemoryContextSwitchTo(c->batch_context);
-
-			result->key = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum((pg_uuid_t *) &locals->keys[local])));
-			MemoryContextSwitchTo(old);
+			result->key = MemoryContextAlloc(c->batch_context, UUID_TEXT_SIZE);
+			UuidText(&locals->keys[local], result->key);
 		}
 	}
 }

@@ -95,7 +95,7 @@ RenderReason(const CustomerFacts *facts, bool chinese)
 	else
 		appendStringInfo(&out, Words(chinese, "已%d天未下单；", "no order for %d days; "),
 						 facts->days_silent);
-	appendStringInfo(&out, Words(chinese, "累计%lld单，消费%s", "%lld orders, %s spent"),
+	appendStringInfo(&out, chinese ? "累计%lld单，消费%s" : facts->orders == 1 ? "%lld order, %s spent" : "%lld orders, %s spent",
 					 (long long) facts->orders, facts->spend);
 	return out.data;
 }

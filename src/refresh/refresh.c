@@ -318,6 +318,7 @@ Refresh(Run *run)
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
 		StandingBegin(&standing, run->run_id, run->as_of, state.day);
+		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
 		CountStandings(run, &standing);
 		WriteState(NULL, NULL, NULL, digest, NULL);
@@ -330,6 +331,7 @@ Refresh(Run *run)
 		pending = "setting";
 	}
 	WriteState(DayText(run->day), NULL, NULL, NULL, pending);
+	RunStage(run, STAGE_COLLECT);	/* what is seen of us while we read */
 	RunCommit(run);
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */

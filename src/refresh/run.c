@@ -20,6 +20,8 @@
 #include "common/spi.h"
 #include "refresh/run.h"
 
+#define KEEP_RUNS		10000	/* a year of hourly runs and more */
+
 static const char *const stage_names[STAGES] = {
 	[STAGE_START] = "start",
 	[STAGE_COLLECT] = "collect",
@@ -127,6 +129,8 @@ RunRecordStart(Run *run)
 	SpiRun("INSERT INTO custseg.run (as_of, day, rebuild) VALUES ($1, $2, $3) RETURNING run_id",
 		   3, types, values, NULL);
 	run->run_id = SpiInt64(0, 1, 0);
+	SpiRun(psprintf("DELETE FROM custseg.run WHERE run_id <= " INT64_FORMAT, run->run_id - KEEP_RUNS),
+		   0, NULL, NULL, NULL);
 }
 
 void

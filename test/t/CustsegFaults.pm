@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node make_shop later_orders refresh_sql contents is_same
-  last_run nothing_left enable_recall wait_for);
+  last_run nothing_left enable_recall wait_for make_gate close_gate open_gate at_gate);
 
 sub new_node
 {
@@ -160,6 +160,37 @@ sub nothing_left
 		'', "$what: no memory is left");
 	is($psql->query(q{SELECT count(*) FROM pg_ls_tmpdir()}), '0', "$what: no temporary file is left");
 	return;
+}
+
+# A view of orders that can be closed: whoever reads it then waits in the
+# middle of it until it is opened. A session of its own holds the gate.
+sub make_gate
+{
+	my ($node, $db) = @_;
+
+	$node->safe_psql($db, q{
+		CREATE FUNCTION shop.pass(integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS
+			$$ BEGIN IF $1 = 100 THEN PERFORM pg_advisory_xact_lock_shared(77); END IF; RETURN $1; END $$;
+		CREATE VIEW shop.gate AS SELECT shop.pass(customer_id) AS customer_id, paid_at, amount FROM shop.orders;
+		ALTER FUNCTION shop.pass(integer) OWNER TO shop;
+		ALTER VIEW shop.gate OWNER TO shop;
+		SELECT custseg.drop_source(1);
+		SELECT custseg.add_orders('shop.gate', 'customer_id', 'paid_at', 'amount')});
+	return $node->background_psql($db, on_error_stop => 0);
+}
+
+sub close_gate { $_[0]->query_safe('SELECT pg_advisory_lock(77)'); return; }
+sub open_gate { $_[0]->query_safe('SELECT pg_advisory_unlock(77)'); return; }
+
+# Wait until a refresh stands at the gate; its process ID.
+sub at_gate
+{
+	my ($node, $db) = @_;
+	my $waiting = qq{FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.objid = 77 AND l.objsubid = 1 AND NOT l.granted AND a.datname = '$db'};
+
+	$node->poll_query_until('postgres', "SELECT count(*) > 0 $waiting") or die "no refresh came to the gate";
+	return $node->safe_psql('postgres', "SELECT l.pid $waiting LIMIT 1");
 }
 
 sub wait_for

@@ -41,5 +41,28 @@ foreach my $example (@examples)
 }
 is($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM custseg.task WHERE state = 'done'}), 't', 'a task was done on the way');
 
+# The roles of the page can use all that is granted to them, and the sender no more.
+foreach my $role (qw(shop_analyst shop_operator))
+{
+	my @granted = split /\n/, $node->safe_psql('postgres',
+		"SELECT c.oid::regclass FROM pg_class c, aclexplode(c.relacl) a
+		 WHERE a.grantee = '$role'::regrole AND a.privilege_type = 'SELECT' ORDER BY 1");
+
+	cmp_ok(scalar @granted, '>', 5, "$role may read");
+	foreach my $relation (@granted)
+	{
+		my ($out, $err) = ('', '');
+
+		is($node->psql('postgres', "SET ROLE $role; SELECT * FROM $relation LIMIT 1", stdout => \$out, stderr => \$err, on_error_stop => 1),
+			0, "$role reads $relation") or diag($err);
+	}
+}
+is($node->psql('postgres', 'SET ROLE shop_analyst; SELECT * FROM custseg.explain(1), custseg.customer_at(now())', on_error_stop => 1),
+	0, 'the analyst asks why');
+is($node->psql('postgres', q{SET ROLE shop_sender; SELECT custseg.release(task_id, token) FROM custseg.claim('email')}, on_error_stop => 1),
+	0, 'the sender works the queue');
+isnt($node->psql('postgres', 'SET ROLE shop_sender; SELECT * FROM custseg.task', on_error_stop => 1),
+	0, 'but does not read the tables');
+
 $node->stop;
 done_testing();

@@ -86,7 +86,7 @@ $node->safe_psql('postgres', 'UPDATE custseg.job_record SET failures = 40; SELEC
 wait_for($node, 'postgres', q{SELECT failures > 0 AND last_status = 'failed' AND next_start IS NULL AND requested_at IS NULL FROM custseg.job}, 'a mere request is not tried again');
 set_refresh($node, 'postgres', q{RAISE EXCEPTION 'mine' USING ERRCODE = 'object_in_use';});
 $node->safe_psql('postgres', q{SELECT custseg.schedule('refresh', every => '1 hour')});
-wait_for($node, 'postgres', q{SELECT last_status = 'skipped' AND failures = 0 AND next_start - last_finish = '30 seconds' FROM custseg.job}, 'a job that somebody else runs is skipped');
+wait_for($node, 'postgres', q{SELECT last_status = 'skipped' AND failures = 0 AND next_start - last_finish = '10 seconds' FROM custseg.job}, 'a job that somebody else runs is skipped');
 
 # A job that takes too long is cancelled.
 set_refresh($node, 'postgres', $SLEEP);
