@@ -410,7 +410,10 @@ DropParts(Run *run, List *sources)
 	foreach(cell, sources)
 		appendStringInfo(&keep, "%s%d", keep.len ? "," : "", ((Source *) lfirst(cell))->source_id);
 	if (list_length(sources) < 2)
+	{
 		SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
+		SpiRun("DELETE FROM custseg.profile_pending", 0, NULL, NULL, NULL);
+	}
 	else
 		SpiRun(psprintf("WITH gone AS (DELETE FROM custseg.profile_part WHERE source_id NOT IN (%s) RETURNING customer_id)"
 						" INSERT INTO custseg.profile_pending SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",

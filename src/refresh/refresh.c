@@ -37,6 +37,7 @@
 #include "utils/array.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -443,6 +444,11 @@ custseg_refresh(PG_FUNCTION_ARGS)
 				 errmsg("custseg.refresh() cannot run on a standby"),
 				 errhint("Run it on the primary; what it writes arrives here by replication.")));
 	PreventCommandIfReadOnly("custseg.refresh()");
+	if (XactIsoLevel > XACT_READ_COMMITTED || DefaultXactIsoLevel > XACT_READ_COMMITTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("custseg.refresh() needs isolation level READ COMMITTED"),
+				 errhint("SET default_transaction_isolation = 'read committed'.")));
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -459,6 +465,7 @@ custseg_refresh(PG_FUNCTION_ARGS)
 	run->verbose = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	run->only_source = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
 	run->extension = ExtensionOid();
+	run->synchronous_commit = MemoryContextStrdup(context, GetConfigOption("synchronous_commit", false, false));
 	INSTR_TIME_SET_CURRENT(run->stage_began);
 
 	RunLockTag(&lock);

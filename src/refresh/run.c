@@ -148,7 +148,9 @@ Commit(Run *run, bool wait)
 	SPI_finish();
 	PopActiveSnapshot();
 	if (wait)
-		(void) set_config_option("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION,
+		(void) set_config_option("synchronous_commit",
+								 strcmp(run->synchronous_commit, "off") == 0 ? "on" : run->synchronous_commit,
+								 PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_LOCAL, true, 0, false);
 	MemoryContextSwitchTo(run->context);
 	SPI_commit();

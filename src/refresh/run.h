@@ -44,6 +44,7 @@ typedef struct Run
 
 	Oid			extension;		/* of which this is a run */
 	char	   *reading;		/* the source that is being read */
+	char	   *synchronous_commit; /* of the caller */
 	bool		locked;
 	bool		recorded;		/* its row in custseg.run is committed */
 	char	   *failure;		/* what went wrong */

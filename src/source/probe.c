@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -14,7 +15,9 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -132,6 +135,53 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/*
+ * Look at one source. A source that cannot be read now, because its table was
+ * dropped or its owner may not read it, must not stop the desks: a warning,
+ * and what is known of it is as old as its last read. True when it was looked
+ * at.
+ */
+static bool
+TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool looked = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		SourceOpen(source);
+		if (ProbeIsCheap(source))
+		{
+			ProbeSource(source, days, n, ids, after, ordered);
+			looked = true;
+		}
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(error);
+		looked = false;
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not look for new orders in %s: %s", SourceRelation(source), error->message),
+				 error->hint ? errhint("%s", error->hint) : 0));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return looked;
+}
+
 void
 ProbeOrders(int n, const int64 *ids, const DateADT *after, bool *ordered, TimestampTz *checked_at)
 {
@@ -144,10 +194,7 @@ ProbeOrders(int n, const int64 *ids, const DateADT *after, bool *ordered, Timest
 	{
 		Source	   *source = lfirst(cell);
 
-		SourceOpen(source);
-		if (ProbeIsCheap(source))
-			ProbeSource(source, days, n, ids, after, ordered);
-		else
+		if (!TrySource(source, days, n, ids, after, ordered))
 			oldest = Min(oldest, source->last_read);
 	}
 	for (int i = 0; i < n; i++)

@@ -19,6 +19,9 @@ CALL custseg.refresh();
 ROLLBACK;
 CALL custseg.refresh(as_of => NULL);
 CALL custseg.refresh(as_of => 'infinity');
+SET default_transaction_isolation = 'repeatable read';
+CALL custseg.refresh(as_of => '2023-06-01');
+RESET default_transaction_isolation;
 
 -- What every customer should look like, worked out anew.
 CREATE FUNCTION shop.drift() RETURNS bigint LANGUAGE sql AS $$
@@ -116,6 +119,12 @@ ORDER BY n
 SELECT count(*) AS steps, sum(drift) AS drift FROM shop.step;
 SELECT count(*) AS doubled FROM (SELECT FROM custseg.task WHERE state IN ('open', 'claimed') GROUP BY customer_id HAVING count(*) > 1) d;
 SELECT status, count(*) FROM custseg.run GROUP BY 1 ORDER BY 1;
+
+-- A source that cannot be read stops the refresh, but not the desks.
+ALTER TABLE shop.orders RENAME TO old_orders;
+SELECT count(*) AS handed_out, bool_and(orders_checked_at = (SELECT last_read FROM custseg.source)) AS as_old_as_the_read
+FROM custseg.claim('email', max_tasks => 2, as_of => '2023-11-28');
+CALL custseg.refresh(as_of => '2023-11-29');
 
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg;
