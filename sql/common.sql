@@ -39,7 +39,7 @@ CREATE TABLE custseg.settings_choice (
     lost_multiple double precision CHECK (lost_multiple >= 1 AND lost_multiple <= 100),
     calibrate_every_days integer CHECK (calibrate_every_days >= 1),
     backlog_days integer CHECK (backlog_days BETWEEN 0 AND 36600),
-    CHECK (tier_high_share + tier_mid_share < 1)
+    CONSTRAINT tier_shares_below_one CHECK (coalesce(tier_high_share, 0.2) + coalesce(tier_mid_share, 0.3) < 1)
 );
 COMMENT ON TABLE custseg.settings_choice IS
 'What the shop changed in custseg.settings; NULL means the default. Change it through the view.';

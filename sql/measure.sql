@@ -1,7 +1,7 @@
 -- measure: what became of episodes, and whether contacting customers pays.
 
 CREATE TABLE custseg.outcome (
-    episode_id bigint PRIMARY KEY REFERENCES custseg.episode ON DELETE CASCADE,
+    episode_id bigint PRIMARY KEY,
     converted_on date,
     orders bigint NOT NULL,
     spend numeric NOT NULL,

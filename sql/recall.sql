@@ -255,7 +255,7 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.token_seq', '');
 
 CREATE TABLE custseg.task (
     task_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    episode_id bigint NOT NULL REFERENCES custseg.episode ON DELETE CASCADE,
+    episode_id bigint NOT NULL,
     customer_id bigint NOT NULL,
     playbook text NOT NULL,
     channel text NOT NULL,

@@ -47,6 +47,8 @@ CREATE TABLE custseg.source_mapping (
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
+CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
+CREATE UNIQUE INDEX source_mapping_customers_idx ON custseg.source_mapping (kind) WHERE kind = 'customers';
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
@@ -74,8 +76,10 @@ COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; 
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
+-- No foreign keys between tables that are dumped: they would be there before
+-- the rows, and pg_restore --jobs loads tables in any order.
 CREATE TABLE custseg.rejected (
-    source_id integer NOT NULL REFERENCES custseg.source_mapping ON DELETE CASCADE,
+    source_id integer NOT NULL,
     reason text NOT NULL,
     rows bigint NOT NULL,
     PRIMARY KEY (source_id, reason)
@@ -95,8 +99,7 @@ CREATE TABLE custseg.rejected_sample (
     at text,
     amount text,
     order_id text,
-    PRIMARY KEY (source_id, reason, n),
-    FOREIGN KEY (source_id, reason) REFERENCES custseg.rejected ON DELETE CASCADE
+    PRIMARY KEY (source_id, reason, n)
 );
 COMMENT ON TABLE custseg.rejected_sample IS
 'The first rows of each source''s last read that were left out, by reason, as the source showed them: at most 20 a reason.';

@@ -128,6 +128,12 @@ custseg_overlay(PG_FUNCTION_ARGS)
 			appendStringInfo(&sets, "%s%s = EXCLUDED.%s", sets.len ? ", " : "", name, name);
 	}
 
+	if (nargs == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("a new row of view \"%s\" must have a value for column \"%s\"",
+						RelationGetRelationName(data->tg_relation), trigger->tgargs[1])));
+
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
 	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))

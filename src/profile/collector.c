@@ -33,6 +33,7 @@
 #include "utils/uuid.h"
 
 #include "profile/assemble.h"
+#include "source/identity.h"
 #include "source/read.h"
 
 const char *const reject_reasons[REJECT_REASONS] = {
@@ -209,10 +210,12 @@ CollectorKnowKey(Collector *c, const char *text, int len, int64 customer_id)
 
 	if (c->key_kind == KEY_UUID)
 	{
-		Datum		uuid = DirectFunctionCall1(uuid_in, CStringGetDatum(text));
+		pg_uuid_t	uuid;
 
-		known.key = UuidKey(DatumGetUUIDP(uuid)->data);
-		pfree(DatumGetPointer(uuid));
+		/* A text of another source in the same namespace. */
+		if (!IdentityIsUuid(text, len, &uuid))
+			return;
+		known.key = UuidKey(uuid.data);
 	}
 	else
 		known.key = TextKey(c, text, len);
@@ -374,7 +377,12 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 		int			len = VARSIZE_ANY_EXHDR(text);
 
 		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
-			return Reject(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH), true;
+		{
+			Reject(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
+			if ((Pointer) text != DatumGetPointer(values[READ_CUSTOMER]))
+				pfree(text);
+			return true;
+		}
 		key = TextKey(c, VARDATA_ANY(text), len);
 		KeepText(c, key, VARDATA_ANY(text), len);
 		if ((Pointer) text != DatumGetPointer(values[READ_CUSTOMER]))

@@ -32,7 +32,7 @@ typedef enum Statement
 static const char *const statements[2][ANY_ROW + 1] = {
 	{
 		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile"
-		" WHERE customer_id BETWEEN $1 AND $2 ORDER BY customer_id",
+		" WHERE customer_id > $1 AND customer_id <= $2 ORDER BY customer_id",
 		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile"
 		" WHERE customer_id = ANY ($1) ORDER BY customer_id",
 		[UPDATE_ROWS] = "UPDATE custseg.profile p SET timeline = n.timeline"
@@ -44,7 +44,7 @@ static const char *const statements[2][ANY_ROW + 1] = {
 	},
 	{
 		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile_part"
-		" WHERE source_id = $3 AND customer_id BETWEEN $1 AND $2 ORDER BY customer_id",
+		" WHERE source_id = $3 AND customer_id > $1 AND customer_id <= $2 ORDER BY customer_id",
 		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile_part"
 		" WHERE source_id = $2 AND customer_id = ANY ($1) ORDER BY customer_id",
 		[UPDATE_ROWS] = "UPDATE custseg.profile_part p SET timeline = n.timeline"
@@ -266,10 +266,10 @@ WriteDifferences(const ProfileTarget *target, Statement read, int nargs, Oid *ty
 
 void
 ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n,
-				  int64 low, int64 high, ProfileChanges *changes)
+				  int64 after, int64 last, ProfileChanges *changes)
 {
 	Oid			types[3] = {INT8OID, INT8OID};
-	Datum		values[3] = {Int64GetDatum(low), Int64GetDatum(high)};
+	Datum		values[3] = {Int64GetDatum(after), Int64GetDatum(last)};
 
 	WriteDifferences(target, READ_RANGE, 2, types, values, customers, n, changes);
 }

@@ -24,9 +24,9 @@ typedef struct ProfileTarget
 	int			source_id;		/* 0: the profile itself */
 } ProfileTarget;
 
-/* Bring [low, high], sorted customers of which are given, to what is given: rows not given go. */
+/* Bring the ids above "after" up to "last", sorted customers of which are given, to what is given: rows not given go. */
 extern void ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n,
-							  int64 low, int64 high, ProfileChanges *changes);
+							  int64 after, int64 last, ProfileChanges *changes);
 
 /* Fill a target that holds none of these customers yet. */
 typedef struct ProfileLoader ProfileLoader;

@@ -155,9 +155,11 @@ LookAtChunk(DryRun *run, Portal portal)
 	bool	   *suppressed;
 	char	  **bodies;
 	CustomerFacts *facts;
+	MemoryContext chunk = CurrentMemoryContext;
 
 	CHECK_FOR_INTERRUPTS();
 	SPI_cursor_fetch(portal, true, CHUNK);
+	MemoryContextSwitchTo(chunk);
 	n = (int) SPI_processed;
 	if (n == 0)
 		return false;

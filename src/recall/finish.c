@@ -8,7 +8,8 @@
  * lost. Once somebody else has claimed the task, or it was given back, the
  * token is stale, and an error of its own says who has the task now.
  *
- * The episode is locked before the task, in every function.
+ * The task is locked before its episode, in every function, since a sender may
+ * claim and report in one transaction, and claim() locks tasks alone.
  */
 #include "postgres.h"
 
@@ -69,34 +70,36 @@ Hold(int64 task_id, int64 token)
 	Held		held = {task_id, token};
 	char	   *worker;
 	char	   *until;
+	int64		last;
+	bool		unclaimed;
 
-	SpiRunPlan(SpiKeep(&lock_episode,
-					   "SELECT e.episode_id, e.state IN ('waiting', 'contacting', 'unreachable')"
-					   " FROM custseg.episode e WHERE e.episode_id ="
-					   " (SELECT t.episode_id FROM custseg.task t WHERE t.task_id = $1)"
-					   " FOR NO KEY UPDATE", 1, types), values, NULL);
+	SpiRunPlan(SpiKeep(&lock_task,
+					   "SELECT t.state, t.token, t.claimed_by, t.lease_until::text, t.outcome, t.attempts, t.customer_id,"
+					   " t.episode_id FROM custseg.task t WHERE t.task_id = $1 FOR NO KEY UPDATE", 1, types), values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("task %lld does not exist", (long long) task_id),
 				 errhint("Pass a task_id that custseg.claim() returned.")));
-	held.episode_id = SpiInt64(0, 1, 0);
-	held.episode_is_open = SpiInt64(0, 2, 0) != 0;
-
-	SpiRunPlan(SpiKeep(&lock_task,
-					   "SELECT t.state, t.token, t.claimed_by, t.lease_until::text, t.outcome, t.attempts, t.customer_id"
-					   " FROM custseg.task t WHERE t.task_id = $1 FOR NO KEY UPDATE", 1, types), values, NULL);
-	if (SPI_processed == 0)
-		elog(ERROR, "task %lld is gone", (long long) task_id);
 	held.state = SpiText(0, 1);
 	held.outcome = SpiText(0, 5);
 	held.attempts = (int) SpiInt64(0, 6, 0);
 	held.customer_id = SpiInt64(0, 7, 0);
+	held.episode_id = SpiInt64(0, 8, 0);
 	worker = SpiText(0, 3);
 	until = SpiText(0, 4);
 
-	if (SpiInt64(0, 2, -1) == token)
+	last = SpiInt64(0, 2, 0);
+	(void) SpiField(0, 2, &unclaimed);
+	if (!unclaimed && last == token)
+	{
+		values[0] = Int64GetDatum(held.episode_id);
+		SpiRunPlan(SpiKeep(&lock_episode,
+						   "SELECT e.state IN ('waiting', 'contacting', 'unreachable')"
+						   " FROM custseg.episode e WHERE e.episode_id = $1 FOR NO KEY UPDATE", 1, types), values, NULL);
+		held.episode_is_open = SPI_processed > 0 && SpiInt64(0, 1, 0) != 0;
 		return held;
+	}
 	if (Is(held.state, "claimed"))
 		StaleToken(&held, psprintf("It is held by \"%s\" until %s.", worker, until));
 	if (Is(held.state, "open") && worker != NULL)
@@ -141,9 +144,11 @@ ContactedAfterAll(const Held *held, TimestampTz as_of)
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int64GetDatum(held->episode_id), TimestampTzGetDatum(as_of)};
 
-	SpiRun("UPDATE custseg.task SET state = 'withdrawn', outcome = 'contacted', closed_at = $2, wake_at = NULL,"
-		   " slot = CASE WHEN token IS NOT NULL OR attempts > 0 THEN slot END"
-		   " WHERE episode_id = $1 AND state = 'open'", 2, types, values, NULL);
+	SpiRun("UPDATE custseg.task u SET state = 'withdrawn', outcome = 'contacted', closed_at = $2, wake_at = NULL,"
+		   " slot = CASE WHEN u.token IS NOT NULL OR u.attempts > 0 THEN u.slot END"
+		   " FROM (SELECT t.task_id FROM custseg.task t WHERE t.episode_id = $1 AND t.state = 'open'"
+		   "  FOR NO KEY UPDATE SKIP LOCKED) o"
+		   " WHERE u.task_id = o.task_id", 2, types, values, NULL);
 	if (held->episode_is_open)
 		SpiRun("UPDATE custseg.episode SET state = 'contacting', reason = NULL, look_again_on = NULL"
 			   " WHERE episode_id = $1 AND $2 IS NOT NULL", 2, types, values, NULL);

@@ -202,17 +202,24 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 				closes;
 
 	/* Most batches have nothing for us: one look at the batch's own rows. */
-	SpiRun("SELECT count(*) FILTER (WHERE to_value = 'silent' AND cause IN ('data', 'time')"
-		   "   AND EXISTS (SELECT FROM custseg.playbook_choice WHERE enabled)),"
+	SpiRun("SELECT count(*) FILTER (WHERE to_value = 'silent' AND cause IN ('data', 'time')),"
 		   " count(*) FILTER (WHERE from_value IN ('silent', 'lost'))"
 		   " FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'",
 		   1, &types[2], &values[2], NULL);
 	opens = SpiInt64(0, 1, 0);
 	closes = SpiInt64(0, 2, 0);
 
+	/*
+	 * The lock comes first: whoever is just enabling a playbook either sees
+	 * what this batch wrote, or is seen here.
+	 */
 	if (opens > 0)
 	{
 		RecallLock();
+		opens = SpiRun("SELECT FROM custseg.playbook_choice WHERE enabled LIMIT 1", 0, NULL, NULL, NULL);
+	}
+	if (opens > 0)
+	{
 		DrawSalt();
 		SpiRun(DRAW(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 3, types, values, NULL);
 		SpiRun(OPEN(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 4, types, values, run_id ? NULL : "   n");

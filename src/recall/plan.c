@@ -158,11 +158,15 @@ EndWhatIsOver(Planning *plan)
 
 	/* Those who wait for a channel that is switched off should say so. */
 	RunForAll(plan,
-			  "UPDATE custseg.episode e SET reason = 'channel_off'"
-			  " FROM custseg.standing s JOIN custseg.tier_policy y USING (tier)"
-			  " LEFT JOIN custseg.channel c ON c.channel = y.channel AND c.enabled"
-			  " WHERE e.state = 'waiting' AND s.customer_id = e.customer_id AND c.channel IS NULL"
-			  " AND e.reason IS DISTINCT FROM 'channel_off' AND $1 IS NOT NULL AND $2 IS NOT NULL");
+			  "UPDATE custseg.episode u SET reason = 'channel_off'"
+			  " FROM (SELECT e.episode_id FROM custseg.episode e"
+			  "  JOIN custseg.standing s USING (customer_id)"
+			  "  JOIN custseg.tier_policy y USING (tier)"
+			  "  LEFT JOIN custseg.channel c ON c.channel = y.channel AND c.enabled"
+			  "  WHERE e.state = 'waiting' AND c.channel IS NULL"
+			  "  AND e.reason IS DISTINCT FROM 'channel_off' AND $1 IS NOT NULL AND $2 IS NOT NULL"
+			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
+			  " WHERE u.episode_id = o.episode_id");
 }
 
 /*
@@ -272,7 +276,8 @@ OpenCandidates(Planning *plan, Channel *channel)
 									 " AND y.channel = $3 AND s.lifecycle IN ('silent', 'lost')"
 									 " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
 									 " ORDER BY e.priority DESC, e.since DESC,"
-									 " p.customer_key COLLATE \"C\", e.customer_id",
+									 " p.customer_key COLLATE \"C\", e.customer_id"
+									 " FOR NO KEY UPDATE OF e SKIP LOCKED",
 									 4, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
 }
 
@@ -328,9 +333,11 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 	Candidate  *candidates;
 	Contact    *contacts;
 	int64	   *ids;
+	MemoryContext chunk = CurrentMemoryContext;
 
 	CHECK_FOR_INTERRUPTS();
 	SPI_cursor_fetch(portal, true, Min(CHUNK_MAX, Max(CHUNK_MIN, channel->nslots - *filled)));
+	MemoryContextSwitchTo(chunk);
 	n = (int) SPI_processed;
 	if (n == 0)
 		return false;

@@ -206,7 +206,10 @@ custseg_disable(PG_FUNCTION_ARGS)
 
 	PlaybookNote(playbook, "enabled", BoolGetDatum(false), BOOLOID);
 
-	/* A task that a worker is just claiming is seen by claim() or the next plan. */
+	/*
+	 * A task that a worker is just claiming is seen by claim() or the next
+	 * plan, and so is an episode that one is just reporting on.
+	 */
 	SpiRun("WITH gone AS ("
 		   "UPDATE custseg.task u SET state = 'withdrawn', outcome = 'disabled', closed_at = $2,"
 		   " lease_until = NULL, wake_at = NULL,"
@@ -216,8 +219,10 @@ custseg_disable(PG_FUNCTION_ARGS)
 		   "  FOR UPDATE SKIP LOCKED) o"
 		   " WHERE u.task_id = o.task_id RETURNING u.episode_id),"
 		   "back AS ("
-		   "UPDATE custseg.episode e SET state = 'waiting', reason = 'disabled'"
-		   " FROM gone WHERE e.episode_id = gone.episode_id AND e.state = 'contacting')"
+		   "UPDATE custseg.episode u SET state = 'waiting', reason = 'disabled'"
+		   " FROM (SELECT e.episode_id FROM gone JOIN custseg.episode e USING (episode_id)"
+		   "  WHERE e.state = 'contacting' FOR NO KEY UPDATE OF e SKIP LOCKED) o"
+		   " WHERE u.episode_id = o.episode_id)"
 		   "SELECT count(*) FROM gone", 2, types, values, NULL);
 	tasks = SpiInt64(0, 1, 0);
 	MemoryContextSwitchTo(caller);

@@ -202,7 +202,7 @@ RemoveUnseen(Run *run, const ProfileTarget *target, const SeenIds *seen, const C
 static void
 Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
-	int64		low = PG_INT64_MIN;
+	int64		after = PG_INT64_MIN;
 	SeenIds		seen = {0};
 	ProfileChanges changes;
 	Collected  *rows;
@@ -215,10 +215,10 @@ Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollowe
 		RunStage(run, STAGE_WRITE);
 		if (source->key_kind == KEY_NATIVE)
 		{
-			int64		high = n > 0 ? rows[n - 1].customer_id : PG_INT64_MAX;
+			int64		last = n > 0 ? rows[n - 1].customer_id : PG_INT64_MAX;
 
-			ProfileWriteRange(target, rows, n, low, high, &changes);
-			low = high + 1;
+			ProfileWriteRange(target, rows, n, after, last, &changes);
+			after = last;
 		}
 		else if (n > 0)
 		{
@@ -267,6 +267,7 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("source %d was dropped while it was read", source->source_id),
 				 errhint("Refresh again.")));
+	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)

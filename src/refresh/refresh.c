@@ -318,6 +318,7 @@ Refresh(Run *run)
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
 		StandingBegin(&standing, run->run_id, run->as_of, state.day);
+		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
 		CountStandings(run, &standing);
 		WriteState(NULL, NULL, NULL, digest, NULL);
@@ -338,7 +339,8 @@ Refresh(Run *run)
 		StandingBegin(&standing, run->run_id, run->as_of, run->day);
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
-	CollectSources(run, sources, run->only_source == 0 || sources_changed || zone_changed || run->rebuild, &follower);
+	CollectSources(run, sources, run->only_source == 0 || baseline || sources_changed || zone_changed || run->rebuild,
+				   &follower);
 	WriteState(NULL, run->settings->time_zone, source_list, NULL, pending);
 	RunTell(run, "profiles: " INT64_FORMAT " customers, " INT64_FORMAT " written, " INT64_FORMAT " removed",
 			run->customers, run->profiles_written, run->profiles_removed);

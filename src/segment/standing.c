@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -24,6 +23,7 @@
 #include "common/bulk.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "segment/changes.h"
 #include "segment/standing.h"
 
 #define COLUMNS (1 + EVALUATION_COLUMNS)
@@ -62,22 +62,6 @@ static const char *const cause_names[] = {
 	[CAUSE_CALIBRATION] = "calibration",
 	[CAUSE_SETTING] = "setting",
 };
-
-/* The columns of an array of Datums that grows, for unnest(). */
-typedef struct Column
-{
-	Oid			type;
-	Datum	   *values;
-	bool	   *nulls;
-} Column;
-
-typedef struct Changes
-{
-	int			ncolumns;
-	int			n;
-	int			size;
-	Column		columns[COLUMNS];
-} Changes;
 
 void
 StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day)
@@ -202,68 +186,6 @@ CompareStandings(const void *a, const void *b)
 	int64		y = ((const Standing *) b)->customer_id;
 
 	return (x > y) - (x < y);
-}
-
-static void
-AddChange(Changes *changes, const Datum *values, const bool *nulls)
-{
-	if (changes->n == changes->size)
-	{
-		changes->size = Max(changes->size * 2, 256);
-		for (int i = 0; i < changes->ncolumns; i++)
-		{
-			Column	   *column = &changes->columns[i];
-			bool		first = column->values == NULL;
-			Size		size = changes->size * sizeof(Datum);
-
-			column->values = first ? palloc_extended(size, MCXT_ALLOC_HUGE) :
-				repalloc_huge(column->values, size);
-			column->nulls = first ? palloc(changes->size) :
-				repalloc_huge(column->nulls, changes->size);
-		}
-	}
-	for (int i = 0; i < changes->ncolumns; i++)
-	{
-		changes->columns[i].values[changes->n] = values[i];
-		changes->columns[i].nulls[changes->n] = nulls[i];
-	}
-	changes->n++;
-}
-
-static Datum
-ColumnArray(const Column *column, int n)
-{
-	int			lower = 1;
-	int16		length;
-	bool		byval;
-	char		align;
-
-	get_typlenbyvalalign(column->type, &length, &byval, &align);
-	return PointerGetDatum(construct_md_array(column->values, column->nulls, 1, &n, &lower,
-											  column->type, length, byval, align));
-}
-
-/* Run a kept statement whose first parameters are the changes as arrays. */
-static uint64
-WriteChanges(SPIPlanPtr *plan, const char *sql, const Changes *changes,
-			 int nmore, const Oid *more_types, const Datum *more)
-{
-	Oid			types[COLUMNS + 4];
-	Datum		values[COLUMNS + 4];
-	int			n = changes->ncolumns;
-
-	for (int i = 0; i < n; i++)
-	{
-		types[i] = get_array_type(changes->columns[i].type);
-		values[i] = ColumnArray(&changes->columns[i], changes->n);
-	}
-	for (int i = 0; i < nmore; i++)
-	{
-		types[n + i] = more_types[i];
-		values[n + i] = more[i];
-	}
-	SpiKeep(plan, sql, n + nmore, types);
-	return SpiRunPlan(*plan, values, NULL);
 }
 
 /* The name of a label's value, NULL when there is none. */

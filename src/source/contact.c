@@ -58,22 +58,25 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	appendStringInfo(&sql, "SELECT %s::pg_catalog.text", SourceColumn(source, COLUMN_CUSTOMER));
 	for (int column = COLUMN_NAME; column <= COLUMN_EMAIL; column++)
 		appendStringInfo(&sql, ", %s::pg_catalog.text", source->column[column] ? SourceColumn(source, column) : "NULL");
-	appendStringInfo(&sql, ", %s FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
+	appendStringInfo(&sql, ", %s::pg_catalog.bool FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
 					 source->column[COLUMN_DO_NOT_CONTACT] ? SourceColumn(source, COLUMN_DO_NOT_CONTACT) : "false",
 					 SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
 	SourceQuery(source, sql.data, 1, types, values, NULL);
 
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		int			i = KeyIndexFind(index, SpiText(row, 1));
+		int			at;
 
-		if (i < 0)
-			continue;
-		out[i].found = true;
-		out[i].name = Filled(row, 2);
-		out[i].phone = Filled(row, 3);
-		out[i].email = Filled(row, 4);
-		/* One row that says no is enough, should a customer have several. */
-		out[i].do_not_contact |= SpiInt64(row, 5, 0) != 0;
+		/* The same customer may be asked for twice, with two tasks. */
+		for (int i = KeyIndexFirst(index, SpiText(row, 1), &at); i >= 0; i = KeyIndexNext(index, &at))
+		{
+			out[i].found = true;
+			out[i].name = Filled(row, 2);
+			out[i].phone = Filled(row, 3);
+			out[i].email = Filled(row, 4);
+			/* One row that says no is enough, should a customer have several. */
+			out[i].do_not_contact |= SpiInt64(row, 5, 0) != 0;
+		}
 	}
+	SPI_freetuptable(SPI_tuptable);
 }

@@ -55,17 +55,43 @@ IdentityRead(const char *namespace,
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
 			bool		isnull;
-			char		text[1024];
 			struct varlena *key = PG_DETOAST_DATUM_PACKED(SpiField(row, 1, &isnull));
 
-			memcpy(text, VARDATA_ANY(key), Min(VARSIZE_ANY_EXHDR(key), sizeof(text) - 1));
-			text[Min(VARSIZE_ANY_EXHDR(key), sizeof(text) - 1)] = '\0';
-			tell(arg, text, VARSIZE_ANY_EXHDR(key), SpiInt64(row, 2, 0));
+			tell(arg, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), SpiInt64(row, 2, 0));
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(cursor);
 	MemoryContextSwitchTo(caller);
+}
+
+bool
+IdentityIsUuid(const char *key, int len, pg_uuid_t *uuid)
+{
+	int			digits = 0;
+
+	if (len != 36)
+		return false;
+	for (int i = 0; i < len; i++)
+	{
+		char		c = key[i];
+		int			digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+
+		if (i == 8 || i == 13 || i == 18 || i == 23)
+		{
+			if (c != '-')
+				return false;
+			continue;
+		}
+		if (digit < 0)
+			return false;
+		if (digits % 2 == 0)
+			uuid->data[digits / 2] = digit << 4;
+		else
+			uuid->data[digits / 2] |= digit;
+		digits++;
+	}
+	return true;
 }
 
 IdentityWriter *
@@ -147,8 +173,14 @@ IdentityKeyArray(const Source *source, int n, char **keys, Oid *type)
 	getTypeInputInfo(element, &input, &ioparam);
 	get_typlenbyvalalign(element, &length, &byval, &align);
 	for (int i = 0; i < n; i++)
-		if (keys[i])
-			values[count++] = OidInputFunctionCall(input, keys[i], ioparam, -1);
+	{
+		pg_uuid_t	uuid;
+
+		if (keys[i] == NULL ||
+			(element == UUIDOID && !IdentityIsUuid(keys[i], strlen(keys[i]), &uuid)))
+			continue;
+		values[count++] = OidInputFunctionCall(input, keys[i], ioparam, -1);
+	}
 	*type = get_array_type(element);
 	return PointerGetDatum(construct_array(values, count, element, length, byval, align));
 }
@@ -176,10 +208,23 @@ KeyIndexCreate(int n, char **keys)
 }
 
 int
-KeyIndexFind(const KeyIndex *index, const char *key)
+KeyIndexFirst(const KeyIndex *index, const char *key, int *at)
 {
 	struct KeyPosition wanted = {.key = key};
 	struct KeyPosition *found = bsearch(&wanted, index->sorted, index->n, sizeof(wanted), ComparePositions);
 
-	return found ? found->position : -1;
+	if (found == NULL)
+		return -1;
+	while (found > index->sorted && strcmp(found[-1].key, key) == 0)
+		found--;
+	*at = found - index->sorted;
+	return found->position;
+}
+
+int
+KeyIndexNext(const KeyIndex *index, int *at)
+{
+	if (*at + 1 >= index->n || strcmp(index->sorted[*at].key, index->sorted[*at + 1].key) != 0)
+		return -1;
+	return index->sorted[++*at].position;
 }

@@ -6,11 +6,15 @@
 #define CUSTSEG_IDENTITY_H
 
 #include "source/mapping.h"
+#include "utils/uuid.h"
 
 /* Tell every key of the namespace that has a number. Call inside SPI. */
 extern void IdentityRead(const char *namespace,
 						 void (*tell) (void *arg, const char *key, int len, int64 customer_id),
 						 void *arg);
+
+/* Keys of a namespace may come from texts too: is this one a uuid, as uuid_out writes it? */
+extern bool IdentityIsUuid(const char *key, int len, pg_uuid_t *uuid);
 
 /* Numbers new keys; opened and closed within one transaction. */
 typedef struct IdentityWriter IdentityWriter;
@@ -33,6 +37,9 @@ extern Datum IdentityKeyArray(const Source *source, int n, char **keys, Oid *typ
 typedef struct KeyIndex KeyIndex;
 
 extern KeyIndex *KeyIndexCreate(int n, char **keys);
-extern int	KeyIndexFind(const KeyIndex *index, const char *key);	/* -1: none */
+
+/* The first position of a key, and the next after it, since a list may have it twice; -1: none. */
+extern int	KeyIndexFirst(const KeyIndex *index, const char *key, int *at);
+extern int	KeyIndexNext(const KeyIndex *index, int *at);
 
 #endif							/* CUSTSEG_IDENTITY_H */

@@ -93,14 +93,18 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		int			i = KeyIndexFind(index, SpiText(row, 1));
 		bool		isnull;
-		Datum		at = SpiField(row, 2, &isnull);
+		Datum		moment = SpiField(row, 2, &isnull);
 		DateADT		day;
+		int			at;
 
-		if (i >= 0 && !isnull && MomentDay(source->type[COLUMN_AT], at, days, &day) && day > after[i])
-			ordered[i] = true;
+		if (isnull || !MomentDay(source->type[COLUMN_AT], moment, days, &day))
+			continue;
+		for (int i = KeyIndexFirst(index, SpiText(row, 1), &at); i >= 0; i = KeyIndexNext(index, &at))
+			if (day > after[i])
+				ordered[i] = true;
 	}
+	SPI_freetuptable(SPI_tuptable);
 }
 
 void

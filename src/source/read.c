@@ -66,7 +66,7 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	if (PlannedRelation(plan) != source->relation)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source)),
 				 errhint("Check custseg.source and refresh again.")));
 

@@ -258,6 +258,8 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errmsg("source %d does not exist", id),
 				 errhint("See custseg.source for the sources there are.")));
 	relation = SpiInt64(0, 1, InvalidOid);
+	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	GuardLeave(&guard);
 
 	/* Whoever may add a source may forget it; one whose table is gone, anybody. */

@@ -37,6 +37,7 @@
 #include "common/guard.h"
 #include "common/home.h"
 #include "common/spi.h"
+#include "worker/place.h"
 #include "worker/record.h"
 #include "worker/schedule.h"
 #include "worker/shared.h"
@@ -55,129 +56,6 @@ typedef enum Outcome
 } Outcome;
 
 static const char *const outcome_names[] = {"succeeded", "failed", "interrupted", "skipped"};
-
-/* Report in, unless this database has a worker already. */
-static bool
-Attach(Oid database)
-{
-	DatabaseEntry *entry;
-	bool		alone;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(database, true);
-	alone = entry != NULL && entry->worker_pid == 0;
-	if (alone)
-	{
-		entry->worker_pid = MyProcPid;
-		entry->running_job = -1;
-	}
-	LWLockRelease(worker_shared->lock);
-	return alone;
-}
-
-static void
-Detach(int code, Datum database)
-{
-	DatabaseEntry *entry;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(DatumGetObjectId(database), false);
-	if (entry != NULL && entry->worker_pid == MyProcPid)
-	{
-		entry->worker_pid = 0;
-		entry->running_job = -1;
-		if (entry->stopped)
-		{
-			/* Told to leave: no trouble of ours. */
-			entry->troubles = 0;
-			entry->next_look = 0;
-		}
-	}
-	WakeLauncher();
-	LWLockRelease(worker_shared->lock);
-}
-
-static void
-SetRunningJob(int job)
-{
-	DatabaseEntry *entry;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(MyDatabaseId, false);
-	if (entry != NULL)
-	{
-		entry->running_job = job;
-		if (job >= 0)
-			entry->requests &= ~(1U << job);
-	}
-	LWLockRelease(worker_shared->lock);
-}
-
-/* Everything was looked at; come again then. */
-static void
-ReportNextLook(TimestampTz next)
-{
-	DatabaseEntry *entry;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(MyDatabaseId, false);
-	if (entry != NULL)
-	{
-		entry->troubles = 0;
-		entry->trouble[0] = '\0';
-		entry->next_look = next;
-	}
-	LWLockRelease(worker_shared->lock);
-}
-
-/* Leave the reason where custseg.worker_status shows it. */
-static void
-ReportTrouble(Oid database)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	ErrorData  *edata = CopyErrorData();
-	DatabaseEntry *entry;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(database, false);
-	if (entry != NULL)
-		strlcpy(entry->trouble, edata->message, sizeof(entry->trouble));
-	LWLockRelease(worker_shared->lock);
-	MemoryContextSwitchTo(old);
-}
-
-/* Start looking: what is changed from here on needs another look. */
-static uint32
-BeginLook(bool *told_paused)
-{
-	DatabaseEntry *entry;
-	uint32		requests = 0;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(MyDatabaseId, false);
-	*told_paused = false;
-	if (entry != NULL)
-	{
-		entry->look = false;
-		entry->last_look = GetCurrentTimestamp();
-		requests = entry->requests;
-		*told_paused = entry->told_paused;
-	}
-	LWLockRelease(worker_shared->lock);
-	return requests;
-}
-
-static void
-SaidPaused(void)
-{
-	DatabaseEntry *entry;
-
-	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
-	entry = EntryOf(MyDatabaseId, false);
-	if (entry != NULL)
-		entry->told_paused = true;
-	LWLockRelease(worker_shared->lock);
-}
 
 /* A transaction for our own rows, which never waits long for a lock. */
 static void
@@ -277,7 +155,7 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused, TimestampTz *n
 						job_kinds[job].name, record.database),
 				 errhint("To start it here: SELECT custseg.resume('%s').", job_kinds[job].name)));
 		*told_paused = true;
-		SaidPaused();
+		WorkerSaidPaused();
 	}
 
 	if (record.exists && record.started && !record.finished)
@@ -324,7 +202,7 @@ static int
 Look(bool may_start, TimestampTz *next)
 {
 	bool		told_paused;
-	uint32		requests = BeginLook(&told_paused);
+	uint32		requests = WorkerBeginLook(&told_paused);
 
 	*next = GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
 	for (int job = 0; job < job_kind_count; job++)
@@ -570,7 +448,7 @@ Work(MemoryContext context)
 		if (job < 0)
 			return next;
 
-		SetRunningJob(job);
+		WorkerSetRunningJob(job);
 		MemoryContextSwitchTo(context);
 		outcome = RunJob(job, &error);
 
@@ -578,7 +456,7 @@ Work(MemoryContext context)
 		leave = MustLeave();
 		MemoryContextSwitchTo(context);
 		Finish(job, leave ? CUSTSEG_INTERRUPTED : outcome, error);
-		SetRunningJob(-1);
+		WorkerSetRunningJob(-1);
 		if (leave)
 			return GetCurrentTimestamp();
 	}
@@ -594,8 +472,8 @@ CustsegWorkerMain(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 
-	before_shmem_exit(Detach, ObjectIdGetDatum(database));
-	if (!Attach(database))
+	before_shmem_exit(WorkerDetach, ObjectIdGetDatum(database));
+	if (!WorkerAttach(database))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
 	SetConfigOption("application_name", "custseg worker", PGC_USERSET, PGC_S_SESSION);
@@ -610,11 +488,11 @@ CustsegWorkerMain(Datum arg)
 
 	PG_TRY();
 	{
-		ReportNextLook(Work(context));
+		WorkerReportNextLook(Work(context));
 	}
 	PG_CATCH();
 	{
-		ReportTrouble(database);
+		WorkerReportTrouble(database);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

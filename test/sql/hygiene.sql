@@ -38,6 +38,11 @@ WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind IN ('r', 'p', 'S')
         AND t.relname IN ('change_log', 'job_request')))
 ORDER BY 1;
 
+-- A parallel pg_restore does not know in which order the tables of an
+-- extension want their rows: no foreign key binds one to another.
+SELECT conrelid::regclass AS relation, conname FROM pg_constraint
+WHERE connamespace = 'custseg'::regnamespace AND contype = 'f' ORDER BY 1, 2;
+
 -- Every table can be replicated.
 SELECT c.oid::regclass AS no_replica_identity
 FROM pg_class c
@@ -74,6 +79,12 @@ WHERE p.pronamespace = 'custseg'::regnamespace AND p.prokind IN ('f', 'p')
   AND has_function_privilege('public', p.oid, 'EXECUTE')
   AND (p.prosecdef OR p.provolatile = 'v')
   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+ORDER BY 1;
+
+-- A function that runs with its owner's rights says where it looks for things.
+SELECT p.oid::regprocedure AS definer FROM pg_proc p
+WHERE p.pronamespace = 'custseg'::regnamespace AND p.prosecdef
+  AND NOT coalesce(p.proconfig::text ~ 'search_path=pg_catalog', false)
 ORDER BY 1;
 
 -- No function can be subverted by a search_path: SQL bodies are bound at

@@ -236,7 +236,7 @@ WHERE p.pronamespace = 'custseg'::regnamespace AND has_function_privilege('publi
 -- Arms: by the key, in the share asked for, and for good.
 SELECT custseg.disable('silent_churn');
 UPDATE custseg.playbook SET holdout = 0.5 WHERE playbook = 'silent_churn';
-DELETE FROM custseg.episode;
+TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 INSERT INTO custseg.profile
 SELECT -i, 'key-' || i, (SELECT custseg.timeline(at, 10, 'UTC') FROM (VALUES (timestamptz '2024-05-01 10:00+00')) o (at))
 FROM generate_series(1, 1000) i;
@@ -248,7 +248,7 @@ SELECT count(*) FROM custseg.task t JOIN custseg.episode e USING (episode_id) WH
 SELECT a.arm, count(*) FROM custseg.arm a WHERE a.person LIKE 'key-%' GROUP BY 1 ORDER BY 1;
 CREATE TEMP TABLE before AS SELECT * FROM custseg.arm;
 SELECT custseg.disable('silent_churn');
-DELETE FROM custseg.episode;
+TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 UPDATE custseg.playbook SET holdout = 0.9 WHERE playbook = 'silent_churn';
 SELECT custseg.enable('silent_churn', as_of => '2024-11-01 10:00');
 SELECT * FROM custseg.arm EXCEPT SELECT * FROM before;
@@ -259,7 +259,7 @@ JOIN custseg.arm a ON a.goal = e.goal AND a.person = p.customer_key WHERE a.arm 
 UPDATE custseg.settings SET language = 'zh';
 SELECT custseg.disable('silent_churn');
 UPDATE custseg.playbook SET holdout = 0 WHERE playbook = 'silent_churn';
-DELETE FROM custseg.episode;
+TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 DELETE FROM custseg.standing WHERE customer_id < 0;
 UPDATE custseg.standing SET silent_at = '2024-11-01', lifecycle = 'silent' WHERE customer_id IN (5, 8);
 SELECT custseg.dry_run('silent_churn', '2024-11-01 10:00');

@@ -125,5 +125,27 @@ sub kill_rounds
 kill_rounds(db => 'numbers', customers => 20000, recall => 1, batches => 230, terms => 7, kills => 2);
 kill_rounds(db => 'texts', customers => 6000, text_keys => 1, two_sources => 1, batches => 120, terms => 4, kills => 1);
 
+# A run dies before it has come to the customers who fell silent meanwhile, and
+# then somebody changes a setting: it is time that made them silent, and they
+# are called.
+make_shop($node, 'setting', customers => 500);
+my $gate = make_gate($node, 'setting');
+$node->safe_psql('setting', refresh_sql('2024-06-30'));
+enable_recall($node, 'setting', '2024-06-30 12:00 UTC');
+close_gate($gate);
+my $psql = $node->background_psql('setting', on_error_stop => 0);
+$psql->query_until(qr/started/, "\\echo started\n" . refresh_sql('2024-09-01') . ";\n");
+kill 'TERM', at_gate($node, 'setting');
+eval { $psql->quit };
+open_gate($gate);
+$node->safe_psql('setting', 'UPDATE custseg.settings SET quadrant_f_orders = 2');
+$node->safe_psql('setting', refresh_sql('2024-09-01'));
+is($node->safe_psql('setting', q{SELECT string_agg(DISTINCT cause, ' ') FROM custseg.transition WHERE label = 'lifecycle'}), 'time',
+	'what time has done is not put down to a setting');
+is($node->safe_psql('setting', q{SELECT count(*) > 0 FROM custseg.transition WHERE label = 'quadrant' AND cause = 'setting'}), 't', 'what the setting did is');
+is($node->safe_psql('setting', q{SELECT count(*) FROM custseg.standing s WHERE lifecycle = 'silent' AND silent_at > '2024-06-30' AND quadrant <> 'angry_churn'
+	AND NOT EXISTS (SELECT FROM custseg.episode e WHERE e.customer_id = s.customer_id)}), '0', 'everybody who fell silent has an episode');
+$gate->quit;
+
 $node->stop;
 done_testing();

@@ -1,0 +1,250 @@
+/*
+ * split.c
+ *		Pieces of the collected rows that are too large for their share of memory.
+ *
+ * Such a piece is split by the range of its customers, and again, until the
+ * parts fit. What is left then can only be one customer, whose rows are
+ * folded as they are read; their lines are first split by order in the same
+ * way.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/memutils.h"
+
+#include "profile/piece.h"
+
+#define SPLIT_PARTS		256
+
+/* The days of one customer, folded while they come. */
+typedef struct Days
+{
+	TimelineEntry *entries;
+	int			n;
+	int			max;
+	int64		rows;
+	bool		fits;
+} Days;
+
+static void
+AddDay(Days *days, int64 amount, int32 day, bool promotion)
+{
+	TimelineEntry *entry;
+
+	if (!days->fits)
+		return;
+	if (days->n == days->max)
+	{
+		days->n = TimelineFold(days->entries, days->n);
+		if (days->n < 0)
+		{
+			days->fits = false;
+			days->n = 0;
+			return;
+		}
+		if (days->n > days->max / 2)
+		{
+			days->max *= 2;
+			days->entries = repalloc_huge(days->entries, days->max * sizeof(TimelineEntry));
+		}
+	}
+	entry = &days->entries[days->n++];
+	memset(entry, 0, sizeof(*entry));
+	entry->day = day;
+	days->fits &= AddToDay(entry, amount, promotion);
+}
+
+static void AssemblePart(Collector *c, const Piece *piece, Days *days);
+
+/* Split a piece by customer, or by order when it is one customer's, and assemble the parts. */
+static void
+SplitPiece(Collector *c, const Piece *piece, Days *days, uint64 min, uint64 max)
+{
+	uint32		row_size = PieceRowSize(c, piece);
+	int			shift = 0;
+	PartitionSet *parts = PartitionSetCreate(c->store, SPLIT_PARTS);
+	PartitionIter iter;
+	char	   *chunk;
+	int			used;
+
+	while ((max - min) >> shift >= SPLIT_PARTS)
+		shift++;
+	PartitionIterInit(&iter, piece->set, piece->p, true);
+	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
+		for (int at = 0; at < used; at += row_size)
+		{
+			uint64		value = days ? RowOrder(piece, chunk + at) : RowId(piece, chunk + at);
+			int			part = (value - min) >> shift;
+
+			if (piece->wide)
+			{
+				/* From here on customers are local numbers. */
+				uint64		id = RowId(piece, chunk + at);
+				char	   *row = PartitionReserve(parts, part, row_size - sizeof(WideKey) + sizeof(int64));
+
+				memcpy(row, chunk + at, ROW_KEY_AT);
+				memcpy(row + ROW_KEY_AT, &id, sizeof(id));
+				if (c->has_order)
+					memcpy(row + ROW_KEY_AT + sizeof(id), chunk + at + ROW_KEY_AT + sizeof(WideKey), sizeof(uint64));
+			}
+			else
+				memcpy(PartitionReserve(parts, part, row_size), chunk + at, row_size);
+		}
+
+	for (int i = 0; i < SPLIT_PARTS; i++)
+	{
+		Piece		part = {.set = parts,.p = i,.id_bits = shift};
+
+		part.base = days ? piece->base : min + ((uint64) i << shift);
+		AssemblePart(c, &part, days);
+	}
+	PartitionSetDrop(parts);
+}
+
+/* One customer, or the part of one that "days" collects: fold rows as they are read. */
+static void
+FoldPiece(Collector *c, const Piece *piece, Days *days, bool one_order)
+{
+	uint32		row_size = PieceRowSize(c, piece);
+	int64		sum = 0;
+	int32		first_day = PG_INT32_MAX;
+	bool		any_promotion = false;
+	PartitionIter iter;
+	char	   *chunk;
+	int			used;
+
+	PartitionIterInit(&iter, piece->set, piece->p, true);
+	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int at = 0; at < used; at += row_size)
+		{
+			int64		amount = RowAmount(chunk + at);
+			int32		bits = RowDayBits(chunk + at);
+
+			days->rows++;
+			if (!one_order)
+				AddDay(days, amount, bits >> 1, bits & 1);
+			else
+			{
+				days->fits &= !pg_add_s64_overflow(sum, amount, &sum);
+				first_day = Min(first_day, bits >> 1);
+				any_promotion |= bits & 1;
+			}
+		}
+	}
+	if (one_order)
+		AddDay(days, sum, first_day, any_promotion);
+}
+
+/* Lines of one customer that fit into memory. */
+static void
+FoldLines(Collector *c, const Piece *piece, Days *days, int64 rows)
+{
+	int			n;
+	Line	   *lines = LoadOrders(c, piece, rows, &n);
+
+	days->rows += rows;
+	for (int i = 0; i < n; i++)
+		AddDay(days, lines[i].amount, lines[i].day, lines[i].promotion);
+	pfree(lines);
+}
+
+/* The smallest and largest customer, or order, of a piece. */
+static void
+PieceRange(Collector *c, const Piece *piece, bool orders, uint64 *min, uint64 *max)
+{
+	uint32		row_size = PieceRowSize(c, piece);
+	PartitionIter iter;
+	char	   *chunk;
+	int			used;
+
+	*min = PG_UINT64_MAX;
+	*max = 0;
+	PartitionIterInit(&iter, piece->set, piece->p, false);
+	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
+		for (int at = 0; at < used; at += row_size)
+		{
+			uint64		value = orders ? RowOrder(piece, chunk + at) : RowId(piece, chunk + at);
+
+			*min = Min(*min, value);
+			*max = Max(*max, value);
+		}
+}
+
+/*
+ * Assemble a piece of any size. With "days", all of it belongs to the one
+ * customer whose days those are.
+ */
+static void
+AssemblePart(Collector *c, const Piece *piece, Days *days)
+{
+	int64		rows = PartitionBytes(piece->set, piece->p) / PieceRowSize(c, piece);
+	int64		cost = rows * (2 * sizeof(Purchase) + (c->has_order ? sizeof(Line) : 0));
+	int			day_bits = pg_leftmost_one_pos32((uint32) (c->max_day - c->min_day) | 1) + 1;
+	uint64		min,
+				max;
+
+	if (rows == 0)
+		return;
+	CHECK_FOR_INTERRUPTS();
+
+	if (cost <= c->memory_limit / 4 && rows < PG_INT32_MAX)
+	{
+		Piece		narrowed = *piece;
+
+		if (days)
+		{
+			FoldLines(c, piece, days, rows);
+			return;
+		}
+		if (narrowed.id_bits + day_bits + 1 > 64)
+		{
+			PieceRange(c, piece, false, &min, &max);
+			narrowed.base = min;
+			narrowed.id_bits = max > min ? pg_leftmost_one_pos64(max - min) + 1 : 0;
+		}
+		if (narrowed.id_bits + day_bits + 1 <= 64)
+		{
+			AssembleSmall(c, &narrowed, rows);
+			return;
+		}
+	}
+
+	PieceRange(c, piece, days != NULL, &min, &max);
+	if (min < max)
+		SplitPiece(c, piece, days, min, max);
+	else if (days)
+		FoldPiece(c, piece, days, true);
+	else
+	{
+		Days		own = {.max = 65536,.fits = true};
+		int64		id = min;
+
+		own.entries = palloc(own.max * sizeof(TimelineEntry));
+		if (c->has_order)
+		{
+			PieceRange(c, piece, true, &min, &max);
+			if (min < max)
+				SplitPiece(c, piece, &own, min, max);
+			else
+				FoldPiece(c, piece, &own, true);
+		}
+		else
+			FoldPiece(c, piece, &own, false);
+		if (own.fits)
+			own.n = TimelineFold(own.entries, own.n);
+		if (own.fits && own.n >= 0)
+			EmitCustomer(c, id, own.entries, own.n, own.rows);
+		else
+			c->counts.rejected[REJECT_TOTAL_RANGE] += own.rows;
+		pfree(own.entries);
+	}
+}
+
+void
+AssemblePiece(Collector *c, const Piece *piece)
+{
+	AssemblePart(c, piece, NULL);
+}

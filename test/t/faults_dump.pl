@@ -1,0 +1,122 @@
+# A dump holds everything a shop has set and custseg has concluded, and a
+# database restored from it goes on where the other one stood.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use CustsegFaults;
+
+my $node = new_node('dump');
+$node->start;
+make_shop($node, 'shop', customers => 1500, text_keys => 1);
+$node->safe_psql('shop', q{
+	CREATE TABLE shop.numbers AS SELECT row_number() OVER () AS customer_id, paid_at, amount FROM shop.orders LIMIT 300;
+	ALTER TABLE shop.numbers OWNER TO shop;
+	SELECT custseg.add_orders('shop.numbers', 'customer_id', 'paid_at', 'amount');
+	INSERT INTO shop.numbers VALUES (NULL, now(), 1), (5, NULL, 1)});
+$node->safe_psql('shop', refresh_sql('2024-06-30'));
+enable_recall($node, 'shop', '2024-06-30 12:00 UTC');
+$node->safe_psql('shop', $_) foreach (
+	q{UPDATE custseg.settings SET lost_days = 400, language = 'zh'},
+	q{UPDATE custseg.tier_policy SET silent_days = 100 WHERE tier = 'low'},
+	q{UPDATE custseg.channel SET daily_capacity = 33 WHERE channel = 'phone'},
+	q{INSERT INTO custseg.channel (channel, handle, daily_capacity) VALUES ('letter', 'email', 3)},
+	q{UPDATE custseg.template SET body = 'Hello {name}' WHERE channel = 'sms' AND language = 'zh'},
+	q{SELECT custseg.suppress(customer_id, as_of => '2024-06-30') FROM custseg.profile ORDER BY customer_key LIMIT 5},
+	q{SELECT custseg.add_tag(customer_id, 'vip', 'by hand') FROM custseg.profile ORDER BY customer_key LIMIT 3},
+	q{SELECT custseg.complete(task_id, token, 'reached', as_of => '2024-07-01') FROM custseg.claim('phone', 5, 'me', as_of => '2024-07-01')},
+	q{SELECT custseg.claim('phone', 2, 'me', lease => '20 days', as_of => '2024-07-01')});
+later_orders($node, 'shop', 1500, 1, 1);
+$node->safe_psql('shop', refresh_sql('2024-07-15'));
+$node->safe_psql('shop', q{SELECT custseg.schedule('refresh', days => 'Mon', at_time => '08:00')});
+$node->safe_psql('shop', refresh_sql('2024-07-15'));
+
+# Every table and every sequence of the extension, as it is.
+sub everything
+{
+	my ($on, $db) = @_;
+	my $queries = $on->safe_psql($db, q{
+		SELECT string_agg(CASE c.relkind
+			WHEN 'S' THEN format('SELECT %L AS what, last_value || %L || is_called AS content FROM %s', c.relname, ' ', c.oid::regclass)
+			ELSE format('SELECT %L, count(*) || %L || coalesce(md5(string_agg(t::text, %L ORDER BY t::text COLLATE "C")), %L) FROM %s t', c.relname, ' ', ',', '', c.oid::regclass) END,
+			' UNION ALL ' ORDER BY c.relname)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'custseg' AND c.relkind IN ('r', 'S')
+		  AND c.relname !~ '^(change_log|job_request)'});
+
+	return $on->safe_psql($db, "SET TimeZone = 'UTC'; SELECT * FROM ($queries) x ORDER BY 1");
+}
+
+my $whole = everything($node, 'shop');
+my $contents = contents($node, 'shop');
+like($whole, qr/^$_\|[1-9]/m, "there is something in $_") foreach qw(arm calibration channel_choice episode identity job_record manual_tag
+	outcome profile profile_part rejected rejected_sample run settings_choice source_mapping standing suppression task template_choice tier_policy_choice transition);
+
+my $dir = $node->basedir;
+$node->safe_psql('postgres', 'CREATE ROLE saver LOGIN IN ROLE pg_read_all_data');
+$node->command_ok([ 'pg_dump', '-f', "$dir/shop.sql", $node->connstr('shop') ], 'pg_dump');
+$node->command_ok([ 'pg_dump', '-U', 'saver', '-f', "$dir/saver.sql", $node->connstr('shop') ], 'pg_dump by somebody who may read everything');
+$node->command_ok([ 'pg_dump', '-Fd', '-j2', '-f', "$dir/shop.dir", $node->connstr('shop') ], 'pg_dump in parallel');
+my $of_super = slurp_file("$dir/shop.sql") =~ s/^\\(un)?restrict.*$//mgr;
+my $of_saver = slurp_file("$dir/saver.sql") =~ s/^\\(un)?restrict.*$//mgr;
+ok($of_super eq $of_saver, 'both dumps are the same');
+
+# Another cluster, where everything has other OIDs.
+my $other = new_node('other');
+$other->start;
+$other->safe_psql('postgres', 'CREATE ROLE shop; CREATE TABLE public.t (); CREATE TYPE public.some AS ENUM ($$a$$, $$b$$)');
+$_->[0]->safe_psql('postgres', "CREATE DATABASE $_->[1]") foreach ([ $node, 'restored' ], [ $node, 'parallel' ], [ $other, 'moved' ]);
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/saver.sql", $node->connstr('restored') ], 'restored into a new database');
+$node->command_ok([ 'pg_restore', '-j2', '-e', '-d', $node->connstr('parallel'), "$dir/shop.dir" ], 'restored in parallel');
+$other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/shop.sql", $other->connstr('moved') ], 'restored into a new cluster');
+
+# What the shop does next, here and there.
+sub goes_on
+{
+	my ($on, $db) = @_;
+
+	later_orders($on, $db, 1500, 1, 2);
+	$on->safe_psql($db, refresh_sql('2024-09-20'));
+	return;
+}
+my @copies = ([ $node, 'restored' ], [ $node, 'parallel' ], [ $other, 'moved' ]);
+foreach my $copy (@copies)
+{
+	my ($on, $db) = @$copy;
+
+	is(everything($on, $db), $whole, "$db: everything is there, and every sequence stands where it stood");
+	is($on->safe_psql($db, 'SELECT paused, paused_because, days, at_time, next_start IS NULL FROM custseg.job'),
+		't|the schedule was made in another database or installation|Mon|08:00:00|t', "$db: the schedule is kept and paused");
+	wait_for($on, $db, 'SELECT last_look IS NOT NULL AND worker_pid IS NULL FROM custseg.worker_status', "$db: a worker has looked");
+	is(everything($on, $db), $whole, "$db: nothing was run");
+
+	$on->safe_psql($db, refresh_sql('2024-07-15'));
+	is(last_run($on, $db, 'status, rebuild, profiles_written, profiles_removed, standings_written, transitions'), 'succeeded|t|0|0|0|0',
+		"$db: the first refresh reads everything and finds nothing to change");
+	like(last_run($on, $db, 'note'), qr/a copy or was restored/, "$db: and says why it read everything");
+	is_same($on, $db, $contents, "$db: no episode, task or transition is there twice");
+	is(last_run($on, $db, 'run_id > (SELECT max(run_id) FROM custseg.run WHERE note IS NULL)'), 't', "$db: its run has a new number");
+}
+
+goes_on($node, 'shop');
+$contents = contents($node, 'shop');
+my $token = $node->safe_psql('shop', q{SELECT last_value FROM custseg.token_seq});
+foreach my $copy (@copies)
+{
+	my ($on, $db) = @$copy;
+
+	goes_on($on, $db);
+	is(last_run($on, $db), 'succeeded', "$db: a later refresh completes");
+	is_same($on, $db, $contents, "$db: what comes later comes to the same");
+	is($on->safe_psql($db, 'SELECT count(*) FROM (SELECT FROM custseg.identity GROUP BY customer_id HAVING count(*) > 1) d'), '0', "$db: no two customers have one number");
+	cmp_ok($on->safe_psql($db, q{SELECT min(token) FROM custseg.claim('phone', 1, as_of => '2024-09-20 13:00 UTC')}), '>', $token, "$db: tokens go on");
+	$on->safe_psql($db, q{SELECT custseg.resume('refresh')});
+	is($on->safe_psql($db, 'SELECT paused, next_start > now() FROM custseg.job'), 'f|t', "$db: the schedule is resumed by hand");
+}
+
+$node->stop;
+$other->stop;
+done_testing();
