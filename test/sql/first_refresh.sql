@@ -3,10 +3,10 @@
 SET client_min_messages = warning;
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
-CREATE SCHEMA review2;
-CREATE TABLE review2.a AS SELECT g::bigint AS c, date '2024-01-01' AS at, 10.00 AS amount FROM generate_series(1, 3) g;
-CREATE TABLE review2.b AS SELECT c + 10 AS c, at, amount FROM review2.a;
-SELECT custseg.add_orders('review2.a', 'c', 'at', 'amount') AS a, custseg.add_orders('review2.b', 'c', 'at', 'amount') AS b \gset
+CREATE SCHEMA shop;
+CREATE TABLE shop.a AS SELECT g::bigint AS c, date '2024-01-01' AS at, 10.00 AS amount FROM generate_series(1, 3) g;
+CREATE TABLE shop.b AS SELECT c + 10 AS c, at, amount FROM shop.a;
+SELECT custseg.add_orders('shop.a', 'c', 'at', 'amount') AS a, custseg.add_orders('shop.b', 'c', 'at', 'amount') AS b \gset
 CALL custseg.refresh(as_of => '2024-03-01', source => :b);
 SELECT count(*) FROM custseg.profile;
 CALL custseg.refresh(as_of => '2024-03-01');
@@ -22,5 +22,6 @@ UPDATE custseg.settings SET tier_mid_share = NULL, tier_high_share = NULL;
 INSERT INTO custseg.channel DEFAULT VALUES;
 INSERT INTO custseg.channel (handle) VALUES ('phone');
 
+DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
