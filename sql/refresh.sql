@@ -60,6 +60,7 @@ CREATE TABLE custseg.refresh_state (
     rules text,
     cut_settings text,
     cut_day date,
+    calibrated_on date,
     pending text CHECK (pending IN ('baseline', 'calibration', 'setting')),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -73,6 +74,7 @@ COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that t
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings with which cut points were last taken';
 COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day for which cut points were last taken; NULL once a profile changed since';
+COMMENT ON COLUMN custseg.refresh_state.calibrated_on IS 'the day for which cut points were last taken, whether or not they came out different';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
 COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
 SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');

@@ -163,8 +163,7 @@ CalibrateIfDue(Run *run, bool force)
 		   " FROM custseg.settings", 0, NULL, NULL, NULL);
 	values[2] = CStringGetTextDatum(SpiText(0, 1));
 	SpiRun("SELECT s.cut_day IS NOT DISTINCT FROM $1,"
-		   " coalesce((SELECT c.as_of <= $1 AND $1 - c.as_of < $2 FROM custseg.calibration c"
-		   "           ORDER BY calibration_id DESC LIMIT 1), false)"
+		   " coalesce(s.calibrated_on <= $1 AND $1 - s.calibrated_on < $2, false)"
 		   " FROM custseg.refresh_state s WHERE s.cut_settings = $3",
 		   3, types, values, NULL);
 	if (SPI_processed > 0 && (SpiInt64(0, 1, 0) != 0 || (!force && SpiInt64(0, 2, 0) != 0)))
@@ -174,7 +173,7 @@ CalibrateIfDue(Run *run, bool force)
 	changed = Calibrate(run->day, run->as_of, run->run_id);
 	types[1] = TEXTOID;
 	values[1] = values[2];
-	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, cut_settings = $2", 2, types, values, NULL);
+	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1, cut_settings = $2", 2, types, values, NULL);
 	RunTell(run, changed ? "new cut points" : "cut points did not change");
 	return changed;
 }
