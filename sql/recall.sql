@@ -387,7 +387,7 @@ RETURNS TABLE (task_id bigint, token bigint, customer_id bigint, customer_key te
     lease_until timestamptz, attempt integer, orders_checked_at timestamptz)
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_claim';
 COMMENT ON FUNCTION custseg.claim(text, integer, text, interval, timestamptz) IS
-'Hands out the best tasks of a channel, each to one worker at a time, with the customer''s name and handle from the shop''s own table. Customers who have ordered since, or must not be contacted, are passed over and their tasks withdrawn. orders_checked_at says how fresh that is. Bring the task back with complete(), fail() or release() and its token before lease_until; afterwards somebody else may get it.';
+'Hands out the best tasks of a channel, each to one worker at a time, with the customer''s name and handle from the shop''s own table. Customers who have ordered since, or must not be contacted, are passed over and their tasks withdrawn. orders_checked_at says how fresh that is. as_of is for replays of past data; leave it out otherwise. Bring the task back with complete(), fail() or release() and its token before lease_until; afterwards somebody else may get it.';
 REVOKE ALL ON FUNCTION custseg.claim(text, integer, text, interval, timestamptz) FROM PUBLIC;
 
 CREATE FUNCTION custseg.complete(task_id bigint, token bigint, outcome text DEFAULT 'reached', note text DEFAULT NULL,
