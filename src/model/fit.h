@@ -1,0 +1,57 @@
+/*
+ * fit.h
+ *		Maximum likelihood for models of up to four positive parameters.
+ */
+#ifndef CUSTSEG_FIT_H
+#define CUSTSEG_FIT_H
+
+#include "postgres.h"
+
+#define MAX_PARAMS 4
+#define FEWEST_REPEATERS 10		/* customers with a repeat purchase that a fit needs */
+
+/*
+ * A log-likelihood at theta, the logarithms of the parameters; writes the
+ * gradient, and the Hessian too where one is asked for (hessian != NULL), both
+ * by theta.
+ */
+typedef double (*LogLikelihood) (const double *theta, double *gradient,
+								 double (*hessian)[MAX_PARAMS], void *data);
+
+/* A weak prior: ln(parameter i) is normal around ln(center[i]). sd = 0: no prior. */
+typedef struct Prior
+{
+	double		center[MAX_PARAMS];
+	double		sd;
+} Prior;
+
+/* What came out. */
+typedef struct Fit
+{
+	bool		usable;			/* there are parameters */
+	int			nparams;
+	double		params[MAX_PARAMS];
+	double		errors[MAX_PARAMS]; /* standard errors; NaN where the Hessian gives none */
+	double		covariance[MAX_PARAMS][MAX_PARAMS]; /* of the logarithms of the parameters */
+	double		log_likelihood; /* without the prior */
+	double		gradient_norm;	/* largest |d log-likelihood / d ln parameter| per customer */
+	int			iterations;
+	int64		customers;
+	int64		repeaters;		/* customers with a repeat purchase */
+	int64		transactions;	/* their repeat purchases */
+	bool		dropout_identified; /* the data say when customers leave: P(alive) means something */
+	const char *verdict;		/* "ok", or in words what is wrong */
+	const char *fallback;		/* what was done instead of plain maximum likelihood, and why; or NULL */
+} Fit;
+
+/*
+ * Climb from each of the starts (logarithms), finish with Newton steps from
+ * the best, and fill in parameters, errors, likelihood, gradient norm and
+ * iterations. False when no start leads to a regular maximum: the parameters
+ * run away to a boundary or lie on a flat ridge.
+ */
+extern bool Maximize(LogLikelihood likelihood, void *data, int nparams,
+					 const double (*starts)[MAX_PARAMS], int nstarts,
+					 const Prior *prior, double customers, Fit *fit);
+
+#endif							/* CUSTSEG_FIT_H */

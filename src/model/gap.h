@@ -1,0 +1,41 @@
+/*
+ * gap.h
+ *		The gap rule: a customer's own rhythm as a shrunken log-normal of the
+ *		days between order days (DESIGN 5).
+ */
+#ifndef CUSTSEG_GAP_H
+#define CUSTSEG_GAP_H
+
+#include "postgres.h"
+
+#define GAP_BUCKETS 5			/* by number of gaps: 0, 1, 2, 3, 4 and more */
+
+typedef struct GapModel
+{
+	bool		usable;
+	double		means[GAP_BUCKETS]; /* of ln gap; bucket 0: of everybody's first gap */
+	double		within;			/* variance of ln gap within customers */
+	double		between;		/* variance of a customer's mean ln gap */
+	double		first;			/* variance of ln first gap, for those with none yet */
+	int64		gaps;
+	int64		customers;		/* with at least one gap */
+	const char *verdict;
+} GapModel;
+
+/* Sums that do not depend on the order in which customers are added. */
+typedef struct GapSums GapSums;
+extern GapSums *GapSumsCreate(void);
+/* One customer's gaps in days, each at least 1, first to last. */
+extern void GapSumsAdd(GapSums *sums, const int32 *gaps, int n);
+extern void FitGaps(const GapSums *sums, GapModel *model);
+
+/* ln of a number of days, from a table where it can be. */
+extern double LogDays(int32 days);
+
+/* The p-quantile, given z = NormalQuantile(p), of the next gap after n gaps whose logarithms sum to log_sum. */
+extern double GapQuantile(const GapModel *model, int n, double log_sum, double z);
+
+/* The probability that the next gap is at most that many days. */
+extern double GapCdf(const GapModel *model, int n, double log_sum, double days);
+
+#endif							/* CUSTSEG_GAP_H */

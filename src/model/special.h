@@ -1,0 +1,41 @@
+/*
+ * special.h
+ *		Special functions that libm lacks, in forms that neither overflow nor
+ *		cancel.
+ */
+#ifndef CUSTSEG_SPECIAL_H
+#define CUSTSEG_SPECIAL_H
+
+#include "postgres.h"
+
+#include <math.h>
+
+/* ln Gamma(x), for x > 0; without the global that lgamma() writes. */
+extern double LogGamma(double x);
+
+/* d/dx ln Gamma(x) and its derivative, for x > 0. */
+extern double Digamma(double x);
+extern double Trigamma(double x);
+
+/* ln Gamma(a + n) - ln Gamma(a), for a > 0 and n >= 0, without cancellation. */
+extern double LogRising(double a, double n);
+
+/* Digamma(a + n) - Digamma(a), likewise. */
+extern double DigammaRising(double a, double n);
+
+/* ln B(a, b) for positive arguments of any size. */
+extern double LogBeta(double a, double b);
+
+/* ln(e^a + e^b) */
+extern double LogSum(double a, double b);
+
+/* The standard normal distribution function and its inverse (0 < p < 1). */
+extern double NormalCdf(double z);
+extern double NormalQuantile(double p);
+
+/* Nodes on (-1, 1) and weights of Gauss-Legendre quadrature of order 16. */
+#define LEGENDRE_ORDER 16
+extern const double legendre_nodes[LEGENDRE_ORDER];
+extern const double legendre_weights[LEGENDRE_ORDER];
+
+#endif							/* CUSTSEG_SPECIAL_H */
