@@ -13,7 +13,7 @@
 /*
  * A log-likelihood at theta, the logarithms of the parameters; writes the
  * gradient, and the Hessian too where one is asked for (hessian != NULL), both
- * by theta.
+ * by theta.  One without an analytic Hessian calls HessianByDifferences().
  */
 typedef double (*LogLikelihood) (const double *theta, double *gradient,
 								 double (*hessian)[MAX_PARAMS], void *data);
@@ -34,7 +34,7 @@ typedef struct Fit
 	double		errors[MAX_PARAMS]; /* standard errors; NaN where the Hessian gives none */
 	double		covariance[MAX_PARAMS][MAX_PARAMS]; /* of the logarithms of the parameters */
 	double		log_likelihood; /* without the prior */
-	double		gradient_norm;	/* largest |d log-likelihood / d ln parameter| per customer */
+	double		gradient_norm;	/* largest |d / d ln parameter| of what was climbed, per customer */
 	int			iterations;
 	int64		customers;
 	int64		repeaters;		/* customers with a repeat purchase */
@@ -45,13 +45,21 @@ typedef struct Fit
 } Fit;
 
 /*
- * Climb from each of the starts (logarithms), finish with Newton steps from
- * the best, and fill in parameters, errors, likelihood, gradient norm and
- * iterations. False when no start leads to a regular maximum: the parameters
- * run away to a boundary or lie on a flat ridge.
+ * Climb from each of the starts (logarithms) and keep the highest maximum:
+ * fills in parameters, errors, covariance, likelihood, gradient norm and
+ * iterations.  False when no start leads to a regular maximum: the parameters
+ * run away to a boundary or lie on a flat ridge.  With one start that is good
+ * already, such as the result for a sample, it takes a few evaluations.
  */
 extern bool Maximize(LogLikelihood likelihood, void *data, int nparams,
 					 const double (*starts)[MAX_PARAMS], int nstarts,
 					 const Prior *prior, double customers, Fit *fit);
+
+/* The Hessian at theta from central differences of the likelihood's gradient. */
+extern void HessianByDifferences(LogLikelihood likelihood, const double *theta, int nparams,
+								 double (*hessian)[MAX_PARAMS], void *data);
+
+/* Standard error of the sum of weight x ln parameter. NaN where there is no covariance. */
+extern double ErrorOfLogs(const Fit *fit, const double *weights);
 
 #endif							/* CUSTSEG_FIT_H */

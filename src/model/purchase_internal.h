@@ -1,0 +1,53 @@
+/*
+ * purchase_internal.h
+ *		What purchase.c asks of the files of the single models.
+ */
+#ifndef CUSTSEG_PURCHASE_INTERNAL_H
+#define CUSTSEG_PURCHASE_INTERNAL_H
+
+#include "postgres.h"
+
+#include "model/purchase.h"
+
+/*
+ * What a likelihood sums over (its data pointer): collapsed histories, sorted
+ * by (x, T, t_x), whose times are to be multiplied by scale, a power of two.
+ * A likelihood sums in blocks of HISTORY_BLOCK histories and then adds up the
+ * blocks, so that rounding errors stay small.
+ */
+typedef struct Histories
+{
+	const Repeats *repeats;
+	int64		n;
+	double		scale;
+} Histories;
+
+#define HISTORY_BLOCK 4096
+
+/* Likelihoods of all histories, by the logarithms of the parameters. */
+extern double NbdLikelihood(const double *theta, double *gradient,
+							double (*hessian)[MAX_PARAMS], void *histories);
+extern double BgLikelihood(const double *theta, double *gradient,
+						   double (*hessian)[MAX_PARAMS], void *histories);
+extern double MbgLikelihood(const double *theta, double *gradient,
+							double (*hessian)[MAX_PARAMS], void *histories);
+extern double ParetoLikelihood(const double *theta, double *gradient,
+							   double (*hessian)[MAX_PARAMS], void *histories);
+
+/*
+ * Predictions of one model with parameters, as PurchaseX() of purchase.h says;
+ * arguments are checked: finite (but for t of Discounted), not negative, x a
+ * whole number, t_x <= T, rate > 0 for Discounted, 0 < level < 1.
+ */
+typedef struct Pareto Pareto;
+extern Pareto *ParetoCreate(const double *params);
+extern double ParetoLogLikelihood(Pareto *pareto, double x, double t_x, double T);
+extern double ParetoAlive(Pareto *pareto, double x, double t_x, double T);
+extern double ParetoExpected(Pareto *pareto, double x, double t_x, double T, double t);
+extern double ParetoExpectedNew(Pareto *pareto, double t);
+extern double ParetoPmf(Pareto *pareto, double n, double t);
+extern double ParetoDiscounted(Pareto *pareto, double x, double t_x, double T, double t,
+							   double rate);
+extern double ParetoAliveUntil(Pareto *pareto, double x, double t_x, double level);
+
+#endif							/* CUSTSEG_PURCHASE_INTERNAL_H */
