@@ -37,8 +37,15 @@ CREATE TABLE custseg.settings_choice (
     angry_refund_share double precision CHECK (angry_refund_share > 0 AND angry_refund_share <= 1),
     lost_days integer CHECK (lost_days BETWEEN 1 AND 36600),
     lost_multiple double precision CHECK (lost_multiple >= 1 AND lost_multiple <= 100),
+    silence_gap_quantile double precision CHECK (silence_gap_quantile > 0 AND silence_gap_quantile < 1),
+    silence_p_alive double precision CHECK (silence_p_alive > 0 AND silence_p_alive < 1),
     calibrate_every_days integer CHECK (calibrate_every_days >= 1),
     backlog_days integer CHECK (backlog_days BETWEEN 0 AND 36600),
+    purchase_model text CHECK (purchase_model IN ('nbd', 'bgnbd', 'mbgnbd', 'paretonbd')),
+    margin double precision CHECK (margin >= 0 AND margin <= 1000),
+    discount_rate double precision CHECK (discount_rate >= 0 AND discount_rate <= 10),
+    model_group text CHECK (model_group <> ''),
+    model_group_min bigint CHECK (model_group_min >= 1),
     CONSTRAINT tier_shares_below_one CHECK (coalesce(tier_high_share, 0.2) + coalesce(tier_mid_share, 0.3) < 1)
 );
 COMMENT ON TABLE custseg.settings_choice IS
@@ -58,8 +65,15 @@ SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.angry_refund_share, 0.5) AS angry_refund_share,
        coalesce(s.lost_days, 365) AS lost_days,
        coalesce(s.lost_multiple, 2.0) AS lost_multiple,
+       coalesce(s.silence_gap_quantile, 0.9) AS silence_gap_quantile,
+       coalesce(s.silence_p_alive, 0.5) AS silence_p_alive,
        coalesce(s.calibrate_every_days, 7) AS calibrate_every_days,
-       coalesce(s.backlog_days, 90) AS backlog_days
+       coalesce(s.backlog_days, 90) AS backlog_days,
+       coalesce(s.purchase_model, 'mbgnbd') AS purchase_model,
+       coalesce(s.margin, 1.0) AS margin,
+       coalesce(s.discount_rate, 0.1) AS discount_rate,
+       s.model_group,
+       coalesce(s.model_group_min, 500) AS model_group_min
 FROM (VALUES (true)) AS d (one) LEFT JOIN custseg.settings_choice s USING (one);
 
 CREATE TRIGGER overlay INSTEAD OF UPDATE ON custseg.settings
@@ -79,8 +93,15 @@ COMMENT ON COLUMN custseg.settings.activity_value_share IS 'top share of custome
 COMMENT ON COLUMN custseg.settings.angry_refund_share IS 'refunded share of gross spend from which a customer who left counts as angry; default 0.5';
 COMMENT ON COLUMN custseg.settings.lost_days IS 'fewest days without an order before a customer is lost; default 365';
 COMMENT ON COLUMN custseg.settings.lost_multiple IS 'how many times the own silence must pass before a customer is lost; default 2';
-COMMENT ON COLUMN custseg.settings.calibrate_every_days IS 'days after which a refresh takes new cut points from the data; default 7';
+COMMENT ON COLUMN custseg.settings.silence_gap_quantile IS 'personal silence begins at this quantile of the customer''s own gaps at the latest; default 0.9';
+COMMENT ON COLUMN custseg.settings.silence_p_alive IS 'personal silence begins when P(alive) falls to this level at the latest; default 0.5; a level that a first order starts with, or above, is not used';
+COMMENT ON COLUMN custseg.settings.calibrate_every_days IS 'days after which a refresh calibrates again; default 7';
 COMMENT ON COLUMN custseg.settings.backlog_days IS 'when a playbook is enabled, customers silent for at most this many days are its backlog; default 90';
+COMMENT ON COLUMN custseg.settings.purchase_model IS 'the purchase model that a calibration fits: mbgnbd, bgnbd, paretonbd or nbd; default mbgnbd';
+COMMENT ON COLUMN custseg.settings.margin IS 'share of spend that the shop earns, by which lifetime values are multiplied; default 1, so that they are revenue';
+COMMENT ON COLUMN custseg.settings.discount_rate IS 'effective discount rate a year of lifetime values; default 0.1';
+COMMENT ON COLUMN custseg.settings.model_group IS 'a tag, by the values of which groups of customers get models of their own; default NULL, none';
+COMMENT ON COLUMN custseg.settings.model_group_min IS 'fewest customers of such a group; default 500';
 
 CREATE FUNCTION custseg.day_of(moment timestamptz, zone text) RETURNS date
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_day_of';

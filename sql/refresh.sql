@@ -42,7 +42,7 @@ COMMENT ON COLUMN custseg.run.profiles_removed IS 'profiles whose purchases are 
 COMMENT ON COLUMN custseg.run.evaluated IS 'customers evaluated';
 COMMENT ON COLUMN custseg.run.standings_written IS 'standings that were new or differed';
 COMMENT ON COLUMN custseg.run.transitions IS 'label changes recorded';
-COMMENT ON COLUMN custseg.run.calibrated IS 'new cut points were taken';
+COMMENT ON COLUMN custseg.run.calibrated IS 'cut points were taken and models fitted';
 COMMENT ON COLUMN custseg.run.batches IS 'transactions committed';
 COMMENT ON COLUMN custseg.run.timings IS 'milliseconds in each stage';
 COMMENT ON COLUMN custseg.run.error IS 'the error of a failed run';
@@ -72,9 +72,9 @@ COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
-COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings with which cut points were last taken';
-COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day for which cut points were last taken; NULL once a profile changed since';
-COMMENT ON COLUMN custseg.refresh_state.calibrated_on IS 'the day for which cut points were last taken, whether or not they came out different';
+COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings of the last calibration';
+COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day of the last calibration; NULL once a profile changed since';
+COMMENT ON COLUMN custseg.refresh_state.calibrated_on IS 'the day of the last calibration';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
 COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
 SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');
@@ -85,6 +85,12 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_refresh';
 COMMENT ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) IS
 'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
 REVOKE ALL ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) FROM PUBLIC;
+
+CREATE PROCEDURE custseg.calibrate(as_of timestamptz DEFAULT now(), verbose boolean DEFAULT false)
+LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_calibrate';
+COMMENT ON PROCEDURE custseg.calibrate(timestamptz, boolean) IS
+'Takes cut points and fits the gap, purchase and spend models to the stored timelines as of a moment, adds them to custseg.calibration, and evaluates every customer anew if labels follow other rules by it. A refresh does the same once settings.calibrate_every_days have passed. Refused inside a transaction block. verbose: say what came out.';
+REVOKE ALL ON PROCEDURE custseg.calibrate(timestamptz, boolean) FROM PUBLIC;
 
 CREATE VIEW custseg.progress AS
 SELECT r.run_id, r.stage, r.started_at, clock_timestamp() - r.started_at AS elapsed,

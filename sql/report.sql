@@ -13,10 +13,27 @@ SELECT p.customer_id, p.customer_key,
        custseg.gross(p.timeline, d.today) AS gross,
        custseg.refunded(p.timeline, d.today) AS refunded,
        custseg.recency(p.timeline, d.today) AS days_silent,
+       custseg.p_alive(p.timeline, d.today, m.models) AS p_alive,
+       custseg.expected_orders(p.timeline, d.today, m.models, 30) AS expected_orders_30d,
+       custseg.expected_orders(p.timeline, d.today, m.models, 90) AS expected_orders_90d,
+       custseg.expected_orders(p.timeline, d.today, m.models, 365) AS expected_orders_365d,
+       custseg.expected_spend(p.timeline, d.today, m.models) AS expected_spend,
+       custseg.expected_value(p.timeline, d.today, m.models, 12) AS clv_12m,
+       custseg.residual_value(p.timeline, d.today, m.models) AS residual_value,
+       custseg.churn_risk(p.timeline, d.today, m.models) AS churn_risk,
+       custseg.potential_value(p.timeline, d.today, m.models) AS potential_value,
+       CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 30) END AS p_return_30d,
+       CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 90) END AS p_return,
+       CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 180) END AS p_return_180d,
+       CASE WHEN s.silent_at <= d.today THEN custseg.past_returns(m.models, array_position(enum_range(NULL::custseg.tier), s.tier)) END AS past_returns,
+       CASE WHEN s.silent_at <= d.today THEN custseg.winback_value(p.timeline, d.today, m.models) END AS winback_value,
+       custseg.prediction_note(p.timeline, d.today, m.models) AS prediction_note,
        p.timeline
 FROM custseg.profile p
 LEFT JOIN custseg.standing s USING (customer_id)
-CROSS JOIN (SELECT custseg.shop_day() AS today OFFSET 0) d;
+CROSS JOIN (SELECT custseg.shop_day() AS today, custseg.models() AS models OFFSET 0) d
+CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
+                                ELSE d.models END AS models) m;
 COMMENT ON VIEW custseg.customer IS
 'One row per customer: what was concluded at the last refresh beside what the history says now.';
 COMMENT ON COLUMN custseg.customer.customer_id IS 'the customer';
@@ -40,6 +57,21 @@ COMMENT ON COLUMN custseg.customer.spend IS 'net spend: orders less refunds';
 COMMENT ON COLUMN custseg.customer.gross IS 'amount of all orders';
 COMMENT ON COLUMN custseg.customer.refunded IS 'amount of all refunds';
 COMMENT ON COLUMN custseg.customer.days_silent IS 'days from the last order to today, in the shop''s time zone';
+COMMENT ON COLUMN custseg.customer.p_alive IS 'probability that the customer is still a customer today; NULL where the model cannot say, see prediction_note';
+COMMENT ON COLUMN custseg.customer.expected_orders_30d IS 'order days to be expected within 30 days from today';
+COMMENT ON COLUMN custseg.customer.expected_orders_90d IS 'order days to be expected within 90 days from today';
+COMMENT ON COLUMN custseg.customer.expected_orders_365d IS 'order days to be expected within 365 days from today';
+COMMENT ON COLUMN custseg.customer.expected_spend IS 'net spend to be expected of an order day';
+COMMENT ON COLUMN custseg.customer.clv_12m IS 'lifetime value over the next 12 months: settings.margin x expected spend x expected order days, discounted at settings.discount_rate a year';
+COMMENT ON COLUMN custseg.customer.residual_value IS 'the same over all that is to come';
+COMMENT ON COLUMN custseg.customer.churn_risk IS 'low, medium or high: the chance that the customer has left (custseg.churn_risk)';
+COMMENT ON COLUMN custseg.customer.potential_value IS 'low, medium or high: clv_12m against the shop''s customers at the last calibration';
+COMMENT ON COLUMN custseg.customer.p_return_30d IS 'for silent customers: the chance to come back unaided within 30 days from today, by replay of past silences';
+COMMENT ON COLUMN custseg.customer.p_return IS 'the same within 90 days';
+COMMENT ON COLUMN custseg.customer.p_return_180d IS 'the same within 180 days';
+COMMENT ON COLUMN custseg.customer.past_returns IS 'how many past returns of customers of this tier these chances rest on';
+COMMENT ON COLUMN custseg.customer.winback_value IS 'for silent customers: what they are worth if won back, over 12 months from the return (custseg.winback_value)';
+COMMENT ON COLUMN custseg.customer.prediction_note IS 'which predictions are missing, and why; NULL when none is';
 COMMENT ON COLUMN custseg.customer.timeline IS 'the whole history, for the accessors of custseg.timeline';
 
 CREATE FUNCTION custseg.customer_at(as_of timestamptz) RETURNS SETOF custseg.customer
@@ -57,10 +89,27 @@ BEGIN ATOMIC
            custseg.gross(p.timeline, d.day),
            custseg.refunded(p.timeline, d.day),
            custseg.recency(p.timeline, d.day),
+           custseg.p_alive(p.timeline, d.day, m.models),
+           custseg.expected_orders(p.timeline, d.day, m.models, 30),
+           custseg.expected_orders(p.timeline, d.day, m.models, 90),
+           custseg.expected_orders(p.timeline, d.day, m.models, 365),
+           custseg.expected_spend(p.timeline, d.day, m.models),
+           custseg.expected_value(p.timeline, d.day, m.models, 12),
+           custseg.residual_value(p.timeline, d.day, m.models),
+           custseg.churn_risk(p.timeline, d.day, m.models),
+           custseg.potential_value(p.timeline, d.day, m.models),
+           CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 30) END,
+           CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 90) END,
+           CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 180) END,
+           CASE WHEN e.silent_at <= d.day THEN custseg.past_returns(m.models, array_position(enum_range(NULL::custseg.tier), e.tier)) END,
+           CASE WHEN e.silent_at <= d.day THEN custseg.winback_value(p.timeline, d.day, m.models) END,
+           custseg.prediction_note(p.timeline, d.day, m.models),
            p.timeline
-    FROM (SELECT s.day, custseg.rules(s.day) AS rules
+    FROM (SELECT s.day, custseg.rules(s.day) AS rules, custseg.models(s.day) AS models
           FROM (SELECT custseg.shop_day(customer_at.as_of) AS day OFFSET 0) s OFFSET 0) d
     CROSS JOIN custseg.profile p
+    CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
+                                    ELSE d.models END AS models) m
     CROSS JOIN LATERAL custseg.evaluate(p.timeline, d.day, d.rules) e;
 END;
 COMMENT ON FUNCTION custseg.customer_at(timestamptz) IS
@@ -133,3 +182,48 @@ COMMENT ON COLUMN custseg.quadrant_summary.spend IS 'their net spend';
 COMMENT ON COLUMN custseg.quadrant_summary.spend_percent IS 'its share of the net spend of all quadrants';
 COMMENT ON COLUMN custseg.quadrant_summary.silent IS 'how many of them are silent or lost';
 COMMENT ON COLUMN custseg.quadrant_summary.silent_percent IS 'their share of the quadrant';
+
+CREATE FUNCTION custseg.silence_report(as_of timestamptz DEFAULT now())
+RETURNS TABLE (silence text, tier custseg.tier, customers bigint, silent bigint, silent_percent numeric,
+               silences bigint, watched_30d bigint, ended_30d bigint, ended_30d_percent numeric,
+               watched_90d bigint, ended_90d bigint, ended_90d_percent numeric)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 6
+BEGIN ATOMIC
+    WITH rule AS MATERIALIZED (
+        SELECT v.silence, d.day, custseg.rules(d.day, v.silence = 'personal') AS rules
+        FROM (VALUES ('fixed'), ('personal')) AS v (silence)
+        CROSS JOIN (SELECT custseg.shop_day(silence_report.as_of) AS day OFFSET 0) d
+    ), standing AS (
+        SELECT r.silence, e.tier, count(*) AS customers,
+               count(*) FILTER (WHERE e.lifecycle IN ('silent', 'lost')) AS silent
+        FROM rule r
+        CROSS JOIN custseg.profile p
+        CROSS JOIN LATERAL custseg.evaluate(p.timeline, r.day, r.rules) e
+        GROUP BY r.silence, e.tier
+    ), past AS (
+        SELECT r.silence, s.tier, count(*) AS silences,
+               count(*) FILTER (WHERE s.began + 30 <= r.day) AS watched_30d,
+               count(*) FILTER (WHERE s.began + 30 <= r.day AND s.days <= 30) AS ended_30d,
+               count(*) FILTER (WHERE s.began + 90 <= r.day) AS watched_90d,
+               count(*) FILTER (WHERE s.began + 90 <= r.day AND s.days <= 90) AS ended_90d
+        FROM rule r
+        CROSS JOIN custseg.profile p
+        CROSS JOIN LATERAL custseg.silences(p.timeline, r.day, r.rules) s
+        GROUP BY r.silence, s.tier
+    )
+    SELECT r.silence, t.tier,
+           coalesce(n.customers, 0), coalesce(n.silent, 0), round(100.0 * n.silent / n.customers, 1),
+           coalesce(p.silences, 0),
+           coalesce(p.watched_30d, 0), coalesce(p.ended_30d, 0),
+           round(100.0 * p.ended_30d / nullif(p.watched_30d, 0), 1),
+           coalesce(p.watched_90d, 0), coalesce(p.ended_90d, 0),
+           round(100.0 * p.ended_90d / nullif(p.watched_90d, 0), 1)
+    FROM rule r
+    CROSS JOIN unnest(enum_range(NULL::custseg.tier)) AS t (tier)
+    LEFT JOIN standing n ON n.silence = r.silence AND n.tier = t.tier
+    LEFT JOIN past p ON p.silence = r.silence AND p.tier = t.tier
+    ORDER BY r.silence, t.tier;
+END;
+COMMENT ON FUNCTION custseg.silence_report(timestamptz) IS
+'Fixed and personal silence beside each other, by tier, on the shop''s own past up to a moment: customers of the tier and how many of them are silent or lost; then silences, all there were (custseg.silences), the tier being that of the time. Of those that began at least 30 or 90 days ago (watched) it counts those that ended with an order within as many days: a rule that calls many people silent who come back within 30 days calls too early. Whether somebody had contacted them is not looked at. Both under the settings of now and the calibration of that day (custseg.rules); where that has no rule for personal silence, both are fixed.';
+REVOKE ALL ON FUNCTION custseg.silence_report(timestamptz) FROM PUBLIC;

@@ -25,7 +25,13 @@ CREATE TABLE custseg.tier_policy_choice (
     tier custseg.tier PRIMARY KEY,
     follow_up_days integer CHECK (follow_up_days BETWEEN 1 AND 3660),
     silent_days integer CHECK (silent_days BETWEEN 1 AND 3660),
-    channel text CHECK (channel <> '')
+    silence text CHECK (silence IN ('fixed', 'personal')),
+    silent_min_days integer CHECK (silent_min_days BETWEEN 1 AND 3660),
+    silent_max_days integer CHECK (silent_max_days BETWEEN 1 AND 3660),
+    channel text CHECK (channel <> ''),
+    CONSTRAINT silent_min_days_not_above_silent_max_days
+        CHECK (coalesce(silent_min_days, CASE tier WHEN 'high' THEN 30 WHEN 'mid' THEN 45 ELSE 60 END) <=
+               coalesce(silent_max_days, CASE tier WHEN 'high' THEN 90 WHEN 'mid' THEN 120 ELSE 180 END))
 );
 COMMENT ON TABLE custseg.tier_policy_choice IS
 'What the shop changed in custseg.tier_policy; NULL means the default. Change it through the view.';
@@ -35,10 +41,14 @@ CREATE VIEW custseg.tier_policy AS
 SELECT d.tier,
        coalesce(c.follow_up_days, d.follow_up_days) AS follow_up_days,
        coalesce(c.silent_days, d.silent_days) AS silent_days,
+       coalesce(c.silence, 'fixed') AS silence,
+       coalesce(c.silent_min_days, d.silent_min_days) AS silent_min_days,
+       coalesce(c.silent_max_days, d.silent_max_days) AS silent_max_days,
        coalesce(c.channel, d.channel) AS channel
-FROM (VALUES ('high'::custseg.tier, 15, 90, 'phone'),
-             ('mid'::custseg.tier, 30, 120, 'sms'),
-             ('low'::custseg.tier, 60, 180, 'email')) AS d (tier, follow_up_days, silent_days, channel)
+FROM (VALUES ('high'::custseg.tier, 15, 90, 30, 90, 'phone'),
+             ('mid'::custseg.tier, 30, 120, 45, 120, 'sms'),
+             ('low'::custseg.tier, 60, 180, 60, 180, 'email'))
+     AS d (tier, follow_up_days, silent_days, silent_min_days, silent_max_days, channel)
 LEFT JOIN custseg.tier_policy_choice c USING (tier);
 
 CREATE TRIGGER overlay INSTEAD OF UPDATE ON custseg.tier_policy
@@ -48,7 +58,10 @@ COMMENT ON VIEW custseg.tier_policy IS
 'How each tier is treated: change it with UPDATE custseg.tier_policy SET ... WHERE tier = ...; set a column to NULL to go back to its default.';
 COMMENT ON COLUMN custseg.tier_policy.tier IS 'high, mid or low';
 COMMENT ON COLUMN custseg.tier_policy.follow_up_days IS 'days after the last order until a customer needs care, unless the own rhythm is slower; defaults 15, 30, 60';
-COMMENT ON COLUMN custseg.tier_policy.silent_days IS 'days after the last order until a customer is silent; defaults 90, 120, 180';
+COMMENT ON COLUMN custseg.tier_policy.silent_days IS 'days after the last order until a customer is silent, where silence is fixed; defaults 90, 120, 180';
+COMMENT ON COLUMN custseg.tier_policy.silence IS 'fixed: after silent_days; personal: by the customer''s own gaps and P(alive) (settings.silence_gap_quantile, silence_p_alive), whichever comes first; default fixed';
+COMMENT ON COLUMN custseg.tier_policy.silent_min_days IS 'fewest days of a personal silence; defaults 30, 45, 60';
+COMMENT ON COLUMN custseg.tier_policy.silent_max_days IS 'most days of a personal silence; defaults 90, 120, 180';
 COMMENT ON COLUMN custseg.tier_policy.channel IS 'the channel by which a sleeper is called back; defaults phone, sms, email';
 
 -- The rules in force, as one value, and what follows from them for a history.
@@ -69,7 +82,15 @@ CREATE TYPE custseg.rules AS (
     lost_days integer,
     lost_multiple double precision,
     follow_up_days integer[],
-    silent_days integer[]
+    silent_days integer[],
+    personal boolean[],
+    silent_min_days integer[],
+    silent_max_days integer[],
+    gap_quantile double precision,
+    alive_level double precision,
+    gap custseg.gap_model,
+    alive_model text,
+    alive_params double precision[]
 );
 COMMENT ON TYPE custseg.rules IS
 'everything but the history that custseg.evaluate() depends on: cut points of a calibration, settings, tier policy';
@@ -88,28 +109,48 @@ COMMENT ON COLUMN custseg.rules.angry_refund_share IS 'refunded share of gross f
 COMMENT ON COLUMN custseg.rules.lost_days IS 'fewest days from the last order to lost';
 COMMENT ON COLUMN custseg.rules.lost_multiple IS 'fewest multiples of the silence from the last order to lost';
 COMMENT ON COLUMN custseg.rules.follow_up_days IS 'days to follow_up_at of tier high, mid and low';
-COMMENT ON COLUMN custseg.rules.silent_days IS 'days to silent_at of tier high, mid and low';
+COMMENT ON COLUMN custseg.rules.silent_days IS 'days to silent_at of tier high, mid and low, where silence is not personal';
+COMMENT ON COLUMN custseg.rules.personal IS 'whether silence is personal, of tier high, mid and low; NULL: of none';
+COMMENT ON COLUMN custseg.rules.silent_min_days IS 'fewest days of a personal silence of tier high, mid and low';
+COMMENT ON COLUMN custseg.rules.silent_max_days IS 'most days of a personal silence of tier high, mid and low';
+COMMENT ON COLUMN custseg.rules.gap_quantile IS 'personal silence begins at this quantile of the customer''s own gaps at the latest';
+COMMENT ON COLUMN custseg.rules.alive_level IS 'personal silence begins when P(alive) falls to this level at the latest';
+COMMENT ON COLUMN custseg.rules.gap IS 'the gap rule; NULL: there is none, or no tier is personal';
+COMMENT ON COLUMN custseg.rules.alive_model IS 'the purchase model of P(alive); NULL: no tier is personal, or P(alive) is not used because the fit does not identify dropout, or a first order starts at or below the level';
+COMMENT ON COLUMN custseg.rules.alive_params IS 'its parameters, time in days';
 
-CREATE FUNCTION custseg.rules(as_of date DEFAULT NULL) RETURNS custseg.rules
+CREATE FUNCTION custseg.rules(as_of date DEFAULT NULL, personal boolean DEFAULT NULL) RETURNS custseg.rules
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT ROW(c.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
+    WITH policy AS (
+        SELECT array_agg(p.follow_up_days ORDER BY p.tier) AS follow_up_days,
+               array_agg(p.silent_days ORDER BY p.tier) AS silent_days,
+               array_agg(coalesce(rules.personal, p.silence = 'personal') ORDER BY p.tier) AS personal,
+               array_agg(p.silent_min_days ORDER BY p.tier) AS silent_min_days,
+               array_agg(p.silent_max_days ORDER BY p.tier) AS silent_max_days
+        FROM custseg.tier_policy p
+    )
+    SELECT ROW(m.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
                c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
                s.quadrant_f_orders, s.activity_days, s.activity_orders, s.angry_refund_share,
-               s.lost_days, s.lost_multiple,
-               ARRAY(SELECT p.follow_up_days FROM custseg.tier_policy p ORDER BY p.tier),
-               ARRAY(SELECT p.silent_days FROM custseg.tier_policy p ORDER BY p.tier))::custseg.rules
+               s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
+               p.personal, p.silent_min_days, p.silent_max_days, s.silence_gap_quantile, s.silence_p_alive,
+               CASE WHEN any_personal AND (m.gap).means IS NOT NULL THEN m.gap END,
+               CASE WHEN with_alive THEN m.purchase_model END,
+               CASE WHEN with_alive THEN m.purchase_params END)::custseg.rules
     FROM custseg.settings s
-    LEFT JOIN LATERAL
-        (SELECT k.* FROM custseg.calibration k
-         ORDER BY coalesce(k.as_of <= rules.as_of, true) DESC,
-                  CASE WHEN coalesce(k.as_of <= rules.as_of, true) THEN -k.calibration_id
-                       ELSE k.calibration_id END
-         LIMIT 1) c ON true;
+    CROSS JOIN policy p
+    CROSS JOIN custseg.models(rules.as_of) m
+    LEFT JOIN custseg.calibration c ON c.calibration_id = m.calibration_id
+    CROSS JOIN LATERAL (SELECT true = ANY (p.personal) AS any_personal) q
+    CROSS JOIN LATERAL (SELECT any_personal AND m.dropout_identified AND
+                               s.silence_p_alive < CASE m.purchase_model WHEN 'mbgnbd'
+                                                   THEN m.purchase_params[4] / (m.purchase_params[3] + m.purchase_params[4])
+                                                   ELSE 1 END AS with_alive) w;
 END;
-COMMENT ON FUNCTION custseg.rules(date) IS
-'The rules in force: settings and tier policy as they are now, with the newest calibration, or with the newest one taken by the day as_of (the first there is, for a day before it).';
-REVOKE ALL ON FUNCTION custseg.rules(date) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.rules(date, boolean) IS
+'The rules in force: settings and tier policy as they are now, with the newest calibration, or with the newest one taken by the day as_of (the first there is, for a day before it), and the models of custseg.models(as_of). With personal true or false they are what they were if every tier''s silence were personal or fixed.';
+REVOKE ALL ON FUNCTION custseg.rules(date, boolean) FROM PUBLIC;
 
 CREATE TYPE custseg.evaluation AS (
     r_score smallint,
@@ -141,6 +182,12 @@ CREATE FUNCTION custseg.evaluate(t custseg.timeline, as_of date, rules custseg.r
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'custseg_evaluate';
 COMMENT ON FUNCTION custseg.evaluate(custseg.timeline, date, custseg.rules) IS
 'Scores, labels and clocks of one history on one day; what comes after the day does not exist yet. Over many customers pass the rules as (SELECT custseg.rules()), so that they are read once.';
+
+CREATE FUNCTION custseg.silences(t custseg.timeline, as_of date, rules custseg.rules)
+RETURNS TABLE (began date, ended date, tier custseg.tier, days integer)
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 2 AS 'MODULE_PATHNAME', 'custseg_silences';
+COMMENT ON FUNCTION custseg.silences(custseg.timeline, date, custseg.rules) IS
+'Every silence of one history up to a day: for each order day the rules are applied to the history before the next one, with its spend and tier of that time, and a silence it is when no order came before silent_at. It began on that day and ended with the next order, days later; ended and days are NULL while it lasts.';
 
 CREATE FUNCTION custseg.label_name(label text, value text, language text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_label_name';
@@ -241,6 +288,39 @@ COMMENT ON COLUMN custseg.tag.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.tag.tag IS 'tier, lifecycle, quadrant, activity, or the name of a manual tag';
 COMMENT ON COLUMN custseg.tag.value IS 'the label''s value, or the manual tag''s note';
 COMMENT ON COLUMN custseg.tag.source IS 'label or manual';
+
+CREATE FUNCTION custseg.p_return(models custseg.models, tier custseg.tier, silent_days integer, days integer)
+RETURNS double precision
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT custseg.return_chance(models, array_position(enum_range(NULL::custseg.tier), tier), silent_days, days);
+END;
+COMMENT ON FUNCTION custseg.p_return(custseg.models, custseg.tier, integer, integer) IS
+'The chance that a customer of a tier who has been silent for silent_days (days since silent_at) comes back unaided within so many days; see custseg.return_chance.';
+
+CREATE FUNCTION custseg.group_models(customer_id bigint, models custseg.models) RETURNS custseg.models
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce((SELECT ROW((models).calibration_id,
+                                CASE WHEN p.own THEN (g.purchase).model ELSE (models).purchase_model END,
+                                CASE WHEN p.own THEN (g.purchase).params ELSE (models).purchase_params END,
+                                CASE WHEN p.own THEN (g.purchase).dropout_identified ELSE (models).dropout_identified END,
+                                CASE WHEN p.own THEN (g.purchase).verdict ELSE (models).purchase_verdict END,
+                                coalesce((g.spend).params, (models).spend_params),
+                                CASE WHEN (g.spend).params IS NULL THEN (models).spend_verdict ELSE (g.spend).verdict END,
+                                (models).gap, (models).margin, (models).discount_rate,
+                                (models).potential_high_cut, (models).potential_mid_cut,
+                                (models).comeback, (models).grouped)::custseg.models
+                     FROM custseg.tag t
+                     JOIN custseg.calibration_group g ON g.tag = t.tag AND g.value = coalesce(t.value, '')
+                     CROSS JOIN LATERAL (SELECT (g.purchase).params IS NOT NULL AS own) p
+                     WHERE t.customer_id = group_models.customer_id
+                       AND g.calibration_id = (models).calibration_id),
+                    models);
+END;
+COMMENT ON FUNCTION custseg.group_models(bigint, custseg.models) IS
+'The models for one customer: those of the customer''s group where it has its own and they could be used, else the shop''s, which are passed in.';
+REVOKE ALL ON FUNCTION custseg.group_models(bigint, custseg.models) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_tag(customer_id bigint, tag text, note text DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_tag';

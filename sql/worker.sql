@@ -105,7 +105,7 @@ FROM custseg.job_record r
      CROSS JOIN custseg.home() AS h (home);
 COMMENT ON VIEW custseg.job IS
 'The jobs that background workers run in this database: schedule, next start and last run. A paused job is started again with custseg.resume().';
-COMMENT ON COLUMN custseg.job.job IS 'the job''s name; refresh is CALL custseg.refresh()';
+COMMENT ON COLUMN custseg.job.job IS 'the job''s name; refresh is CALL custseg.refresh(), calibrate is CALL custseg.calibrate()';
 COMMENT ON COLUMN custseg.job.every IS 'time between two starts, for a schedule by interval';
 COMMENT ON COLUMN custseg.job.days IS 'days of the week on which it starts, for a schedule by days';
 COMMENT ON COLUMN custseg.job.at_time IS 'local time, in the shop''s time zone, at which it starts on those days';
@@ -123,7 +123,7 @@ CREATE FUNCTION custseg.schedule(job text, every interval DEFAULT NULL, days tex
     at_time time DEFAULT NULL) RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'custseg_schedule';
 COMMENT ON FUNCTION custseg.schedule(text, interval, text, time) IS
-'Let a background worker run a job (refresh) every so often, the first time at once, or on days of the week (''daily'', ''Mon'', ''Mon,Thu'', ''Mon-Fri'') at a time of day in the shop''s time zone. Returns the next start. Replaces the schedule it had; saying the same again changes nothing.';
+'Let a background worker run a job (refresh or calibrate) every so often, the first time at once, or on days of the week (''daily'', ''Mon'', ''Mon,Thu'', ''Mon-Fri'') at a time of day in the shop''s time zone; calibrate once a week when neither is said. Returns the next start. Replaces the schedule it had; saying the same again changes nothing.';
 REVOKE ALL ON FUNCTION custseg.schedule(text, interval, text, time) FROM PUBLIC;
 
 CREATE FUNCTION custseg.unschedule(job text) RETURNS boolean

@@ -14,6 +14,7 @@
 typedef struct Stream
 {
 	DestReceiver receiver;
+	MemoryContext context;
 	StreamRow	row;
 	void	   *arg;
 	uint64		rows;
@@ -23,9 +24,12 @@ static bool
 StreamReceive(TupleTableSlot *slot, DestReceiver *self)
 {
 	Stream	   *stream = (Stream *) self;
+	MemoryContext old;
 
 	slot_getallattrs(slot);
+	old = MemoryContextSwitchTo(stream->context);
 	stream->row(slot, stream->arg);
+	MemoryContextSwitchTo(old);
 	stream->rows++;
 	return true;
 }
@@ -53,6 +57,7 @@ SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
 	stream.receiver.rShutdown = StreamNothing;
 	stream.receiver.rDestroy = StreamNothing;
 	stream.receiver.mydest = DestNone;
+	stream.context = CurrentMemoryContext;
 	stream.row = row;
 	stream.arg = arg;
 

@@ -14,7 +14,7 @@ typedef void (*StreamRow) (TupleTableSlot *slot, void *arg);
 
 /*
  * Run a prepared SELECT and hand each row to a function, with all its columns
- * deformed. What the function allocates in its own context is its own to free.
+ * deformed. What the function allocates lives in the caller's memory context.
  * Returns how many rows there were.
  */
 extern uint64 SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,

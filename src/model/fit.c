@@ -26,6 +26,8 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
+
 #include "model/fit.h"
 
 #define MAX_STEPS 100
@@ -75,6 +77,7 @@ Evaluate(Climb *climb, const double *theta, bool with_bend)
 	double		sd = climb->prior ? climb->prior->sd : 0;
 	bool		good;
 
+	CHECK_FOR_INTERRUPTS();
 	climb->evaluations++;
 	memcpy(climb->theta, theta, sizeof(climb->theta));
 	climb->log_likelihood = climb->likelihood(theta, climb->gradient,

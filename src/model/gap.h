@@ -29,10 +29,10 @@ extern GapSums *GapSumsCreate(void);
 extern void GapSumsAdd(GapSums *sums, const int32 *gaps, int n);
 extern void FitGaps(const GapSums *sums, GapModel *model);
 
-/* ln of a number of days, from a table where it can be. */
-extern double LogDays(int32 days);
-
-/* The p-quantile, given z = NormalQuantile(p), of the next gap after n gaps whose logarithms sum to log_sum. */
+/*
+ * The p-quantile in days, given z = NormalQuantile(p), of the next gap after n
+ * gaps whose logarithms sum to log_sum. Infinite where no number can hold it.
+ */
 extern double GapQuantile(const GapModel *model, int n, double log_sum, double z);
 
 /* The probability that the next gap is at most that many days. */

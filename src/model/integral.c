@@ -24,7 +24,7 @@
 #define HALVINGS 8
 #define CHANGE 1e-9				/* by the last halving, relative */
 #define NEGLIGIBLE 1e-19		/* of the sum, where a tail is given up */
-#define FARTHEST 44				/* sinh of it is 6e18 */
+#define FARTHEST 100			/* sinh of it is 1e43 */
 
 /* A sum of exponentials: e^level x sum */
 typedef struct Sum
@@ -33,20 +33,24 @@ typedef struct Sum
 	double		sum;
 } Sum;
 
-/* Add a term; what share of the sum it is. */
+/* Add the term at v; what share of the sum it is. */
 static double
 Add(Sum *sum, LogIntegrand integrand, const void *data, double scale, double v)
 {
-	double		term = integrand(scale * sinh(v), data) + log(cosh(v));
+	double		e = expm1(fabs(v));
+	double		sinh_v = copysign(0.5 * (e + e / (1 + e)), v);
+	double		cosh_v = 1 + 0.5 * e * (e / (1 + e));
+	double		height = integrand(scale * sinh_v, data);
+	double		term;
 
-	if (!(term > -INFINITY))
+	if (!(height > -INFINITY))
 		return 0;
-	if (term > sum->level + 100)
+	if (height > sum->level + 100)
 	{
-		sum->sum *= exp(sum->level - term);
-		sum->level = term;
+		sum->sum *= exp(sum->level - height);
+		sum->level = height;
 	}
-	term = exp(term - sum->level);
+	term = exp(height - sum->level) * cosh_v;
 	sum->sum += term;
 	return term / sum->sum;
 }

@@ -6,7 +6,8 @@
  * A history is (x, t_x, T): x repeat purchases, the last of them t_x after the
  * first purchase, watched until T after it. Time is in any unit, the same for
  * histories, parameters and horizons. No function here returns NaN, infinity
- * (but where it says so) or a negative value, whatever the finite arguments.
+ * (but where it says so) or a negative value, whatever the arguments, as long as
+ * times and parameters are within the bounds below.
  */
 #ifndef CUSTSEG_PURCHASE_H
 #define CUSTSEG_PURCHASE_H
@@ -14,6 +15,11 @@
 #include "postgres.h"
 
 #include "model/fit.h"
+
+#define SHORTEST_TIME 1e-100	/* but for zero */
+#define LONGEST_TIME 1e100
+#define LEAST_PARAM 1e-12		/* of those that are no times */
+#define GREATEST_PARAM 1e12
 
 typedef enum PurchaseModel
 {
@@ -27,6 +33,7 @@ typedef enum PurchaseModel
 extern const char *const purchase_model_names[PURCHASE_MODELS]; /* "nbd", "bgnbd", ... */
 extern const char *const purchase_param_names[PURCHASE_MODELS][MAX_PARAMS];
 extern const int purchase_nparams[PURCHASE_MODELS];
+extern const bool purchase_param_is_time[PURCHASE_MODELS][MAX_PARAMS];
 
 /* One history, and how many customers share it. 24 bytes. */
 typedef struct Repeats
@@ -60,13 +67,16 @@ typedef struct Purchase Purchase;
 
 /*
  * In the current memory context, which it keeps using for tables that grow as
- * they are needed (bounded). The parameters must be positive and finite: see
+ * they are needed (bounded). The parameters must be without a fault: see
  * PurchaseParamsFault().
  */
 extern Purchase *PurchaseCreate(PurchaseModel model, const double *params);
 
 /* NULL, or what is wrong with parameters, in words. */
 extern const char *PurchaseParamsFault(PurchaseModel model, const double *params, int nparams);
+
+/* Likewise with a history: x and the times are within bounds and can belong together. */
+extern const char *HistoryFault(double x, double t_x, double T);
 
 /* ln of the likelihood of a history. */
 extern double PurchaseLogLikelihood(Purchase *purchase, double x, double t_x, double T);

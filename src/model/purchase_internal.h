@@ -34,6 +34,21 @@ extern double MbgLikelihood(const double *theta, double *gradient,
 extern double ParetoLikelihood(const double *theta, double *gradient,
 							   double (*hessian)[MAX_PARAMS], void *histories);
 
+/* Of customers who never leave, with gamma(r, alpha) rates: n purchases within t, n or more. */
+extern double NbdLogLikelihood(double r, double alpha, double x, double T);
+extern double NbdPmf(double r, double alpha, double n, double t);
+extern double NbdTail(double r, double alpha, double n, double t);
+
+/* BG/NBD (d = 0) and MBG/NBD (d = 1) with parameters; as PurchaseX() of purchase.h says. */
+typedef struct Bg Bg;
+extern Bg  *BgCreate(const double *params, int d);
+extern double BgLogLikelihood(const Bg *bg, double x, double t_x, double T);
+extern double BgAlive(const Bg *bg, double x, double t_x, double T);
+extern double BgExpected(Bg *bg, double x, double t_x, double T, double t);
+extern double BgPmf(const Bg *bg, double n, double t);
+extern double BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate);
+extern double BgAliveUntil(const Bg *bg, double x, double t_x, double level);
+
 /*
  * Predictions of one model with parameters, as PurchaseX() of purchase.h says;
  * arguments are checked: finite (but for t of Discounted), not negative, x a

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "model/integral.h"
 #include "model/special.h"
 
 #define STIRLING 10.0			/* from here on the series below are exact to the last bit */
@@ -146,6 +147,37 @@ DigammaRising(double a, double n)
 	return below + log1p(n / a) + 0.5 * n / (a * (a + n)) + DigammaRest(a) - DigammaRest(a + n);
 }
 
+void
+RaiseTo(Rising *rising, double n)
+{
+	if (n - rising->n > 2 * PRODUCT)
+	{
+		rising->log = LogRising(rising->a, n);
+		rising->first = DigammaRising(rising->a, n);
+		rising->second = Trigamma(rising->a + n) - Trigamma(rising->a);
+	}
+	else
+	{
+		double		product = 1;
+
+		for (double i = rising->n; i < n; i++)
+		{
+			double		inverse = 1 / (rising->a + i);
+
+			rising->first += inverse;
+			rising->second -= inverse * inverse;
+			product *= rising->a + i;
+			if (product > 1e200 || product < 1e-200)
+			{
+				rising->log += log(product);
+				product = 1;
+			}
+		}
+		rising->log += log(product);
+	}
+	rising->n = n;
+}
+
 double
 LogBeta(double a, double b)
 {
@@ -156,6 +188,96 @@ LogBeta(double a, double b)
 		return LogGamma(p) - LogRising(q, p);
 	return LN_SQRT_2PI - 0.5 * log(q) + (p - 0.5) * log(p / (p + q)) - q * log1p(p / q) +
 		StirlingRest(p) + StirlingRest(q) - StirlingRest(p + q);
+}
+
+/*
+ * What x says by itself, in the form of Loader (2000), "Fast and Accurate
+ * Computation of Binomial Probabilities": how far the split of x from y is from
+ * that of a from b, of which nothing large is left to cancel.
+ */
+static double
+Deviance(double a, double expected)
+{
+	double		off = (expected - a) / a;
+
+	/* far off, log1p() would not see what is left of expected */
+	return a * (off - (fabs(off) < 0.5 ? log1p(off) : log(expected / a)));
+}
+
+double
+LogBetaTerm(double a, double b, double x, double y)
+{
+	double		sum = a + b;
+
+	if (Min(a, b) < STIRLING)
+		return a * (x > 0.5 ? log1p(-y) : log(x)) + b * (y > 0.5 ? log1p(-x) : log(y)) -
+			LogBeta(a, b);
+	return 0.5 * (log(a) + log(b / sum)) - LN_SQRT_2PI - Deviance(a, sum * x) -
+		Deviance(b, sum * y) + StirlingRest(sum) - StirlingRest(a) - StirlingRest(b);
+}
+
+/* The continued fraction of I_x(a, b), for x below (a + 1)/(a + b + 2): DLMF 8.17.22, by Lentz. */
+static double
+BetaFraction(double a, double b, double x)
+{
+	double		c = 1;
+	double		d = 1 / (1 - (a + b) * x / (a + 1));
+	double		value = d;
+
+	for (double m = 1; m < 100000; m++)
+	{
+		double		even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+		double		odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+
+		d = 1 / (1 + even * d);
+		c = 1 + even / c;
+		value *= c * d;
+		d = 1 / (1 + odd * d);
+		c = 1 + odd / c;
+		value *= c * d;
+		if (fabs(c * d - 1) < 1e-16)
+			break;
+	}
+	return value;
+}
+
+typedef struct BetaPart
+{
+	double		a;
+	double		b;
+	double		x;
+	double		y;
+} BetaPart;
+
+/* u^(a-1) (1-u)^(b-1) du on (0, x), on the axis of ln(u / (x - u)) */
+static double
+LogBetaPart(double offset, const void *data)
+{
+	const BetaPart *part = data;
+	double		rest = 1 / (1 + exp(offset));	/* 1 - u/x */
+
+	return part->a * (log(part->x) - LogSum(0, -offset)) +
+		(part->b - 1) * log(part->y + part->x * rest) - LogSum(0, offset);
+}
+
+double
+IncompleteBeta(double a, double b, double x, double y)
+{
+	BetaPart	part = {a, b, x, y};
+	double		other;
+
+	if (x <= 0)
+		return 0;
+	if (y <= 0)
+		return 1;
+	if (x < (a + 1) / (a + b + 2))
+		return Min(1, exp(LogBetaTerm(a, b, x, y)) / a * BetaFraction(a, b, x));
+	other = exp(LogBetaTerm(b, a, y, x)) / b * BetaFraction(b, a, y);
+	if (other < 0.9)
+		return Max(0, 1 - other);
+
+	/* b is tiny: nearly all is beyond x */
+	return exp(LogIntegral(LogBetaPart, &part, 1) - LogBeta(a, b));
 }
 
 double

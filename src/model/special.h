@@ -23,8 +23,30 @@ extern double LogRising(double a, double n);
 /* Digamma(a + n) - Digamma(a), likewise. */
 extern double DigammaRising(double a, double n);
 
+/* LogRising(a, n) and its first two derivatives by a, for a growing whole n. */
+typedef struct Rising
+{
+	double		a;
+	double		n;
+	double		log;
+	double		first;
+	double		second;
+} Rising;
+
+/* Begin with {.a = a}; n may only grow. */
+extern void RaiseTo(Rising *rising, double n);
+
 /* ln B(a, b) for positive arguments of any size. */
 extern double LogBeta(double a, double b);
+
+/* ln of x^a y^b / B(a, b), for y = 1 - x. */
+extern double LogBetaTerm(double a, double b, double x, double y);
+
+/*
+ * The regularized incomplete beta function I_x(a, b) for y = 1 - x, to a
+ * relative 1e-13 or so however small it is.
+ */
+extern double IncompleteBeta(double a, double b, double x, double y);
 
 /* ln(e^a + e^b) */
 extern double LogSum(double a, double b);

@@ -14,6 +14,9 @@
 #include "model/fit.h"
 
 #define SPEND_PARAMS 3			/* p, q, v */
+extern const char *const spend_param_names[SPEND_PARAMS];
+
+extern const char *const spend_param_names[SPEND_PARAMS];
 
 /* A customer's mean of x spends. 16 bytes. */
 typedef struct Spends
@@ -32,6 +35,10 @@ extern void FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit
 /* NULL, or what is wrong with parameters, in words. */
 extern const char *SpendParamsFault(const double *params, int nparams);
 
+/* Likewise with a customer's mean of x spends. */
+extern const char *SpendFault(double x, double mean);
+
+/* ln of the likelihood; 0 for x = 0. */
 extern double SpendLogLikelihood(const double *params, double x, double mean);
 
 /* Expected spend per order of a customer; the population mean for x = 0. INFINITY for p x + q <= 1. */

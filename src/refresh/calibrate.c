@@ -1,143 +1,90 @@
 /*
  * calibrate.c
- *		New cut points from the shop's customers.
+ *		A calibration: cut points and models from the shop's customers.
  *
- * One pass over the timelines, none of which is kept. Days and orders take
- * few different values and are tallied; amounts are sorted, on disk where
- * memory is short. All quantiles are exact and do not depend on the order in
- * which customers are read.
+ * One pass over the timelines, of which only summaries are kept: what the cut
+ * points need (cuts.c), what the models need (fits.c), and a sample of
+ * customers whose predicted values give the cut points of potential_value. A
+ * second pass replays past silences by the rules that follow from the first.
+ * Where the shop wants models of its own for groups of customers, a third
+ * pass reads them group by group.
  */
 #include "postgres.h"
 
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
-#include "utils/tuplesort.h"
 
-#include "common/compat.h"
-#include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
-#include "model/quantile.h"
+#include "model/values.h"
 #include "refresh/calibrate.h"
+#include "refresh/cuts.h"
+#include "model/fits.h"
+#include "model/potential.h"
+#include "segment/evaluate.h"
+#include "segment/clock.h"
 #include "timeline/amount.h"
-#include "timeline/timeline.h"
 
 #define FEWEST_CUSTOMERS 20
+#define SECOND_LIFE_SD 0.5		/* of ln(parameter) around the ordinary model */
 
-static const double quintiles[SCORE_CUTS] = {0.2, 0.4, 0.6, 0.8};
+/* The settings a calibration goes by. */
+typedef struct Wishes
+{
+	PurchaseModel model;
+	double		margin;
+	double		annual_rate;
+	double		potential_shares[2];
+	char	   *group_tag;		/* NULL: no groups */
+	int64		group_min;
+} Wishes;
 
 typedef struct Calibration
 {
 	DateADT		day;
-	int64		customers;
-	int64		orders;
-	Tally	   *recencies;
-	Tally	   *order_counts;
-	Tuplesortstate *spends;
-	Tuplesortstate *order_values;
+	HistoryReader reader;
+	CutCollector *cuts;
+	ModelData	data;
+	PotentialSample *sample;
 } Calibration;
 
-/* What the history up to the day adds up to, and the last day with an order. */
 static void
-Totals(struct varlena *timeline, DateADT day, TimelineHead *head)
+ReadWishes(Wishes *wishes)
 {
-	TimelineIter iter;
-	TimelineEntry entry;
+	bool		isnull;
 
-	if (!TimelineIterInit(&iter, timeline))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("a timeline is of a format that this version of custseg does not know"),
-				 errhint("Upgrade the custseg library, or rebuild with CALL custseg.refresh(rebuild => true).")));
-	*head = iter.head;
-	if (head->entries == 0 || (head->last_day <= day && head->last_is_order))
-		return;
-
-	head->orders = 0;
-	head->gross = head->refunded = 0;
-	while (TimelineIterNext(&iter, &entry) && entry.day <= day)
-	{
-		head->orders += entry.orders;
-		head->gross += entry.gross;
-		head->refunded += entry.refunded;
-		if (entry.orders > 0)
-			head->last_day = entry.day;
-	}
+	SpiRun("SELECT purchase_model, margin, discount_rate, 1 - tier_high_share,"
+		   " 1 - tier_high_share - tier_mid_share, model_group, model_group_min"
+		   " FROM custseg.settings", 0, NULL, NULL, NULL);
+	wishes->model = PurchaseModelByName(SpiText(0, 1));
+	wishes->margin = DatumGetFloat8(SpiField(0, 2, &isnull));
+	wishes->annual_rate = DatumGetFloat8(SpiField(0, 3, &isnull));
+	wishes->potential_shares[0] = DatumGetFloat8(SpiField(0, 4, &isnull));
+	wishes->potential_shares[1] = DatumGetFloat8(SpiField(0, 5, &isnull));
+	wishes->group_tag = SpiText(0, 6);
+	wishes->group_min = SpiInt64(0, 7, 0);
 }
 
 static void
 CalibrateRow(TupleTableSlot *slot, void *arg)
 {
 	Calibration *calibration = arg;
-	struct varlena *stored = (struct varlena *) DatumGetPointer(slot->tts_values[0]);
-	struct varlena *timeline = pg_detoast_datum_packed(stored);
-	TimelineHead head;
+	const History *history = ReadHistory(&calibration->reader, slot->tts_values[0],
+										 calibration->day);
 
-	Totals(timeline, calibration->day, &head);
-	if (timeline != stored)
-		pfree(timeline);
-	if (head.orders == 0)
+	if (history->order_days == 0)
 		return;
-
-	calibration->customers++;
-	calibration->orders += head.orders;
-	TallyAdd(calibration->recencies, (int64) calibration->day - head.last_day);
-	TallyAdd(calibration->order_counts, head.orders);
-	tuplesort_putdatum(calibration->spends, Int64GetDatum(head.gross - head.refunded), false);
-	tuplesort_putdatum(calibration->order_values,
-					   Int64GetDatum(RoundedShare(head.gross, head.orders)), false);
-	if (calibration->customers % 1024 == 0)
-		CHECK_FOR_INTERRUPTS();
+	CutsAdd(calibration->cuts, history);
+	ModelDataAdd(&calibration->data, history, calibration->day);
+	PotentialAdd(calibration->sample, history);
 }
 
-static Tuplesortstate *
-BeginSort(void)
-{
-	return tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
-								 Max(custseg_work_mem / 4, 64), NULL, TUPLESORT_NONE);
-}
-
-/* The quantiles of n sorted numbers, for shares in any order. */
-static void
-SortedQuantiles(Tuplesortstate *sort, int64 n, const double *shares, int nshares, int64 *quantiles)
-{
-	int64		position = 0;
-	int64		value = 0;
-	bool		done[16] = {0};
-
-	Assert(nshares <= lengthof(done));
-	for (int k = 0; k < nshares; k++)
-	{
-		int			next = -1;
-		int64		rank;
-
-		for (int i = 0; i < nshares; i++)
-			if (!done[i] && (next < 0 || shares[i] < shares[next]))
-				next = i;
-		done[next] = true;
-		rank = QuantileRank(shares[next], n);
-		if (rank > position)
-		{
-			Datum		datum;
-			bool		isnull;
-
-			if (!tuplesort_skiptuples(sort, rank - position - 1, true) ||
-				!SortedDatum(sort, &datum, &isnull))
-				elog(ERROR, "sorted %lld numbers but found fewer", (long long) n);
-			position = rank;
-			value = DatumGetInt64(datum);
-		}
-		quantiles[next] = value;
-	}
-}
+/* ------------------------------------------------------------- storing */
 
 static Datum
 IntegerArray(const int64 *numbers, Oid type)
@@ -165,44 +112,260 @@ MoneyArray(const int64 *amounts)
 										   TYPALIGN_INT));
 }
 
-static bool
-Store(const Calibration *calibration, const int64 *r_cuts, const int64 *f_cuts,
-	  const int64 *m_cuts, const int64 *spend_cuts, int64 order_value_cut,
-	  TimestampTz as_of, int64 run_id)
+static char *
+Verdict(const ModelData *data, const Fits *fits)
 {
-	Oid			types[13] = {TIMESTAMPTZOID, DATEOID, INT8OID, INT8OID, INT8OID,
-		INT4ARRAYOID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICOID, NUMERICOID, NUMERICOID,
-	NUMERICOID, TEXTOID};
-	Datum		values[13];
-	const char *verdict = "ok";
+	StringInfoData verdict;
 
-	if (calibration->customers < FEWEST_CUSTOMERS)
-		verdict = psprintf("not enough data: %lld customers with an order, fewer than %d",
-						   (long long) calibration->customers, FEWEST_CUSTOMERS);
+	initStringInfo(&verdict);
+	if (data->customers < FEWEST_CUSTOMERS)
+		appendStringInfo(&verdict, "not enough data: %lld customers with an order, fewer than %d",
+						 (long long) data->customers, FEWEST_CUSTOMERS);
+#define ADD(what, words) \
+	do { \
+		if (strcmp(words, "ok") != 0) \
+			appendStringInfo(&verdict, "%s%s: %s", verdict.len > 0 ? "; " : "", what, words); \
+	} while (0)
+	ADD("gaps", fits->gap.verdict);
+	ADD("purchases", fits->purchase.verdict);
+	ADD("spend", fits->spend.verdict);
+#undef ADD
+	return verdict.len > 0 ? verdict.data : "ok";
+}
+
+static Datum
+PurchaseFitDatum(const Fits *fits)
+{
+	return FitToDatum(purchase_model_names[fits->model], purchase_param_names[fits->model],
+					  fits->model != PURCHASE_NBD, &fits->purchase);
+}
+
+static Datum
+SpendFitDatum(const Fits *fits)
+{
+	return FitToDatum("gamma_gamma", spend_param_names, false, &fits->spend);
+}
+
+static int64
+Store(const Calibration *calibration, const Cuts *cuts, const Fits *fits,
+	  const double *potential_cuts, TimestampTz as_of, int64 run_id)
+{
+	const ModelData *data = &calibration->data;
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID, INT8OID, INT8OID, DATEOID,
+		INT4ARRAYOID, INT8ARRAYOID, NUMERICARRAYOID, NUMERICOID, NUMERICOID, NUMERICOID,
+	NUMERICOID, InvalidOid, InvalidOid, InvalidOid, FLOAT8OID, FLOAT8OID, TEXTOID};
+	Datum		values[lengthof(types)];
+	char		nulls[lengthof(types)];
+
+	memset(nulls, ' ', sizeof(nulls));
 	values[0] = TimestampTzGetDatum(as_of);
 	values[1] = DateADTGetDatum(calibration->day);
 	values[2] = Int64GetDatum(run_id);
-	values[3] = Int64GetDatum(calibration->customers);
-	values[4] = Int64GetDatum(calibration->orders);
-	values[5] = IntegerArray(r_cuts, INT4OID);
-	values[6] = IntegerArray(f_cuts, INT8OID);
-	values[7] = MoneyArray(m_cuts);
-	for (int i = 0; i < 3; i++)
-		values[8 + i] = NumericGetDatum(AmountToNumeric(spend_cuts[i]));
-	values[11] = NumericGetDatum(AmountToNumeric(order_value_cut));
-	values[12] = CStringGetTextDatum(verdict);
+	values[3] = Int64GetDatum(data->customers);
+	values[4] = Int64GetDatum(data->orders);
+	values[5] = DateADTGetDatum(data->since);
+	values[6] = IntegerArray(cuts->r, INT4OID);
+	values[7] = IntegerArray(cuts->f, INT8OID);
+	values[8] = MoneyArray(cuts->m);
+	values[9] = NumericGetDatum(AmountToNumeric(cuts->tier_high));
+	values[10] = NumericGetDatum(AmountToNumeric(cuts->tier_mid));
+	values[11] = NumericGetDatum(AmountToNumeric(cuts->quadrant_m));
+	values[12] = NumericGetDatum(AmountToNumeric(cuts->order_value));
+	values[13] = GapModelToDatum(&fits->gap);
+	types[13] = CustsegRowType("gap_model")->tdtypeid;
+	values[14] = PurchaseFitDatum(fits);
+	values[15] = SpendFitDatum(fits);
+	types[14] = types[15] = CustsegRowType("model_fit")->tdtypeid;
+	for (int i = 0; i < 2; i++)
+	{
+		values[16 + i] = potential_cuts ? Float8GetDatum(potential_cuts[i]) : (Datum) 0;
+		nulls[16 + i] = potential_cuts ? ' ' : 'n';
+	}
+	values[18] = CStringGetTextDatum(Verdict(data, fits));
 
-	SpiRun("INSERT INTO custseg.calibration (fitted_at, as_of, run_id, customers, orders,"
+	SpiRun("INSERT INTO custseg.calibration (fitted_at, as_of, run_id, customers, orders, since,"
 		   " r_cuts, f_cuts, m_cuts, tier_high_cut, tier_mid_cut, quadrant_m_cut,"
-		   " order_value_cut, verdict)"
-		   " SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
-		   " WHERE NOT EXISTS"
-		   " (SELECT FROM (SELECT * FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1) c"
-		   " WHERE (c.r_cuts, c.f_cuts, c.m_cuts, c.tier_high_cut, c.tier_mid_cut,"
-		   " c.quadrant_m_cut, c.order_value_cut, c.verdict)"
-		   " = ($6, $7, $8, $9, $10, $11, $12, $13))",
-		   13, types, values, NULL);
-	return SPI_processed > 0;
+		   " order_value_cut, gap, purchase, spend, potential_high_cut, potential_mid_cut, verdict)"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+		   " $17, $18, $19) RETURNING calibration_id",
+		   lengthof(types), types, values, nulls);
+	return SpiInt64(0, 1, 0);
+}
+
+/* -------------------------------------------------------------- groups */
+
+typedef struct GroupPass
+{
+	DateADT		day;
+	const Wishes *wishes;
+	int64		calibration_id;
+	HistoryReader reader;
+	MemoryContext context;		/* of the group that is being read */
+	char	   *group;			/* NULL before the first */
+	ModelData	data;
+	MemoryContext results;
+	List	   *rows;			/* of GROUP_COLUMNS datums */
+} GroupPass;
+
+#define GROUP_COLUMNS 8
+
+static void
+GroupEnd(GroupPass *pass)
+{
+	MemoryContext old;
+	Fits		fits;
+	Datum	   *values;
+
+	if (pass->group == NULL || pass->data.customers < pass->wishes->group_min)
+		return;
+	FitModels(&pass->data, pass->wishes->model, NULL, NULL, &fits);
+	old = MemoryContextSwitchTo(pass->results);
+	values = palloc(GROUP_COLUMNS * sizeof(Datum));
+	values[0] = Int64GetDatum(pass->calibration_id);
+	values[1] = CStringGetTextDatum(pass->wishes->group_tag);
+	values[2] = CStringGetTextDatum(pass->group);
+	values[3] = Int64GetDatum(pass->data.customers);
+	values[4] = Int64GetDatum(pass->data.orders);
+	values[5] = DateADTGetDatum(pass->data.since);
+	values[6] = PurchaseFitDatum(&fits);
+	values[7] = SpendFitDatum(&fits);
+	pass->rows = lappend(pass->rows, values);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+GroupRow(TupleTableSlot *slot, void *arg)
+{
+	GroupPass  *pass = arg;
+	text	   *value = DatumGetTextPP(slot->tts_values[0]);
+	MemoryContext old = MemoryContextSwitchTo(pass->context);
+	const History *history;
+
+	if (pass->group == NULL || strlen(pass->group) != VARSIZE_ANY_EXHDR(value) ||
+		memcmp(pass->group, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) != 0)
+	{
+		GroupEnd(pass);
+		MemoryContextReset(pass->context);
+		pass->group = text_to_cstring(value);
+		ModelDataInit(&pass->data);
+	}
+	history = ReadHistory(&pass->reader, slot->tts_values[1], pass->day);
+	if (history->order_days > 0)
+		ModelDataAdd(&pass->data, history, pass->day);
+	MemoryContextSwitchTo(old);
+}
+
+/* Fits of their own for the values of a tag that enough customers have. */
+static void
+FitGroups(const Wishes *wishes, DateADT day, int64 calibration_id)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			fit = CustsegRowType("model_fit")->tdtypeid;
+	Oid			types[GROUP_COLUMNS] = {INT8OID, TEXTOID, TEXTOID, INT8OID, INT8OID, DATEOID, fit, fit};
+	Datum		tag = CStringGetTextDatum(wishes->group_tag);
+	GroupPass	pass = {day, wishes, calibration_id};
+	ListCell   *cell;
+
+	HistoryReaderInit(&pass.reader);
+	pass.results = CurrentMemoryContext;
+	pass.context = AllocSetContextCreate(CurrentMemoryContext, "custseg group",
+										 ALLOCSET_DEFAULT_SIZES);
+	SpiKeep(&plan,
+			"SELECT coalesce(t.value, ''), p.timeline"
+			" FROM custseg.profile p JOIN custseg.tag t USING (customer_id)"
+			" WHERE t.tag = $1 ORDER BY coalesce(t.value, '') COLLATE \"C\"",
+			1, &types[1]);
+	SpiStream(plan, 1, &types[1], &tag, GroupRow, &pass);
+	GroupEnd(&pass);
+	MemoryContextDelete(pass.context);
+
+	foreach(cell, pass.rows)
+		SpiRun("INSERT INTO custseg.calibration_group (calibration_id, tag, value, customers, orders,"
+			   " since, purchase, spend) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+			   GROUP_COLUMNS, types, lfirst(cell), NULL);
+}
+
+/* --------------------------------------------------------- second life */
+
+typedef struct ReturnPass
+{
+	DateADT		day;
+	Rules		rules;
+	HistoryReader reader;
+	ReturnTable table;
+	ModelData	data;
+	DateADT		first_return;	/* of the customer being read */
+} ReturnPass;
+
+static void
+PastSilence(DateADT began, DateADT ended, Tier tier, void *arg)
+{
+	ReturnPass *pass = arg;
+
+	ReturnsAdd(&pass->table, tier, (ended == NO_DAY ? pass->day : ended) - began, ended != NO_DAY);
+	if (ended != NO_DAY && pass->first_return == NO_DAY)
+		pass->first_return = ended;
+}
+
+static void
+ReturnRow(TupleTableSlot *slot, void *arg)
+{
+	ReturnPass *pass = arg;
+
+	pass->first_return = NO_DAY;
+	EachSilence(&pass->rules, slot->tts_values[0], pass->day, PastSilence, pass);
+	if (pass->first_return != NO_DAY)
+		ModelDataAdd(&pass->data, ReadHistoryBetween(&pass->reader, slot->tts_values[0],
+													 pass->first_return, pass->day),
+					 pass->day);
+}
+
+/*
+ * How customers came back from past silences, by the rules that this
+ * calibration just set, and what they bought from then on: each customer's
+ * first return starts a history of its own. Where returns are few, the
+ * ordinary model is what they are drawn to: as a prior it holds as long as
+ * they say little.
+ */
+static void
+FitSecondLife(const Wishes *wishes, const Fits *ordinary, DateADT day, int64 calibration_id)
+{
+	static SPIPlanPtr plan = NULL;
+	ReturnPass	pass = {day};
+	Fits		fits;
+	Prior		prior;
+	Oid			types[] = {INT8OID, CustsegRowType("return_model")->tdtypeid};
+	Datum		values[lengthof(types)];
+	bool		isnull;
+
+	SpiRun("SELECT custseg.rules()", 0, NULL, NULL, NULL);
+	ParseRules(DatumGetHeapTupleHeader(SpiField(0, 1, &isnull)), &pass.rules);
+	HistoryReaderInit(&pass.reader);
+	ModelDataInit(&pass.data);
+	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
+	SpiStream(plan, 0, NULL, NULL, ReturnRow, &pass);
+
+	memcpy(prior.center, ordinary->purchase.params, sizeof(prior.center));
+	prior.sd = SECOND_LIFE_SD;
+	FitModels(&pass.data, wishes->model, ordinary->purchase.usable ? &prior : NULL, NULL, &fits);
+	if (!fits.purchase.usable && ordinary->purchase.usable)
+	{
+		const char *verdict = fits.purchase.verdict;
+		int64		customers = fits.purchase.customers;
+		int64		repeaters = fits.purchase.repeaters;
+		int64		transactions = fits.purchase.transactions;
+
+		fits.purchase = ordinary->purchase;
+		fits.purchase.customers = customers;
+		fits.purchase.repeaters = repeaters;
+		fits.purchase.transactions = transactions;
+		fits.purchase.verdict = verdict;
+		fits.purchase.fallback = "the ordinary model: too few returns to learn from";
+	}
+	values[0] = Int64GetDatum(calibration_id);
+	values[1] = ReturnModelToDatum(&pass.table, wishes->model, &fits.purchase);
+	SpiRun("UPDATE custseg.calibration SET comeback = $2 WHERE calibration_id = $1",
+		   lengthof(types), types, values, NULL);
 }
 
 bool
@@ -213,46 +376,39 @@ Calibrate(DateADT day, TimestampTz as_of, int64 run_id)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Calibration calibration = {day};
-	double		spend_shares[SCORE_CUTS + 3];
-	double		order_value_share;
-	int64		r_cuts[SCORE_CUTS];
-	int64		f_cuts[SCORE_CUTS];
-	int64		spend_cuts[SCORE_CUTS + 3];
-	int64		order_value_cut;
-	bool		isnull;
-	bool		added = false;
+	Wishes		wishes;
+	Cuts		cuts;
+	bool		any;
 
-	SpiRun("SELECT 1 - tier_high_share, 1 - tier_high_share - tier_mid_share,"
-		   " quadrant_m_percentile, 1 - activity_value_share FROM custseg.settings",
-		   0, NULL, NULL, NULL);
-	memcpy(spend_shares, quintiles, sizeof(quintiles));
-	for (int i = 0; i < 3; i++)
-		spend_shares[SCORE_CUTS + i] = DatumGetFloat8(SpiField(0, 1 + i, &isnull));
-	order_value_share = DatumGetFloat8(SpiField(0, 4, &isnull));
-
-	calibration.recencies = TallyCreate();
-	calibration.order_counts = TallyCreate();
-	calibration.spends = BeginSort();
-	calibration.order_values = BeginSort();
+	ReadWishes(&wishes);
+	HistoryReaderInit(&calibration.reader);
+	calibration.cuts = CutsBegin(day);
+	ModelDataInit(&calibration.data);
+	calibration.sample = PotentialBegin(day);
 	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
 	SpiStream(plan, 0, NULL, NULL, CalibrateRow, &calibration);
 
-	if (calibration.customers > 0)
+	any = CutsEnd(calibration.cuts, &cuts);
+	if (any)
 	{
-		TallyQuantiles(calibration.recencies, quintiles, SCORE_CUTS, r_cuts);
-		TallyQuantiles(calibration.order_counts, quintiles, SCORE_CUTS, f_cuts);
-		tuplesort_performsort(calibration.spends);
-		SortedQuantiles(calibration.spends, calibration.customers, spend_shares,
-						lengthof(spend_shares), spend_cuts);
-		tuplesort_performsort(calibration.order_values);
-		SortedQuantiles(calibration.order_values, calibration.customers, &order_value_share, 1,
-						&order_value_cut);
-		added = Store(&calibration, r_cuts, f_cuts, spend_cuts, spend_cuts + SCORE_CUTS,
-					  order_value_cut, as_of, run_id);
+		Fits		fits;
+		Predictor	predictor;
+		double		potential_cuts[2];
+		int64		calibration_id;
+
+		FitModels(&calibration.data, wishes.model, NULL, NULL, &fits);
+		PredictorFromFits(&fits, &predictor);
+		predictor.margin = wishes.margin;
+		predictor.annual_rate = wishes.annual_rate;
+		calibration_id = Store(&calibration, &cuts, &fits,
+							   PotentialCuts(calibration.sample, &predictor, wishes.potential_shares,
+											 potential_cuts) ? potential_cuts : NULL,
+							   as_of, run_id);
+		FitSecondLife(&wishes, &fits, day, calibration_id);
+		if (wishes.group_tag != NULL)
+			FitGroups(&wishes, day, calibration_id);
 	}
-	tuplesort_end(calibration.spends);
-	tuplesort_end(calibration.order_values);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return added;
+	return any;
 }

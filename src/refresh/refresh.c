@@ -1,6 +1,7 @@
 /*
  * refresh.c
- *		CALL custseg.refresh(): the pipeline.
+ *		CALL custseg.refresh(), the pipeline, and CALL custseg.calibrate(), one
+ *		stage of it alone.
  *
  * The stages, each in batches of one transaction:
  *
@@ -9,8 +10,8 @@
  *	1. collect		sources to profiles, by comparison; customers whose profile
  *					changed are evaluated in the same transaction (cause: data)
  *	2. due			customers whose next_eval_at has come (cause: time)
- *	3. calibrate	new cut points, when the last are old
- *	4. evaluate		everybody, when the cut points changed (cause: calibration)
+ *	3. calibrate	new cut points and models, when the last are old
+ *	4. evaluate		everybody, when the rules changed by it (cause: calibration)
  *					or nobody was evaluated yet (no transitions: a baseline)
  *	5. recall		tasks for today, within capacity
  *	6. measure		conversions
@@ -25,21 +26,10 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "miscadmin.h"
-#include "nodes/parsenodes.h"
-#include "storage/lock.h"
-#include "tcop/tcopprot.h"
-#include "tcop/utility.h"
-#include "utils/array.h"
-#include "utils/backend_status.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "common/home.h"
 #include "common/spi.h"
@@ -50,6 +40,7 @@
 #include "refresh/run.h"
 
 PG_FUNCTION_INFO_V1(custseg_refresh);
+PG_FUNCTION_INFO_V1(custseg_calibrate);
 
 /* What the last refresh left; see custseg.refresh_state. */
 typedef struct State
@@ -64,14 +55,11 @@ typedef struct State
 	char	   *pending;
 } State;
 
-/* ---------------------------------------------------------------- lock */
-
-static void
-RunLockTag(LOCKTAG *tag)
-{
-	/* An advisory lock of a class that SQL's advisory functions cannot take. */
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionOid(), 0, 0xC5);
-}
+/* The digest of what a calibration depends on besides the data. */
+#define CUT_SETTINGS \
+	"SELECT md5(row(c.tier_high_share, c.tier_mid_share, c.quadrant_m_percentile," \
+	" c.activity_value_share, c.purchase_model, c.margin, c.discount_rate, c.model_group," \
+	" c.model_group_min)::text) FROM custseg.settings c"
 
 /* --------------------------------------------------------------- state */
 
@@ -140,42 +128,52 @@ RulesDigest(Run *run)
 {
 	char	   *digest;
 
-	SpiRun("SELECT md5(custseg.rules()::text)", 0, NULL, NULL, NULL);
+	SpiRun("SELECT md5((to_jsonb(custseg.rules()) - 'calibration_id')::text)", 0, NULL, NULL, NULL);
 	digest = SpiText(0, 1);
 	return MemoryContextStrdup(run->context, digest ? digest : "");
 }
 
 /* -------------------------------------------------------------- stages */
 
+/* Calibrate, and note for which day and settings. False in a shop without orders. */
+static bool
+CalibrateNow(Run *run)
+{
+	Oid			types[1] = {DATEOID};
+	Datum		values[1] = {DateADTGetDatum(run->day)};
+	bool		added;
+
+	RunActivity(run, "calibrating");
+	added = Calibrate(run->day, run->as_of, run->run_id);
+	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1,"
+		   " cut_settings = (" CUT_SETTINGS ")", 1, types, values, NULL);
+	if (added)
+	{
+		SpiRun("SELECT verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1",
+			   0, NULL, NULL, NULL);
+		RunTell(run, "calibrated: %s", SpiText(0, 1));
+	}
+	return added;
+}
+
 /*
- * Take new cut points if it is time: the last are old, or the settings they
- * depend on changed. True when they differ. For the same day, with the same
- * settings and no profile changed since, they cannot.
+ * Calibrate if it is time: the last is old, or the settings it depends on
+ * changed. For the same day, with the same settings and no profile changed
+ * since, nothing could come out different.
  */
 static bool
 CalibrateIfDue(Run *run, bool force)
 {
-	Oid			types[3] = {DATEOID, INT4OID, TEXTOID};
-	Datum		values[3] = {DateADTGetDatum(run->day), Int32GetDatum(run->settings->calibrate_every_days)};
-	bool		changed;
+	Oid			types[2] = {DATEOID, INT4OID};
+	Datum		values[2] = {DateADTGetDatum(run->day), Int32GetDatum(run->settings->calibrate_every_days)};
 
-	SpiRun("SELECT md5(row(tier_high_share, tier_mid_share, quadrant_m_percentile, activity_value_share)::text)"
-		   " FROM custseg.settings", 0, NULL, NULL, NULL);
-	values[2] = CStringGetTextDatum(SpiText(0, 1));
 	SpiRun("SELECT s.cut_day IS NOT DISTINCT FROM $1,"
 		   " coalesce(s.calibrated_on <= $1 AND $1 - s.calibrated_on < $2, false)"
-		   " FROM custseg.refresh_state s WHERE s.cut_settings = $3",
-		   3, types, values, NULL);
+		   " FROM custseg.refresh_state s WHERE s.cut_settings = (" CUT_SETTINGS ")",
+		   2, types, values, NULL);
 	if (SPI_processed > 0 && (SpiInt64(0, 1, 0) != 0 || (!force && SpiInt64(0, 2, 0) != 0)))
 		return false;
-
-	RunActivity(run, "taking cut points");
-	changed = Calibrate(run->day, run->as_of, run->run_id);
-	types[1] = TEXTOID;
-	values[1] = values[2];
-	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1, cut_settings = $2", 2, types, values, NULL);
-	RunTell(run, changed ? "new cut points" : "cut points did not change");
-	return changed;
+	return CalibrateNow(run);
 }
 
 static void
@@ -317,7 +315,7 @@ Refresh(Run *run)
 		Cause		cause = state.pending && strcmp(state.pending, "calibration") == 0 ?
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
-		StandingBegin(&standing, run->run_id, run->as_of, state.day);
+		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->context);
 		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
 		CountStandings(run, &standing);
@@ -336,7 +334,7 @@ Refresh(Run *run)
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */
 	if (!baseline)
-		StandingBegin(&standing, run->run_id, run->as_of, run->day);
+		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
 	CollectSources(run, sources, run->only_source == 0 || baseline || sources_changed || zone_changed || run->rebuild,
@@ -349,14 +347,16 @@ Refresh(Run *run)
 	if (pending == NULL)
 		EvaluateDue(run, &standing);
 
-	/* 3. Cut points. */
+	/* 3. Cut points and models. */
 	RunStage(run, STAGE_CALIBRATE);
 	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed || zone_changed);
 	if (run->calibrated)
 	{
-		if (!baseline)
+		char	   *now = RulesDigest(run);
+
+		if (!baseline && strcmp(now, digest) != 0)
 			pending = "calibration";
-		digest = RulesDigest(run);
+		digest = now;
 	}
 
 	/* 4. Everybody, when the cut points changed, or for the first time. */
@@ -366,7 +366,7 @@ Refresh(Run *run)
 		RunCommit(run);
 		if (!baseline)
 			CountStandings(run, &standing);
-		StandingBegin(&standing, run->run_id, run->as_of, run->day);
+		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
 		EvaluateAll(run, &standing, baseline ? CAUSE_BASELINE :
 					strcmp(pending, "calibration") == 0 ? CAUSE_CALIBRATION : CAUSE_SETTING);
 	}
@@ -389,122 +389,82 @@ Refresh(Run *run)
 }
 
 /*
- * After an error: abort what is open, close files, and write down why the run
- * failed, in a transaction of its own. The abort has put back the caller's
- * user and settings, and ends every SPI connection. Leaves a fresh transaction
- * for the error to be thrown into.
+ * Only calibrate, and evaluate everybody if the rules changed by it. What a
+ * refresh would first do for another reason (settings, a batch that died) is
+ * left to it, and it evaluates everybody anyway.
  */
-static void
-RecordFailure(Run *run)
+static pg_noinline void
+CalibrateAlone(Run *run)
 {
-	AbortCurrentTransaction();
-	StartTransactionCommand();
-	PG_TRY();
+	StandingRun standing;
+	State		state;
+	char	   *before;
+	char	   *after;
+
+	RunBegin(run);
+	MemoryContextSwitchTo(run->context);
+	run->settings = ReadShopSettings();
+	MemoryContextSwitchTo(run->batch);
+	run->day = ShopDay(run->as_of, run->settings->time_zone);
+	ReadState(run, &state);
+	if (!state.exists || !state.has_day || strcmp(state.home, DatabaseHome()) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is nothing to calibrate on: no refresh has been made in this database"),
+				 errhint("CALL custseg.refresh() first; it calibrates too.")));
+	RunRecordStart(run);
+	RunNote(run, "calibration alone");
+	RunStage(run, STAGE_CALIBRATE);
+	RunCommit(run);
+	run->recorded = true;
+
+	before = RulesDigest(run);
+	run->calibrated = CalibrateNow(run);
+	if (!run->calibrated)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is nothing to calibrate on: nobody has an order up to that day"),
+				 errhint("Pass the moment to calibrate for: CALL custseg.calibrate(as_of => ...).")));
+	after = RulesDigest(run);
+	if (state.pending == NULL && state.rules != NULL && strcmp(before, state.rules) == 0 &&
+		strcmp(before, after) != 0)
 	{
-		RunHoldExtension(run);
-		PushActiveSnapshot(GetTransactionSnapshot());
-		SPI_connect();
-		GuardEnter(&run->guard, ExtensionOwner());
-		RunRecordFinish(run, "failed", run->failure);
-		GuardLeave(&run->guard);
-		SPI_finish();
-		PopActiveSnapshot();
-		CommitTransactionCommand();
+		WriteState(NULL, NULL, NULL, NULL, "calibration");
+		RunCommit(run);
+		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->context);
+		EvaluateAll(run, &standing, CAUSE_CALIBRATION);
+		CountStandings(run, &standing);
+		WriteState(NULL, NULL, NULL, after, NULL);
+		RunTell(run, "standings: " INT64_FORMAT " evaluated, " INT64_FORMAT " written",
+				run->evaluated, run->standings_written);
 	}
-	PG_CATCH();
-	{
-		/* The extension itself may be gone; the first error is the one to tell. */
-		MemoryContextSwitchTo(run->context);
-		FlushErrorState();
-		AbortCurrentTransaction();
-	}
-	PG_END_TRY();
-	StartTransactionCommand();
+	RunStage(run, STAGE_END);
+	RunRecordFinish(run, "succeeded", NULL);
+	RunEnd(run);
 }
 
 Datum
 custseg_refresh(PG_FUNCTION_ARGS)
 {
-	bool		atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
-	MemoryContext context;
 	Run		   *run;
-	LOCKTAG		lock;
 
-	if (atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("custseg.refresh() cannot run inside a transaction block"),
-				 errdetail("It commits between batches."),
-				 errhint("Turn on auto-commit and CALL it alone, or let the worker do it: SELECT custseg.request_refresh().")));
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("custseg.refresh() cannot run on a standby"),
-				 errhint("Run it on the primary; what it writes arrives here by replication.")));
-	PreventCommandIfReadOnly("custseg.refresh()");
-	if (XactIsoLevel > XACT_READ_COMMITTED || DefaultXactIsoLevel > XACT_READ_COMMITTED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("custseg.refresh() needs isolation level READ COMMITTED"),
-				 errhint("SET default_transaction_isolation = 'read committed'.")));
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("as_of must not be null"),
-				 errhint("Leave it out for now().")));
-
-	/* Lives across commits, and across the abort of a run that fails. */
-	context = AllocSetContextCreate(TopMemoryContext, "custseg refresh", ALLOCSET_DEFAULT_SIZES);
-	run = MemoryContextAllocZero(context, sizeof(Run));
-	run->context = context;
-	run->batch = AllocSetContextCreate(context, "custseg refresh batch", ALLOCSET_DEFAULT_SIZES);
-	run->as_of = PG_GETARG_TIMESTAMPTZ(0);
+	RunCheckCaller(fcinfo, "custseg.refresh()", "SELECT custseg.request_refresh()");
+	run = RunCreate(PG_GETARG_TIMESTAMPTZ(0));
 	run->rebuild = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	run->verbose = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	run->only_source = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
-	run->extension = ExtensionOid();
-	run->synchronous_commit = MemoryContextStrdup(context, GetConfigOption("synchronous_commit", false, false));
-	INSTR_TIME_SET_CURRENT(run->stage_began);
+	RunAlone(run, Refresh);
+	PG_RETURN_VOID();
+}
 
-	RunLockTag(&lock);
-	PG_TRY();
-	{
-		if (LockAcquire(&lock, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("another refresh of this database is running"),
-					 errhint("See custseg.progress; a refresh asked for with custseg.request_refresh() waits its turn.")));
-		run->locked = true;
-		SPI_connect_ext(SPI_OPT_NONATOMIC);
-		Refresh(run);
-		SPI_finish();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+Datum
+custseg_calibrate(PG_FUNCTION_ARGS)
+{
+	Run		   *run;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		if (run->collector)
-			CollectorClose(run->collector);
-		run->failure = psprintf("%s%s%s%s%s%s%s",
-								run->reading ? "reading " : "", run->reading ? run->reading : "",
-								run->reading ? ": " : "", error->message,
-								error->hint ? " (" : "", error->hint ? error->hint : "", error->hint ? ")" : "");
-		if (run->recorded)
-			RecordFailure(run);
-		if (run->locked)
-			LockRelease(&lock, ExclusiveLock, true);
-		pgstat_report_activity(STATE_RUNNING, debug_query_string);
-		MemoryContextSetParent(context, TopTransactionContext);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-
-	LockRelease(&lock, ExclusiveLock, true);
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
-	MemoryContextDelete(context);
+	RunCheckCaller(fcinfo, "custseg.calibrate()", "SELECT custseg.schedule('calibrate')");
+	run = RunCreate(PG_GETARG_TIMESTAMPTZ(0));
+	run->verbose = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	RunAlone(run, CalibrateAlone);
 	PG_RETURN_VOID();
 }

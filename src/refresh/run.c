@@ -5,12 +5,17 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -226,4 +231,141 @@ RunNote(Run *run, const char *note)
 
 	SpiRun("UPDATE custseg.run SET note = concat_ws('; ', note, $2) WHERE run_id = $1", 2, types, values, NULL);
 	RunTell(run, "%s", note);
+}
+
+/* ------------------------------------------------- from call to return */
+
+static void
+RunLockTag(LOCKTAG *tag)
+{
+	/* An advisory lock of a class that SQL's advisory functions cannot take. */
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionOid(), 0, 0xC5);
+}
+
+/*
+ * After an error: abort what is open, close files, and write down why the run
+ * failed, in a transaction of its own. The abort has put back the caller's
+ * user and settings, and ends every SPI connection. Leaves a fresh transaction
+ * for the error to be thrown into.
+ */
+static void
+RecordFailure(Run *run)
+{
+	AbortCurrentTransaction();
+	StartTransactionCommand();
+	PG_TRY();
+	{
+		RunHoldExtension(run);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		SPI_connect();
+		GuardEnter(&run->guard, ExtensionOwner());
+		RunRecordFinish(run, "failed", run->failure);
+		GuardLeave(&run->guard);
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		/* The extension itself may be gone; the first error is the one to tell. */
+		MemoryContextSwitchTo(run->context);
+		FlushErrorState();
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+	StartTransactionCommand();
+}
+
+/* Nothing here may run inside a transaction block, or where it cannot write. */
+void
+RunCheckCaller(FunctionCallInfo fcinfo, const char *procedure, const char *instead)
+{
+	bool		atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
+
+	if (atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block", procedure),
+				 errdetail("It commits between batches."),
+				 errhint("Turn on auto-commit and CALL it alone, or let the worker do it: %s.", instead)));
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("%s cannot run on a standby", procedure),
+				 errhint("Run it on the primary; what it writes arrives here by replication.")));
+	PreventCommandIfReadOnly(procedure);
+	if (XactIsoLevel > XACT_READ_COMMITTED || DefaultXactIsoLevel > XACT_READ_COMMITTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s needs isolation level READ COMMITTED", procedure),
+				 errhint("SET default_transaction_isolation = 'read committed'.")));
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("as_of must not be null"),
+				 errhint("Leave it out for now().")));
+}
+
+Run *
+RunCreate(TimestampTz as_of)
+{
+	/* Lives across commits, and across the abort of a run that fails. */
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "custseg refresh",
+												  ALLOCSET_DEFAULT_SIZES);
+	Run		   *run = MemoryContextAllocZero(context, sizeof(Run));
+
+	run->context = context;
+	run->batch = AllocSetContextCreate(context, "custseg refresh batch", ALLOCSET_DEFAULT_SIZES);
+	run->as_of = as_of;
+	run->extension = ExtensionOid();
+	run->synchronous_commit = MemoryContextStrdup(context, GetConfigOption("synchronous_commit", false, false));
+	INSTR_TIME_SET_CURRENT(run->stage_began);
+	return run;
+}
+
+void
+RunAlone(Run *run, void (*work) (Run *run))
+{
+	LOCKTAG		lock;
+
+	RunLockTag(&lock);
+	PG_TRY();
+	{
+		if (LockAcquire(&lock, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("another refresh of this database is running"),
+					 errhint("See custseg.progress; a refresh asked for with custseg.request_refresh() waits its turn.")));
+		run->locked = true;
+		SPI_connect_ext(SPI_OPT_NONATOMIC);
+		work(run);
+		SPI_finish();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(run->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (run->collector)
+			CollectorClose(run->collector);
+		run->failure = psprintf("%s%s%s%s%s%s%s",
+								run->reading ? "reading " : "", run->reading ? run->reading : "",
+								run->reading ? ": " : "", error->message,
+								error->hint ? " (" : "", error->hint ? error->hint : "", error->hint ? ")" : "");
+		if (run->recorded)
+			RecordFailure(run);
+		if (run->locked)
+			LockRelease(&lock, ExclusiveLock, true);
+		pgstat_report_activity(STATE_RUNNING, debug_query_string);
+		MemoryContextSetParent(run->context, TopTransactionContext);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+
+	LockRelease(&lock, ExclusiveLock, true);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	MemoryContextDelete(run->context);
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "portability/instr_time.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -65,6 +66,21 @@ typedef struct Run
 	bool		calibrated;
 	int64		batches;
 } Run;
+
+/*
+ * An error where a procedure that commits may not be called, or its first
+ * argument, as_of, is null. "instead" is a statement that does the same there.
+ */
+extern void RunCheckCaller(FunctionCallInfo fcinfo, const char *procedure, const char *instead);
+
+extern Run *RunCreate(TimestampTz as_of);
+
+/*
+ * Do the work as the only run, and free the run. It holds a session lock, and
+ * that lock is what says that a run is alive. Writes down why it fails if it
+ * does.
+ */
+extern void RunAlone(Run *run, void (*work) (Run *run));
 
 /*
  * Let DROP EXTENSION wait until the end of the transaction. Without it, it

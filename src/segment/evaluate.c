@@ -16,11 +16,11 @@
 #include "postgres.h"
 
 #include "common/compat.h"
+#include "segment/clock.h"
 #include "segment/evaluate.h"
 #include "timeline/timeline.h"
 
 #define SCRATCH 128				/* order days that need no allocation */
-#define LAST_DAY (DATE_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)
 
 const char *const tier_names[TIERS][2] = {
 	{"high", "高价值客户"},
@@ -56,24 +56,6 @@ const char *const activity_names[ACTIVITIES][2] = {
 	{"low_silent", "低频沉默"},
 };
 
-static DateADT
-DaysAfter(DateADT day, int64 days)
-{
-	int64		sum = (int64) day + days;
-
-	return (DateADT) Min(sum, LAST_DAY);
-}
-
-static Tier
-TierOfSpend(const Rules *rules, int64 spend)
-{
-	if (spend > rules->tier_high_cut)
-		return TIER_HIGH;
-	if (spend > rules->tier_mid_cut)
-		return TIER_MID;
-	return TIER_LOW;
-}
-
 void
 GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Facts *facts)
 {
@@ -84,19 +66,19 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 	int32	   *days = day_buffer;
 	uint32	   *orders = order_buffer;
 	int			n = 0;
+	Rhythm		prior;			/* what was known before the last order day */
 	int64		prior_spend = 0;
 	DateADT		prior_refund = NO_DAY;
 
 	memset(facts, 0, sizeof(Facts));
-	facts->last_order = facts->last_refund = facts->next_entry = NO_DAY;
+	RhythmInit(&facts->rhythm);
+	RhythmInit(&prior);
+	facts->last_refund = facts->next_entry = NO_DAY;
 	facts->prior_silent_at = facts->recent_full_until = NO_DAY;
 	facts->median_gap = -1;
 
 	if (!TimelineIterInit(&iter, timeline))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the timeline is of a format that this version of custseg does not know"),
-				 errhint("Upgrade the custseg library, or rebuild with CALL custseg.refresh(rebuild => true).")));
+		TimelineVersionError();
 	if (iter.head.entries > SCRATCH)
 	{
 		days = palloc_extended(iter.head.entries * sizeof(int32), MCXT_ALLOC_HUGE);
@@ -112,10 +94,12 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 		}
 		if (entry.orders > 0)
 		{
+			prior = facts->rhythm;
 			prior_spend = facts->gross - facts->refunded;
 			prior_refund = facts->last_refund;
 			days[n] = entry.day;
 			orders[n++] = entry.orders;
+			RhythmAdd(rules, &facts->rhythm, entry.day);
 			facts->orders += entry.orders;
 		}
 		facts->gross += entry.gross;
@@ -125,12 +109,10 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 		facts->ends_in_refund = entry.refunded > 0 && entry.refunded >= entry.gross;
 	}
 
-	facts->order_days = n;
 	if (n > 0)
 	{
 		int64		oldest = (int64) day - rules->activity_days;
 
-		facts->last_order = days[n - 1];
 		for (int i = n - 1; i >= 0 && days[i] > oldest; i--)
 		{
 			bool		full = facts->recent_orders >= rules->activity_orders;
@@ -142,14 +124,15 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 	}
 	if (n > 1)
 	{
-		facts->prior_silent_at = DaysAfter(days[n - 2],
-										   rules->silent_days[TierOfSpend(rules, prior_spend)]);
+		facts->prior_silent_at =
+			DaysAfter(prior.last_order,
+					  SilenceOf(rules, TierOfSpend(rules, prior_spend), &prior).days);
 		for (int i = 0; i < n - 1; i++)
 			days[i] = days[i + 1] - days[i];
 		facts->median_gap = MedianCeil(days, n - 1);
 	}
 	else if (n == 1 && prior_refund != NO_DAY)
-		facts->prior_silent_at = DaysAfter(prior_refund, rules->silent_days[TIER_LOW]);
+		facts->prior_silent_at = DaysAfter(prior_refund, SilenceOf(rules, TIER_LOW, &prior).days);
 
 	if (days != day_buffer)
 	{
@@ -175,7 +158,7 @@ QuadrantOf(const Rules *rules, const Facts *facts, bool at_risk, bool silent)
 	bool		valuable = facts->gross - facts->refunded > rules->quadrant_m_cut;
 	bool		frequent = facts->orders >= rules->quadrant_f_orders;
 
-	if (facts->order_days == 0 || (at_risk && LeftAngry(rules, facts)))
+	if (facts->rhythm.order_days == 0 || (at_risk && LeftAngry(rules, facts)))
 		return QUADRANT_ANGRY_CHURN;
 	if (valuable && frequent)
 		return silent ? QUADRANT_LAPSED_REGULAR : QUADRANT_HIGH_VALUE_REGULAR;
@@ -193,11 +176,11 @@ LifecycleOf(const Facts *facts, DateADT day, const Evaluation *clocks)
 		return LIFECYCLE_LOST;
 	if (day >= clocks->silent_at)
 		return LIFECYCLE_SILENT;
-	if (facts->order_days == 0 || day >= clocks->follow_up_at)
+	if (facts->rhythm.order_days == 0 || day >= clocks->follow_up_at)
 		return LIFECYCLE_AT_RISK;
-	if (facts->prior_silent_at != NO_DAY && facts->last_order >= facts->prior_silent_at)
+	if (facts->prior_silent_at != NO_DAY && facts->rhythm.last_order >= facts->prior_silent_at)
 		return LIFECYCLE_REACTIVATED;
-	return facts->order_days == 1 ? LIFECYCLE_NEW : LIFECYCLE_ACTIVE;
+	return facts->rhythm.order_days == 1 ? LIFECYCLE_NEW : LIFECYCLE_ACTIVE;
 }
 
 /* Few orders are enough when they are large. */
@@ -231,7 +214,7 @@ NextChange(const Rules *rules, const Facts *facts, DateADT day, const Evaluation
 
 	if (evaluation->lifecycle != LIFECYCLE_PROSPECT)
 	{
-		if (facts->order_days > 0)
+		if (facts->rhythm.order_days > 0)
 			CHANGES_ON(evaluation->follow_up_at);
 		CHANGES_ON(evaluation->silent_at);
 		CHANGES_ON(evaluation->lost_at);
@@ -241,10 +224,18 @@ NextChange(const Rules *rules, const Facts *facts, DateADT day, const Evaluation
 	if (evaluation->activity == ACTIVITY_HIGH_POTENTIAL && !LargeOrders(rules, facts))
 		CHANGES_ON(facts->recent_full_until);
 	else if (evaluation->activity != ACTIVITY_LOW_SILENT)
-		CHANGES_ON(DaysAfter(facts->last_order, rules->activity_days));
+		CHANGES_ON(DaysAfter(facts->rhythm.last_order, rules->activity_days));
 #undef CHANGES_ON
 
 	return next == PG_INT32_MAX ? NO_DAY : next;
+}
+
+int32
+OwnMedianGap(const Rules *rules, Tier tier, const Facts *facts, int32 most)
+{
+	if (IsPersonal(rules, tier, &facts->rhythm) && rules->gap.usable)
+		return GapDays(rules, &facts->rhythm, 0, most);
+	return facts->median_gap;
 }
 
 void
@@ -275,10 +266,11 @@ EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day, Evaluation *e
 		evaluation->f_score = ScoreAbove(rules->f_cuts, facts->orders);
 		evaluation->m_score = ScoreAbove(rules->m_cuts, spend);
 	}
-	evaluation->tier = facts->order_days == 0 ? TIER_LOW : TierOfSpend(rules, spend);
+	evaluation->tier = facts->rhythm.order_days == 0 ? TIER_LOW : TierOfSpend(rules, spend);
 
-	silent_days = rules->silent_days[evaluation->tier];
-	follow_up_days = Max(rules->follow_up_days[evaluation->tier], facts->median_gap);
+	silent_days = SilenceOf(rules, evaluation->tier, &facts->rhythm).days;
+	follow_up_days = Max(rules->follow_up_days[evaluation->tier],
+						 OwnMedianGap(rules, evaluation->tier, facts, silent_days));
 	evaluation->silent_at = DaysAfter(start, silent_days);
 	evaluation->follow_up_at = DaysAfter(start, Min(follow_up_days, silent_days));
 	evaluation->lost_at = DaysAfter(start, Max(rules->lost_days,

@@ -11,6 +11,8 @@
 #include "access/tupdesc.h"
 #include "utils/date.h"
 
+#include "model/gap.h"
+#include "model/purchase.h"
 #include "model/quantile.h"
 
 /* The labels, in the order of their SQL enum types. */
@@ -78,7 +80,24 @@ typedef struct Rules
 	double		lost_multiple;
 	int32		follow_up_days[TIERS];
 	int32		silent_days[TIERS];
+	bool		personal[TIERS];	/* silence by the customer's own clock: see clock.h */
+	int32		silent_min_days[TIERS];
+	int32		silent_max_days[TIERS];
+	GapModel	gap;			/* perhaps not usable */
+	double		gap_quantile;
+	double		gap_z;			/* the normal quantile of it */
+	Purchase   *alive;			/* NULL: P(alive) sets no clock */
+	double		alive_level;
 } Rules;
+
+/* When a customer ordered. */
+typedef struct Rhythm
+{
+	int32		order_days;
+	DateADT		first_order;	/* NO_DAY without one */
+	DateADT		last_order;
+	double		log_gaps;		/* sum of ln days between order days, where there is a gap rule */
+} Rhythm;
 
 /* What is so; no score is 0, no label NO_LABEL, no day NO_DAY. */
 typedef struct Evaluation
@@ -99,11 +118,10 @@ typedef struct Evaluation
 /* Why it is so: what the history as of the day says, before any rule. */
 typedef struct Facts
 {
+	Rhythm		rhythm;
 	int64		orders;
-	int32		order_days;
 	int64		gross;
 	int64		refunded;
-	DateADT		last_order;
 	DateADT		last_refund;	/* the last day with refunds */
 	bool		ends_in_refund; /* the last active day is a refund */
 	int32		median_gap;		/* -1 with fewer than two order days */
@@ -117,7 +135,7 @@ typedef struct Facts
 static inline DateADT
 FactsStart(const Facts *facts)
 {
-	return facts->order_days > 0 ? facts->last_order : facts->last_refund;
+	return facts->rhythm.order_days > 0 ? facts->rhythm.last_order : facts->last_refund;
 }
 
 /* All need a detoasted timeline and a finite day. */
@@ -125,10 +143,12 @@ extern void GatherFacts(const Rules *rules, const struct varlena *timeline, Date
 						Facts *facts);
 extern void EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day,
 						  Evaluation *evaluation);
+/* The median of the own gaps, as the tier's clock has it: -1 for none; if it is over "most", most will do. */
+extern int32 OwnMedianGap(const Rules *rules, Tier tier, const Facts *facts, int32 most);
 extern void EvaluateTimeline(const Rules *rules, const struct varlena *timeline, DateADT day,
 							 Evaluation *evaluation);
 
-/* Rules from a value of the type custseg.rules. */
+/* Rules from a value of the type custseg.rules; they keep using the current memory context. */
 extern void ParseRules(HeapTupleHeader value, Rules *rules);
 
 /* A row's eleven columns of an evaluation, from attribute "first" on, counted from 0. */

@@ -19,10 +19,14 @@
 #include "utils/typcache.h"
 
 #include "common/compat.h"
+#include "model/special.h"
+#include "model/values.h"
+#include "segment/clock.h"
 #include "segment/evaluate.h"
 #include "timeline/amount.h"
 
 PG_FUNCTION_INFO_V1(custseg_evaluate);
+PG_FUNCTION_INFO_V1(custseg_silences);
 
 /* The attributes of the type custseg.rules. */
 enum
@@ -43,6 +47,14 @@ enum
 	RULES_LOST_MULTIPLE,
 	RULES_FOLLOW_UP_DAYS,
 	RULES_SILENT_DAYS,
+	RULES_PERSONAL,
+	RULES_SILENT_MIN_DAYS,
+	RULES_SILENT_MAX_DAYS,
+	RULES_GAP_QUANTILE,
+	RULES_ALIVE_LEVEL,
+	RULES_GAP,
+	RULES_ALIVE_MODEL,
+	RULES_ALIVE_PARAMS,
 	RULES_ATTRIBUTES
 };
 
@@ -50,7 +62,8 @@ static const char *const rules_attributes[RULES_ATTRIBUTES] = {
 	"calibration_id", "r_cuts", "f_cuts", "m_cuts", "tier_high_cut", "tier_mid_cut",
 	"quadrant_m_cut", "order_value_cut", "quadrant_f_orders", "activity_days",
 	"activity_orders", "angry_refund_share", "lost_days", "lost_multiple",
-	"follow_up_days", "silent_days",
+	"follow_up_days", "silent_days", "personal", "silent_min_days", "silent_max_days",
+	"gap_quantile", "alive_level", "gap", "alive_model", "alive_params",
 };
 
 pg_noreturn static void
@@ -100,6 +113,7 @@ Numbers(Datum value, bool isnull, const char *name, int n, int64 *numbers)
 		if (nulls[i])
 			BadRule(name, "without nulls");
 		numbers[i] = ARR_ELEMTYPE(array) == NUMERICOID ? ScaledCut(elements[i]) :
+			ARR_ELEMTYPE(array) == BOOLOID ? DatumGetBool(elements[i]) :
 			ARR_ELEMTYPE(array) == INT8OID ? DatumGetInt64(elements[i]) :
 			DatumGetInt32(elements[i]);
 	}
@@ -122,25 +136,80 @@ PositiveFloat(Datum value, bool isnull, const char *name)
 	return DatumGetFloat8(value);
 }
 
+static double
+Share(Datum value, bool isnull, const char *name)
+{
+	if (isnull || !(DatumGetFloat8(value) > 0 && DatumGetFloat8(value) < 1))
+		BadRule(name, "between 0 and 1");
+	return DatumGetFloat8(value);
+}
+
+/* Days for high, mid and low. */
+static void
+TierDays(Datum value, bool isnull, const char *name, int32 *tier_days)
+{
+	int64		days[TIERS];
+
+	if (!Numbers(value, isnull, name, TIERS, days))
+		BadRule(name, "days for high, mid and low");
+	for (int i = 0; i < TIERS; i++)
+		tier_days[i] = PositiveInt(Int32GetDatum((int32) days[i]), false, name);
+}
+
+/* What the clocks of personal silence go by. */
+static void
+ParsePersonal(const Datum *values, const bool *nulls, Rules *rules)
+{
+	int64		personal[TIERS];
+	bool		any = false;
+
+#define FIELD(i) values[i], nulls[i], rules_attributes[i]
+	if (!Numbers(FIELD(RULES_PERSONAL), TIERS, personal))
+		return;
+	for (int i = 0; i < TIERS; i++)
+		any |= rules->personal[i] = personal[i] != 0;
+	if (!any)
+		return;
+
+	TierDays(FIELD(RULES_SILENT_MIN_DAYS), rules->silent_min_days);
+	TierDays(FIELD(RULES_SILENT_MAX_DAYS), rules->silent_max_days);
+	for (int i = 0; i < TIERS; i++)
+		if (rules->silent_min_days[i] > rules->silent_max_days[i])
+			BadRule(rules_attributes[RULES_SILENT_MIN_DAYS], "at most silent_max_days");
+
+	GapModelFromDatum(values[RULES_GAP], nulls[RULES_GAP], &rules->gap);
+	if (rules->gap.usable)
+	{
+		rules->gap_quantile = Share(FIELD(RULES_GAP_QUANTILE));
+		rules->gap_z = NormalQuantile(rules->gap_quantile);
+	}
+	if (!nulls[RULES_ALIVE_MODEL] && !nulls[RULES_ALIVE_PARAMS])
+	{
+		PurchaseModel model = PurchaseModelByName(TextDatumGetCString(values[RULES_ALIVE_MODEL]));
+		int			n = purchase_nparams[model];
+		double	   *params = FloatArray(values[RULES_ALIVE_PARAMS], "\"alive_params\" of the rules", &n);
+		const char *fault = PurchaseParamsFault(model, params, n);
+
+		if (fault != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"alive_params\" of the rules: %s", fault),
+					 errhint("Start from the shop's own rules, custseg.rules(), and change a field.")));
+		rules->alive_level = Share(FIELD(RULES_ALIVE_LEVEL));
+		rules->alive = PurchaseCreate(model, params);
+		if (rules->alive_level >= PurchaseAliveAtFirst(rules->alive))
+			BadRule(rules_attributes[RULES_ALIVE_LEVEL], "below the P(alive) of a first order");
+	}
+#undef FIELD
+}
+
 void
 ParseRules(HeapTupleHeader value, Rules *rules)
 {
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(value),
-											  HeapTupleHeaderGetTypMod(value));
-	HeapTupleData tuple;
 	Datum		values[RULES_ATTRIBUTES];
 	bool		nulls[RULES_ATTRIBUTES];
-	int64		days[TIERS];
 
-	if (desc->natts != RULES_ATTRIBUTES)
-		elog(ERROR, "type custseg.rules has %d attributes, not %d", desc->natts, RULES_ATTRIBUTES);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(value);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = value;
-	heap_deform_tuple(&tuple, desc, values, nulls);
-	ReleaseTupleDesc(desc);
-
+	DeformRow(value, "custseg.rules", RULES_ATTRIBUTES, values, nulls);
 	memset(rules, 0, sizeof(Rules));
 #define FIELD(i) values[i], nulls[i], rules_attributes[i]
 	rules->scored = Numbers(FIELD(RULES_R_CUTS), SCORE_CUTS, rules->r_cuts);
@@ -160,17 +229,10 @@ ParseRules(HeapTupleHeader value, Rules *rules)
 	rules->lost_multiple = PositiveFloat(FIELD(RULES_LOST_MULTIPLE));
 	if (rules->lost_multiple < 1)
 		BadRule(rules_attributes[RULES_LOST_MULTIPLE], "at least 1");
-	if (!Numbers(FIELD(RULES_FOLLOW_UP_DAYS), TIERS, days))
-		BadRule(rules_attributes[RULES_FOLLOW_UP_DAYS], "days for high, mid and low");
-	for (int i = 0; i < TIERS; i++)
-		rules->follow_up_days[i] = PositiveInt(Int32GetDatum((int32) days[i]), false,
-											   rules_attributes[RULES_FOLLOW_UP_DAYS]);
-	if (!Numbers(FIELD(RULES_SILENT_DAYS), TIERS, days))
-		BadRule(rules_attributes[RULES_SILENT_DAYS], "days for high, mid and low");
-	for (int i = 0; i < TIERS; i++)
-		rules->silent_days[i] = PositiveInt(Int32GetDatum((int32) days[i]), false,
-											rules_attributes[RULES_SILENT_DAYS]);
+	TierDays(FIELD(RULES_FOLLOW_UP_DAYS), rules->follow_up_days);
+	TierDays(FIELD(RULES_SILENT_DAYS), rules->silent_days);
 #undef FIELD
+	ParsePersonal(values, nulls, rules);
 }
 
 static Oid
@@ -259,30 +321,70 @@ EvaluationFromColumns(const Datum *values, const bool *nulls, const LabelTypes *
 #undef DAY
 }
 
-/* What stays the same from one customer to the next. */
-typedef struct EvaluateCache
+/* Rules that stay the same from one customer to the next are parsed once. */
+typedef struct RulesCache
 {
-	TupleDesc	desc;
-	LabelTypes	types;
+	MemoryContext context;		/* of what follows */
 	Rules		rules;
 	Size		size;			/* of the value the rules were parsed from */
 	HeapTupleHeader value;
-} EvaluateCache;
+} RulesCache;
 
-static EvaluateCache *
-CacheOf(FunctionCallInfo fcinfo)
+static const Rules *
+CachedRules(FunctionCallInfo fcinfo, int argno, RulesCache *cache)
 {
-	EvaluateCache *cache = fcinfo->flinfo->fn_extra;
-	HeapTupleHeader value = PG_GETARG_HEAPTUPLEHEADER(2);
+	HeapTupleHeader value = PG_GETARG_HEAPTUPLEHEADER(argno);
 	Size		size = VARSIZE_ANY(value);
 	MemoryContext old;
 
-	if (likely(cache != NULL && cache->size == size && memcmp(cache->value, value, size) == 0))
-		return cache;
+	if (likely(cache->size == size && memcmp(cache->value, value, size) == 0))
+		return &cache->rules;
 
-	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	if (cache->context == NULL)
+		cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "custseg rules",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(cache->context);
+	cache->size = 0;
+	old = MemoryContextSwitchTo(cache->context);
+	ParseRules(value, &cache->rules);
+	cache->value = palloc(size);
+	memcpy(cache->value, value, size);
+	MemoryContextSwitchTo(old);
+	cache->size = size;
+	return &cache->rules;
+}
+
+static DateADT
+DayToEvaluate(DateADT day)
+{
+	if (DATE_NOT_FINITE(day))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the day to evaluate for must be finite"),
+				 errhint("Pass a day such as custseg.shop_day().")));
+	return day;
+}
+
+typedef struct EvaluateCache
+{
+	RulesCache	rules;
+	TupleDesc	desc;
+	LabelTypes	types;
+} EvaluateCache;
+
+Datum
+custseg_evaluate(PG_FUNCTION_ARGS)
+{
+	struct varlena *timeline = PG_GETARG_VARLENA_PP(0);
+	DateADT		day = DayToEvaluate(PG_GETARG_DATEADT(1));
+	EvaluateCache *cache = fcinfo->flinfo->fn_extra;
+	Evaluation	evaluation;
+	Datum		values[EVALUATION_COLUMNS];
+	bool		nulls[EVALUATION_COLUMNS];
+
 	if (cache == NULL)
 	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 		TupleDesc	desc;
 
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -291,35 +393,51 @@ CacheOf(FunctionCallInfo fcinfo)
 		cache->desc = BlessTupleDesc(CreateTupleDescCopy(desc));
 		LoadLabelTypes(cache->desc, 0, &cache->types);
 		fcinfo->flinfo->fn_extra = cache;
+		MemoryContextSwitchTo(old);
 	}
-	MemoryContextSwitchTo(old);
+	EvaluateTimeline(CachedRules(fcinfo, 2, &cache->rules), timeline, day, &evaluation);
+	EvaluationToColumns(&evaluation, &cache->types, values, nulls);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(cache->desc, values, nulls)));
+}
 
-	cache->size = 0;
-	ParseRules(value, &cache->rules);
-	if (cache->value)
-		pfree(cache->value);
-	cache->value = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, size);
-	memcpy(cache->value, value, size);
-	cache->size = size;
-	return cache;
+typedef struct SilencesCache
+{
+	RulesCache	rules;
+	Oid			tier[TIERS];
+	ReturnSetInfo *result;
+} SilencesCache;
+
+static void
+PutSilence(DateADT began, DateADT ended, Tier tier, void *arg)
+{
+	SilencesCache *cache = arg;
+	Datum		values[4];
+	bool		nulls[4] = {false, ended == NO_DAY, false, ended == NO_DAY};
+
+	values[0] = DateADTGetDatum(began);
+	values[1] = DateADTGetDatum(ended);
+	values[2] = ObjectIdGetDatum(cache->tier[tier]);
+	values[3] = Int32GetDatum(nulls[3] ? 0 : ended - began);
+	tuplestore_putvalues(cache->result->setResult, cache->result->setDesc, values, nulls);
 }
 
 Datum
-custseg_evaluate(PG_FUNCTION_ARGS)
+custseg_silences(PG_FUNCTION_ARGS)
 {
-	struct varlena *timeline = PG_GETARG_VARLENA_PP(0);
-	DateADT		day = PG_GETARG_DATEADT(1);
-	EvaluateCache *cache = CacheOf(fcinfo);
-	Evaluation	evaluation;
-	Datum		values[EVALUATION_COLUMNS];
-	bool		nulls[EVALUATION_COLUMNS];
+	DateADT		day = DayToEvaluate(PG_GETARG_DATEADT(1));
+	SilencesCache *cache = fcinfo->flinfo->fn_extra;
 
-	if (DATE_NOT_FINITE(day))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the day to evaluate for must be finite"),
-				 errhint("Pass a day such as custseg.shop_day().")));
-	EvaluateTimeline(&cache->rules, timeline, day, &evaluation);
-	EvaluationToColumns(&evaluation, &cache->types, values, nulls);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(cache->desc, values, nulls)));
+	InitMaterializedSRF(fcinfo, 0);
+	if (cache == NULL)
+	{
+		TupleDesc	desc = ((ReturnSetInfo *) fcinfo->resultinfo)->setDesc;
+
+		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(SilencesCache));
+		for (int i = 0; i < TIERS; i++)
+			cache->tier[i] = EnumValue(TupleDescAttr(desc, 2)->atttypid, tier_names[i][0]);
+		fcinfo->flinfo->fn_extra = cache;
+	}
+	cache->result = (ReturnSetInfo *) fcinfo->resultinfo;
+	EachSilence(CachedRules(fcinfo, 2, &cache->rules), PG_GETARG_DATUM(0), day, PutSilence, cache);
+	return (Datum) 0;
 }

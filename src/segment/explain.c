@@ -20,6 +20,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "segment/clock.h"
 #include "segment/evaluate.h"
 #include "timeline/amount.h"
 
@@ -159,7 +160,7 @@ ExplainScores(Explanation *why)
 	ExplainScore(why, "r_score", why->now.r_score,
 				 WORDS("5 less the number of quintile cut points that the days since the last order exceed",
 					   "距上次下单的天数每超过一个五分位点，从 5 分中减 1 分"),
-				 facts->order_days > 0 ?
+				 facts->rhythm.order_days > 0 ?
 				 psprintf(WORDS("%s since the last order on %s", "距上次下单（%2$s）%1$s"),
 						  Days(why, days), Day(start)) :
 				 psprintf(WORDS("no order; %s since the last refund on %s",
@@ -169,7 +170,7 @@ ExplainScores(Explanation *why)
 				 WORDS("1 plus the number of quintile cut points that the orders exceed",
 					   "1 分起，订单数每超过一个五分位点加 1 分"),
 				 psprintf(WORDS("%s on %s", "%s，分布在 %s"),
-						  Orders(why, facts->orders), Days(why, facts->order_days)),
+						  Orders(why, facts->orders), Days(why, facts->rhythm.order_days)),
 				 Cuts(why->rules.f_cuts, false));
 	ExplainScore(why, "m_score", why->now.m_score,
 				 WORDS("1 plus the number of quintile cut points that net spend exceeds",
@@ -190,12 +191,67 @@ ExplainTier(Explanation *why)
 		psprintf(WORDS("high: the top %s of customers by net spend, mid: the next %s, low: the rest",
 					   "按净消费额：前 %s 为高价值，其后 %s 为中价值，其余为低价值"),
 				 Percent(why->high_share), Percent(why->mid_share)),
-		why->facts.order_days == 0 ?
+		why->facts.rhythm.order_days == 0 ?
 		pstrdup(WORDS("refunds but no order: always low", "只有退款没有订单：一律为低价值")) :
 		psprintf(WORDS("net spend %s; high above %s, mid above %s",
 					   "净消费 %s；超过 %s 为高价值，超过 %s 为中价值"),
 				 Money(spend), Cut(why, why->rules.tier_high_cut),
 				 Cut(why, why->rules.tier_mid_cut)));
+}
+
+static const char *
+SilenceRuleText(Explanation *why, SilenceRule rule)
+{
+	switch (rule)
+	{
+		case SILENCE_FIXED:
+			return WORDS("last order + the tier's days of silence", "上次下单 + 该层级的沉默天数");
+		case SILENCE_GAP:
+			return psprintf(WORDS("last order + the gap that %s of the customer's own gaps do not exceed",
+								  "上次下单 + 自身购买间隔的 %s 分位数"),
+							Percent(why->rules.gap_quantile));
+		case SILENCE_ALIVE:
+			return psprintf(WORDS("the first day on which P(alive) is not above %g",
+								  "存活概率 P(alive) 首次不高于 %g 的日期"),
+							why->rules.alive_level);
+		case SILENCE_SHORTEST:
+			return WORDS("last order + the fewest days of a personal silence in the tier",
+						 "上次下单 + 该层级个性化沉默的最少天数");
+		case SILENCE_LONGEST:
+			return WORDS("last order + the most days of a personal silence in the tier",
+						 "上次下单 + 该层级个性化沉默的最多天数");
+	}
+	return "";
+}
+
+/* The customer's own numbers beside the tier's. */
+static const char *
+SilenceDetail(Explanation *why, Silence silence)
+{
+	const Rules *rules = &why->rules;
+	const Rhythm *rhythm = &why->facts.rhythm;
+	int			tier = why->now.tier;
+	const char *gap = WORDS("no gap rule", "尚无间隔规则");
+	const char *alive = WORDS("P(alive) not used: the model does not tell who left, or a first order starts no higher than the level",
+							  "未使用存活概率：模型无法识别流失，或首单时已不高于该水平");
+
+	if (!IsPersonal(rules, tier, rhythm))
+		return psprintf(WORDS("%d days%s", "%d 天%s"), rules->silent_days[tier],
+						!rules->personal[tier] ? "" : rhythm->order_days == 0 ?
+						WORDS(" (no own rhythm without an order)", "（无订单，无自身节奏）") :
+						WORDS(" (personal, but no calibration has a rule for it yet)",
+							  "（已设为个性化，但尚无可用的校准规则）"));
+	if (rules->gap.usable)
+		gap = psprintf(WORDS("%s of own gaps within %s", "自身间隔的 %s 在 %s以内"),
+					   Percent(rules->gap_quantile),
+					   Days(why, GapDays(rules, rhythm, rules->gap_z, PG_INT32_MAX)));
+	if (rules->alive != NULL)
+		alive = psprintf(WORDS("P(alive) %.4f after %s, level %g",
+							   "存活概率 %.4f（%s后），水平 %g"),
+						 AliveAfter(rules, rhythm, silence.days), Days(why, silence.days),
+						 rules->alive_level);
+	return psprintf(WORDS("%d to %d days; %s; %s", "%d 至 %d 天；%s；%s"),
+					rules->silent_min_days[tier], rules->silent_max_days[tier], gap, alive);
 }
 
 static void
@@ -204,33 +260,32 @@ ExplainClocks(Explanation *why)
 	const Facts *facts = &why->facts;
 	const Rules *rules = &why->rules;
 	int			tier = why->now.tier;
+	Silence		silence = SilenceOf(rules, tier, &facts->rhythm);
+	int32		median = OwnMedianGap(rules, tier, facts, PG_INT32_MAX);
 	const char *tier_name = tier_names[tier][why->chinese];
-	const char *start = facts->order_days > 0 ?
+	const char *start = facts->rhythm.order_days > 0 ?
 		psprintf(WORDS("last order %s", "上次下单 %s"), Day(FactsStart(facts))) :
 		psprintf(WORDS("no order, last refund %s", "无订单，上次退款 %s"), Day(FactsStart(facts)));
-	const char *gap = facts->median_gap < 0 ?
-		WORDS("no own gap yet", "尚无自身购买间隔") :
-		psprintf(WORDS("own median gap %s", "自身购买间隔中位数 %s"),
-				 Days(why, facts->median_gap));
-	int64		lost = MultipleOfDays(rules->lost_multiple, rules->silent_days[tier]);
+	const char *gap = median < 0 ? WORDS("no own gap yet", "尚无自身购买间隔") :
+		psprintf(WORDS("own median gap %s", "自身购买间隔中位数 %s"), Days(why, median));
+	int64		lost = MultipleOfDays(rules->lost_multiple, silence.days);
 
 	Say(why, "follow_up_at", Day(why->now.follow_up_at),
 		WORDS("last order + the tier's days or the own median gap, whichever is longer, but not after silent_at",
 			  "上次下单 + 该层级的回访天数与自身购买间隔中位数中较长者，不晚于 silent_at"),
 		psprintf(WORDS("%s; tier %s: %d days; %s; silent after %d days",
 					   "%s；%s：%d 天；%s；%d 天后沉默"),
-				 start, tier_name, rules->follow_up_days[tier], gap, rules->silent_days[tier]));
-	Say(why, "silent_at", Day(why->now.silent_at),
-		WORDS("last order + the tier's days of silence", "上次下单 + 该层级的沉默天数"),
-		psprintf(WORDS("%s; tier %s: %d days", "%s；%s：%d 天"),
-				 start, tier_name, rules->silent_days[tier]));
+				 start, tier_name, rules->follow_up_days[tier], gap, silence.days));
+	Say(why, "silent_at", Day(why->now.silent_at), SilenceRuleText(why, silence.rule),
+		psprintf(WORDS("%s; tier %s: %s", "%s；%s：%s"),
+				 start, tier_name, SilenceDetail(why, silence)));
 	Say(why, "lost_at", Day(why->now.lost_at),
 		psprintf(WORDS("last order + %d days or %g times the silence, whichever is longer",
 					   "上次下单 + %d 天与沉默天数的 %g 倍中较长者"),
 				 rules->lost_days, rules->lost_multiple),
 		psprintf(WORDS("%s; %g x %d days = %lld days; at least %d days",
 					   "%s；%g × %d 天 = %lld 天；至少 %d 天"),
-				 start, rules->lost_multiple, rules->silent_days[tier], (long long) lost,
+				 start, rules->lost_multiple, silence.days, (long long) lost,
 				 rules->lost_days));
 }
 
@@ -247,7 +302,7 @@ LifecycleRule(Explanation *why)
 		case LIFECYCLE_ACTIVE:
 			return WORDS("follow_up_at has not come", "未到 follow_up_at");
 		case LIFECYCLE_AT_RISK:
-			return why->facts.order_days == 0 ?
+			return why->facts.rhythm.order_days == 0 ?
 				WORDS("refunds but no order, and silent_at has not come",
 					  "只有退款没有订单，且未到 silent_at") :
 				WORDS("follow_up_at has come, silent_at has not",
@@ -276,11 +331,11 @@ ExplainLifecycle(Explanation *why)
 		detail = psprintf(WORDS("on %s: follow_up_at %s, silent_at %s, lost_at %s; orders on %s",
 								"%s：follow_up_at %s，silent_at %s，lost_at %s；共 %s下过单"),
 						  Day(why->day), Day(why->now.follow_up_at), Day(why->now.silent_at),
-						  Day(why->now.lost_at), Days(why, facts->order_days));
+						  Day(why->now.lost_at), Days(why, facts->rhythm.order_days));
 		if (facts->prior_silent_at != NO_DAY)
 			detail = psprintf(WORDS("%s; before the last order on %s the silence would have begun on %s",
 									"%s；上次下单（%s）之前，沉默本应始于 %s"),
-							  detail, Day(facts->last_order), Day(facts->prior_silent_at));
+							  detail, Day(facts->rhythm.last_order), Day(facts->prior_silent_at));
 	}
 	Say(why, "lifecycle", lifecycle_names[why->now.lifecycle][0], LifecycleRule(why), detail);
 }
@@ -309,7 +364,7 @@ QuadrantRule(Explanation *why)
 		case QUADRANT_LAPSED_VIP:
 			return WORDS("valuable, not frequent, silent", "价值高但频次不高，已沉默");
 		case QUADRANT_ANGRY_CHURN:
-			return why->facts.order_days == 0 ?
+			return why->facts.rhythm.order_days == 0 ?
 				WORDS("refunds but no order", "只有退款没有订单") :
 				WORDS("left (follow_up_at has come) after a refund as the last event, or with a large share refunded",
 					  "已离开（已到 follow_up_at），且最后一次是退款，或退款占比过高");

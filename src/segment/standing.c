@@ -64,9 +64,11 @@ static const char *const cause_names[] = {
 };
 
 void
-StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day)
+StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
+			  MemoryContext context)
 {
 	Relation	rel;
+	MemoryContext old;
 	bool		isnull;
 	Datum		value;
 
@@ -87,7 +89,9 @@ StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day)
 	value = SpiField(0, 1, &isnull);
 	if (isnull)
 		elog(ERROR, "custseg.rules() returned no rules");
+	old = MemoryContextSwitchTo(context);
 	ParseRules(DatumGetHeapTupleHeader(value), &run->rules);
+	MemoryContextSwitchTo(old);
 }
 
 bool

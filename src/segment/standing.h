@@ -41,11 +41,13 @@ typedef struct StandingRun
 
 /*
  * All of these run inside an SPI connection and a transaction, as the owner
- * of the extension. A run may span commits; it holds no memory of its own.
+ * of the extension. A run may span commits; the only memory it holds is that
+ * of its rules, in the context given.
  */
 
 /* Reads the rules in force, once for the run. */
-extern void StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day);
+extern void StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
+						  MemoryContext context);
 
 /* True when nobody has been evaluated yet. */
 extern bool StandingIsEmpty(void);

@@ -188,14 +188,17 @@ custseg_schedule(PG_FUNCTION_ARGS)
 	JobRecord	record;
 	TimestampTz now = GetCurrentTimestamp();
 	Guard		guard;
+	int			default_days = job_kinds[JobByName(job)].default_days;
 
 	PreventCommandIfReadOnly("custseg.schedule()");
-	if (PG_ARGISNULL(1) ? PG_ARGISNULL(2) && PG_ARGISNULL(3) : !PG_ARGISNULL(2) || !PG_ARGISNULL(3))
+	if (PG_ARGISNULL(1) && PG_ARGISNULL(2) && PG_ARGISNULL(3) && default_days > 0)
+		schedule.every.day = default_days;
+	else if (PG_ARGISNULL(1) ? PG_ARGISNULL(2) && PG_ARGISNULL(3) : !PG_ARGISNULL(2) || !PG_ARGISNULL(3))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("job \"%s\" needs either \"every\" or \"days\" and \"at_time\"", job),
 				 errhint("For example every => '1 hour', or days => 'Mon-Fri', at_time => '08:00'.")));
-	if (!PG_ARGISNULL(1))
+	else if (!PG_ARGISNULL(1))
 	{
 		schedule.every = *PG_GETARG_INTERVAL_P(1);
 		CheckEvery(&schedule.every);

@@ -25,7 +25,8 @@ int			custseg_job_timeout = 0;
 WorkerShared *worker_shared = NULL;
 
 const JobKind job_kinds[] = {
-	{"refresh", "CALL custseg.refresh()"}
+	{"refresh", "CALL custseg.refresh()", 0},
+	{"calibrate", "CALL custseg.calibrate()", 7}
 };
 const int	job_kind_count = lengthof(job_kinds);
 

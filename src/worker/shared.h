@@ -25,6 +25,7 @@ typedef struct JobKind
 {
 	const char *name;
 	const char *command;
+	int			default_days;	/* between two starts where no schedule is said; 0: none */
 } JobKind;
 
 extern const JobKind job_kinds[];

@@ -14,6 +14,23 @@ my $node = PostgreSQL::Test::Cluster->new('data');
 $node->init;
 $node->start;
 
+# Whether a list of numbers is that of the publications: each within a share, or
+# an amount, of what is expected.
+sub near
+{
+	my ($got, $expected, $share, $amount, $name) = @_;
+	my @got = split /[,|]/, $got;
+	my $wrong = @got == @$expected ? 0 : 1;
+
+	foreach my $i (0 .. $#$expected)
+	{
+		$wrong++ unless defined $got[$i] && $got[$i] =~ /^-?[\d.]/
+		  && abs($got[$i] - $expected->[$i]) <= $share * abs($expected->[$i]) + $amount;
+	}
+	ok(!$wrong, $name) or diag("got $got, expected @$expected");
+	return;
+}
+
 # A file as psql can copy it, packed or not; undef when it is not there.
 sub rows_of
 {
@@ -24,10 +41,14 @@ sub rows_of
 	return;
 }
 
+# Of both rules by tier: share silent, and shares of silences that ended within 30 and 90 days.
+my $silences = 'SELECT silence, tier, silent_percent, ended_30d_percent, ended_90d_percent
+	FROM custseg.refresh_state, LATERAL custseg.silence_report(day::timestamptz)';
+
 sub ask { return $node->safe_psql('postgres', $_[0]); }
 
 SKIP: {
-	my $rows = rows_of('cdnow_sample.csv') or skip 'no cdnow_sample.csv', 6;
+	my $rows = rows_of('cdnow_sample.csv') or skip 'no cdnow_sample.csv', 31;
 
 	ask("CREATE EXTENSION custseg; CREATE SCHEMA shop;
 		CREATE TABLE shop.orders (customer_id int, paid_at date, amount numeric(12,2), cds int, master int);
@@ -46,16 +67,70 @@ SKIP: {
 	is(ask("SELECT count(*) FROM custseg.quadrant_summary WHERE quadrant IN ('high_value_regular', 'rising_vip', 'steady_regular') AND silent_percent > 0"),
 		'0', 'CDNOW: no quadrant of core customers holds sleepers');
 
+	# The models, in weeks: as published, and by maximum likelihood to more digits.
+	ask("CREATE TABLE shop.summary AS SELECT customer_id, x, t_x / 7.0::float8 AS t_x, t / 7.0::float8 AS t
+			FROM custseg.profile, LATERAL custseg.repeat_summary(timeline, '1997-09-30');
+		CREATE TABLE shop.spends AS SELECT customer_id, s.x, sum(e.amount)::float8 / s.x AS mean_spend
+			FROM custseg.profile p, LATERAL custseg.repeat_summary(timeline, '1997-09-30') s, LATERAL custseg.entries(timeline, '1997-09-30') e
+			WHERE s.x > 0 AND e.day > date '1997-09-30' - s.t GROUP BY customer_id, s.x");
+	is(ask('SELECT count(*) FROM shop.spends'), '946', 'CDNOW: the spends of the repeaters');
+	is(ask("SELECT count(*) FROM custseg.profile, LATERAL custseg.entries(timeline, '1998-06-30') WHERE day > '1997-09-30' AND orders > 0
+			AND customer_id IN (SELECT customer_id FROM shop.summary WHERE x IS NOT NULL)"),
+		'1882', 'CDNOW: the purchases of the 39 weeks that follow');
+	my %published = (
+		bgnbd => [ [ 0.242595, 4.413602, 0.792922, 2.425907 ], -9582.4292, 1653.41 ],
+		mbgnbd => [ [ 0.524843, 6.183085, 0.891359, 1.614002 ], -9582.1357, 1576.73 ],
+		paretonbd => [ [ 0.553277, 10.577684, 0.606240, 11.668735 ], -9594.9762, 1665.51 ],
+		nbd => [ [ 0.384766, 12.07202 ], -9763.6576 ],
+		gamma_gamma => [ [ 6.24957, 3.74423, 15.4435 ], -4055.9177 ]);
+	foreach my $model (sort keys %published)
+	{
+		my ($params, $likelihood, $total) = @{ $published{$model} };
+		my ($rows, $arguments) = $model eq 'gamma_gamma' ? ('shop.spends', 'x, mean_spend') : ('shop.summary', 'x, t_x, t');
+
+		ask("CREATE TABLE shop.fit AS SELECT (f).* FROM (SELECT custseg.${model}_fit($arguments) AS f FROM $rows OFFSET 0) f");
+		is(ask('SELECT verdict, dropout_identified IS TRUE, fallback IS NULL FROM shop.fit'), 'ok|' . (defined $total ? 't' : 'f') . '|t', "CDNOW: verdict of $model");
+		near(ask("SELECT array_to_string(params, ',') FROM shop.fit"), $params, 2e-5, 0, "CDNOW: parameters of $model");
+		near(ask("SELECT log_likelihood, (SELECT sum(custseg.${model}_log_likelihood($arguments, params)) FROM $rows) FROM shop.fit"),
+			[ $likelihood, $likelihood ], 0, 1e-3, "CDNOW: log-likelihood of $model");
+		near(ask("SELECT sum(custseg.${model}_expected($arguments, params, 39)) FROM $rows, shop.fit"),
+			[$total], 0, 0.006, "CDNOW: what $model expects of the 39 weeks that follow") if defined $total;
+		ask('DROP TABLE shop.fit');
+	}
+
+	is(ask("SELECT model, customers, actual, round(predicted::numeric, 2), auc > 0.7, verdict FROM custseg.backtest(cutoff => '1997-09-30', horizon => '39 weeks')
+			WHERE model IN ('bgnbd', 'mbgnbd', 'paretonbd')"),
+		"paretonbd|2357|1882|1665.51|t|ok\nmbgnbd|2357|1882|1576.73|t|ok\nbgnbd|2357|1882|1653.41|t|ok", 'CDNOW: the backtest, in days, says the same');
+
 	# Day by day comes to the same as one leap.
 	ask("CALL custseg.refresh(as_of => '1998-07-0$_')") foreach (2 .. 9);
 	is(ask("SELECT count(*) FROM (SELECT s.* FROM custseg.standing s EXCEPT
 			SELECT p.customer_id, e.* FROM custseg.profile p, LATERAL custseg.evaluate(p.timeline, '1998-07-09', (SELECT custseg.rules())) e) d"),
 		'0', 'CDNOW: eight days one by one are where one leap is');
+
+	# Personal silence, by gaps and by P(alive).
+	is(ask($silences), join("\n", 'fixed|high|61.6|17.3|38.4', 'fixed|mid|84.6|7.6|20.0', 'fixed|low|96.4|3.2|8.6',
+			'personal|high|62.6|19.1|39.7', 'personal|mid|84.6|8.2|21.7', 'personal|low|96.4|5.0|12.4'), 'CDNOW: fixed and personal silence');
+	ask("UPDATE custseg.tier_policy SET silence = 'personal'");
+	ask("CALL custseg.refresh(as_of => '1998-07-$_')") foreach (10 .. 15);
+	is(ask("SELECT count(*) FROM (SELECT s.* FROM custseg.standing s EXCEPT
+			SELECT p.customer_id, e.* FROM custseg.profile p, LATERAL custseg.evaluate(p.timeline, '1998-07-15', (SELECT custseg.rules())) e) d"),
+		'0', 'CDNOW: so they are by personal clocks');
+	is(ask("SELECT (custseg.rules()).alive_model, count(DISTINCT rule) FROM custseg.profile, LATERAL custseg.explain(customer_id, '1998-07-15')
+			WHERE label = 'silent_at' AND customer_id % 5 = 0"),
+		'mbgnbd|3', 'CDNOW: own gaps, P(alive) and the limits of the tiers all set some silences');
+	is(ask("SELECT count(*) FILTER (WHERE that_day <= 0.5) > 1000, count(*) FILTER (WHERE day_before <= 0.5)
+			FROM (SELECT custseg.mbgnbd_p_alive(h.x, h.t_x, h.t - 1, (r.r).alive_params) AS day_before,
+					custseg.mbgnbd_p_alive(h.x, h.t_x, h.t, (r.r).alive_params) AS that_day
+				FROM custseg.profile p JOIN custseg.standing s USING (customer_id) JOIN custseg.tier_policy t USING (tier),
+					(SELECT custseg.rules() AS r OFFSET 0) r, LATERAL custseg.repeat_summary(p.timeline, s.silent_at) h
+				WHERE s.silent_at - custseg.last_order_day(p.timeline) > t.silent_min_days) d"),
+		't|0', 'CDNOW: no silence begins later than the first day on which P(alive) is down to the level');
 	ask('DROP EXTENSION custseg; DROP SCHEMA shop CASCADE');
 }
 
 SKIP: {
-	my $rows = rows_of('online_retail_lines.csv') or skip 'no online_retail_lines.csv', 5;
+	my $rows = rows_of('online_retail_lines.csv') or skip 'no online_retail_lines.csv', 10;
 
 	ask("CREATE EXTENSION custseg; CREATE SCHEMA shop;
 		CREATE TABLE shop.lines (customer_id int, order_ts timestamp, amount numeric, invoice_no text, stock_code text,
@@ -78,6 +153,17 @@ SKIP: {
 		't', 'Online Retail: the total is that of SQL');
 	is(ask("SELECT count(*) FROM custseg.quadrant_summary WHERE quadrant IN ('high_value_regular', 'rising_vip', 'steady_regular') AND silent_percent > 0"),
 		'0', 'Online Retail: no quadrant of core customers holds sleepers');
+	foreach my $model ('bgnbd', 'mbgnbd', 'paretonbd')
+	{
+		is(ask("SELECT (f).dropout_identified, (f).verdict LIKE 'dropout is not identified%', (f).params IS NOT NULL
+				FROM (SELECT custseg.${model}_fit(x, t_x / 7.0, t / 7.0) AS f
+					FROM custseg.profile, LATERAL custseg.repeat_summary(timeline, '2011-12-09') WHERE x IS NOT NULL OFFSET 0) q"),
+			'f|t|t', "Online Retail: $model cannot tell when customers leave, and says so");
+	}
+	is(ask('SELECT (r.r).alive_model IS NULL, ((r.r).gap).means IS NOT NULL FROM (SELECT custseg.rules(NULL, true) AS r OFFSET 0) r'),
+		't|t', 'Online Retail: so personal silence goes by own gaps alone');
+	is(ask($silences), join("\n", 'fixed|high|7.2|48.3|63.8', 'fixed|mid|15.9|27.9|55.7', 'fixed|low|34.4|11.1|25.8',
+			'personal|high|8.3|58.4|80.5', 'personal|mid|17.4|30.4|59.9', 'personal|low|35.1|11.6|28.5'), 'Online Retail: fixed and personal silence');
 }
 
 $node->stop;

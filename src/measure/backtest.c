@@ -1,0 +1,258 @@
+/*
+ * backtest.c
+ *		How well the purchase models would have foretold what came.
+ *
+ * Timelines answer as of any day, so a past day can be lived through again:
+ * fit to what was known at the cutoff, predict the horizon, and compare with
+ * what came, beside two rules that anyone could apply.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/spi.h"
+#include "common/stream.h"
+#include "measure/score.h"
+#include "model/fits.h"
+#include "model/values.h"
+#include "timeline/history.h"
+
+PG_FUNCTION_INFO_V1(custseg_backtest);
+
+#define COLUMNS 12
+
+/* A customer who had ordered by the cutoff; times in days. */
+typedef struct Tested
+{
+	int32		x;
+	int32		t_x;
+	int32		T;
+	int32		actual;			/* order days within the horizon */
+} Tested;
+
+typedef struct Backtest
+{
+	DateADT		cutoff;
+	DateADT		until;
+	HistoryReader reader;
+	Tested	   *customers;
+	int64		n;
+	int64		size;
+	DateADT		last_order;		/* the last one stored, by the end of the horizon */
+	ReturnSetInfo *result;
+	Scored	   *scored;
+} Backtest;
+
+static void
+BacktestRow(TupleTableSlot *slot, void *arg)
+{
+	Backtest   *test = arg;
+	const History *history = ReadHistory(&test->reader, slot->tts_values[0], test->until);
+	Tested	   *customer;
+	DateADT		day;
+	int			known = 1;
+
+	if (history->order_days == 0)
+		return;
+	if (history->last_order > test->last_order)
+		test->last_order = history->last_order;
+	if (history->first_order > test->cutoff)
+		return;
+
+	if (test->n == test->size)
+	{
+		test->size = Max(2 * test->size, 1024);
+		test->customers = test->customers == NULL ?
+			palloc_extended(test->size * sizeof(Tested), MCXT_ALLOC_HUGE) :
+			repalloc_huge(test->customers, test->size * sizeof(Tested));
+	}
+	customer = &test->customers[test->n++];
+	day = history->first_order;
+	while (known < history->order_days && day + history->gaps[known - 1] <= test->cutoff)
+		day += history->gaps[known++ - 1];
+	customer->x = known - 1;
+	customer->t_x = day - history->first_order;
+	customer->T = test->cutoff - history->first_order;
+	customer->actual = history->order_days - known;
+	if (test->n % 1024 == 0)
+		CHECK_FOR_INTERRUPTS();
+}
+
+/* Score what "scored" holds and return a row; without numbers only the ranking counts. */
+static void
+Report(Backtest *test, const char *model, bool numbers, const char *verdict)
+{
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS] = {0};
+	Score		score;
+	double		actual = 0;
+
+	for (int64 i = 0; i < test->n; i++)
+		actual += test->customers[i].actual;
+	values[0] = CStringGetTextDatum(model);
+	values[1] = Int64GetDatum(test->n);
+	values[2] = Int64GetDatum((int64) actual);
+	if (test->scored == NULL)
+		memset(nulls + 3, true, COLUMNS - 4);
+	else
+	{
+		ScorePredictions(test->scored, test->n, &score);
+		values[3] = Float8GetDatum(score.predicted);
+		values[4] = Float8GetDatum(100 * (score.predicted - actual) / actual);
+		values[5] = Float8GetDatum(score.mae);
+		values[6] = Float8GetDatum(score.rmse);
+		values[7] = Float8GetDatum(score.auc);
+		values[8] = Float8GetDatum(score.lift);
+		values[9] = FloatArrayDatum(score.decile_predicted, DECILES);
+		values[10] = FloatArrayDatum(score.decile_actual, DECILES);
+		nulls[3] = nulls[5] = nulls[6] = nulls[9] = !numbers;
+		nulls[4] = !numbers || actual == 0;
+		nulls[7] = isnan(score.auc);
+		nulls[8] = isnan(score.lift);
+	}
+	values[11] = CStringGetTextDatum(verdict);
+	tuplestore_putvalues(test->result->setResult, test->result->setDesc, values, nulls);
+}
+
+static void
+TestModel(Backtest *test, PurchaseModel model, const char *trouble)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "custseg backtest model",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Repeats    *repeats = palloc_extended(Max(test->n, 1) * sizeof(Repeats), MCXT_ALLOC_HUGE);
+	int64		n;
+	Fit			fit;
+
+	for (int64 i = 0; i < test->n; i++)
+	{
+		repeats[i].x = test->customers[i].x;
+		repeats[i].t_x = test->customers[i].t_x;
+		repeats[i].T = test->customers[i].T;
+		repeats[i].customers = 1;
+	}
+	n = CollapseRepeats(repeats, test->n);
+	FitPurchase(model, repeats, n, NULL, &fit);
+	pfree(repeats);
+
+	test->scored = NULL;
+	if (fit.usable)
+	{
+		Purchase   *purchase = PurchaseCreate(model, fit.params);
+
+		test->scored = palloc_extended(Max(test->n, 1) * sizeof(Scored), MCXT_ALLOC_HUGE);
+		for (int64 i = 0; i < test->n; i++)
+		{
+			const Tested *customer = &test->customers[i];
+
+			test->scored[i].predicted = PurchaseExpected(purchase, customer->x, customer->t_x,
+														 customer->T,
+														 (double) test->until - test->cutoff);
+			test->scored[i].actual = customer->actual;
+			if (i % 1024 == 0)
+				CHECK_FOR_INTERRUPTS();
+		}
+	}
+	Report(test, purchase_model_names[model], true,
+		   trouble == NULL ? fit.verdict :
+		   strcmp(fit.verdict, "ok") == 0 ? trouble : psprintf("%s; %s", fit.verdict, trouble));
+	test->scored = NULL;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* What anyone could say: as often as before, and who was here last comes first. */
+static void
+TestRules(Backtest *test, const char *trouble)
+{
+	double		horizon = (double) test->until - test->cutoff;
+
+	test->scored = palloc_extended(Max(test->n, 1) * sizeof(Scored), MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < test->n; i++)
+	{
+		const Tested *customer = &test->customers[i];
+
+		test->scored[i].predicted = customer->T == 0 ? 0 : customer->x * horizon / customer->T;
+		test->scored[i].actual = customer->actual;
+	}
+	Report(test, "same_rate", true, trouble ? trouble : "ok");
+	for (int64 i = 0; i < test->n; i++)
+	{
+		const Tested *customer = &test->customers[i];
+
+		test->scored[i].predicted = -((double) customer->T - customer->t_x);
+		test->scored[i].actual = customer->actual;
+	}
+	Report(test, "recency", false, trouble ? trouble : "ok");
+	pfree(test->scored);
+	test->scored = NULL;
+}
+
+static DateADT
+HorizonEnd(DateADT cutoff, Interval *horizon)
+{
+	Datum		end = DirectFunctionCall2(timestamp_pl_interval,
+										  DirectFunctionCall1(date_timestamp, DateADTGetDatum(cutoff)),
+										  IntervalPGetDatum(horizon));
+	DateADT		until = DatumGetDateADT(DirectFunctionCall1(timestamp_date, end));
+
+	if (DATE_NOT_FINITE(until) || until <= cutoff)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the horizon must be at least one day"),
+				 errhint("For example horizon => '39 weeks'.")));
+	return until;
+}
+
+/*
+ * custseg.backtest(cutoff, horizon)
+ */
+Datum
+custseg_backtest(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	Backtest	test = {0};
+	Guard		guard;
+	const char *trouble = NULL;
+
+	test.cutoff = PG_GETARG_DATEADT(0);
+	if (DATE_NOT_FINITE(test.cutoff))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the cutoff must be a finite day"),
+				 errhint("Choose one with enough orders before it, and the horizon behind it.")));
+	test.until = HorizonEnd(test.cutoff, PG_GETARG_INTERVAL_P(1));
+	InitMaterializedSRF(fcinfo, 0);
+	test.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	test.last_order = DATEVAL_NOBEGIN;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	HistoryReaderInit(&test.reader);
+	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
+	SpiStream(plan, 0, NULL, NULL, BacktestRow, &test);
+	if (test.n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("no customer had ordered by the cutoff"),
+				 errhint("Choose a later cutoff, or refresh first: CALL custseg.refresh().")));
+	if (test.last_order <= test.cutoff)
+		trouble = "there is no order after the cutoff";
+	for (int model = PURCHASE_MODELS - 1; model >= 0; model--)
+		TestModel(&test, model, trouble);
+	TestRules(&test, trouble);
+	GuardLeave(&guard);
+	SPI_finish();
+	return (Datum) 0;
+}

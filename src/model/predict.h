@@ -1,0 +1,87 @@
+/*
+ * predict.h
+ *		What the models in force say of one customer.
+ *
+ * Every prediction is a number or, in words, the reason why there is none.
+ */
+#ifndef CUSTSEG_PREDICT_H
+#define CUSTSEG_PREDICT_H
+
+#include "postgres.h"
+
+#include "model/comeback.h"
+#include "model/gap.h"
+#include "model/purchase.h"
+#include "model/spend.h"
+#include "timeline/history.h"
+
+#define DAYS_A_YEAR		365.25
+#define DAYS_A_MONTH	(DAYS_A_YEAR / 12)
+
+/* Shares of a purchase rhythm or life at which churn_risk changes. */
+#define RISK_MEDIUM		(2.0 / 3.0)
+#define RISK_HIGH		(1.0 / 3.0)
+
+typedef enum Level
+{
+	LEVEL_LOW,
+	LEVEL_MEDIUM,
+	LEVEL_HIGH,
+	LEVEL_NONE = -1,
+} Level;
+
+/* The models in force. Time is in days, money in the shop's currency. */
+typedef struct Predictor
+{
+	Purchase   *purchase;		/* NULL: none, and purchase_note says why */
+	const char *purchase_note;
+	bool		dropout_identified;
+	const char *dropout_note;	/* why P(alive) says nothing */
+	bool		has_spend;
+	double		spend[SPEND_PARAMS];
+	const char *spend_note;
+	GapModel	gap;
+	double		margin;			/* share of spend that is earned */
+	double		annual_rate;	/* discount, effective, a year */
+	bool		has_potential;
+	double		potential_high; /* clv_12m above which potential_value is high */
+	double		potential_mid;
+	ReturnTable returns;
+	bool		has_second_life;
+	double		second_orders;	/* discounted order days in the 12 months after a return */
+} Predictor;
+
+/* The continuous discount rate a day of an effective rate a year. */
+extern double DailyRate(double annual_rate);
+
+/*
+ * Each returns whether there is a prediction. The history is as of the day;
+ * one without an order has none.
+ */
+extern bool PredictAlive(const Predictor *predictor, const History *history, DateADT day,
+						 double *alive);
+extern bool PredictOrders(const Predictor *predictor, const History *history, DateADT day,
+						  double days, double *orders);
+extern bool PredictSpend(const Predictor *predictor, const History *history, double *spend);
+
+/* margin x spend per order x discounted orders within months; INFINITY for the whole residual life */
+extern bool PredictValue(const Predictor *predictor, const History *history, DateADT day,
+						 double months, double *value);
+
+/*
+ * By P(alive) where dropout is identified, else by how much longer than the
+ * own gaps the customer has been away.
+ */
+extern Level PredictChurnRisk(const Predictor *predictor, const History *history, DateADT day);
+extern Level PredictPotential(const Predictor *predictor, const History *history, DateADT day);
+
+/*
+ * What a silent customer is worth if won back: margin x spend per order x the
+ * order of the return and those of the 12 months after it.
+ */
+extern bool PredictWinback(const Predictor *predictor, const History *history, double *value);
+
+/* Which predictions there are not, and why; NULL when there are all. */
+extern char *PredictionNote(const Predictor *predictor, const History *history);
+
+#endif							/* CUSTSEG_PREDICT_H */

@@ -1,0 +1,154 @@
+/*
+ * purchase.c
+ *		One interface to the predictions of the purchase models.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "model/purchase_internal.h"
+
+struct Purchase
+{
+	PurchaseModel model;
+	double		r;
+	double		alpha;
+	double		at_first;
+	Bg		   *bg;				/* BG/NBD or MBG/NBD */
+	Pareto	   *pareto;			/* Pareto/NBD */
+};
+
+const char *
+PurchaseParamsFault(PurchaseModel model, const double *params, int nparams)
+{
+	if (nparams != purchase_nparams[model])
+		return psprintf("%s has %d parameters, not %d", purchase_model_names[model],
+						purchase_nparams[model], nparams);
+	for (int i = 0; i < nparams; i++)
+	{
+		bool		is_time = purchase_param_is_time[model][i];
+		double		least = is_time ? SHORTEST_TIME : LEAST_PARAM;
+		double		greatest = is_time ? LONGEST_TIME : GREATEST_PARAM;
+
+		if (!(params[i] >= least && params[i] <= greatest))
+			return psprintf("parameter %s of %s must be between %g and %g, not %g",
+							purchase_param_names[model][i], purchase_model_names[model],
+							least, greatest, params[i]);
+	}
+	return NULL;
+}
+
+static bool
+IsTime(double t)
+{
+	return t == 0 || (t >= SHORTEST_TIME && t <= LONGEST_TIME);
+}
+
+const char *
+HistoryFault(double x, double t_x, double T)
+{
+	if (!(x >= 0 && x <= PG_INT32_MAX) || x != floor(x))
+		return psprintf("the number of repeat purchases must be a whole number from 0 to %d",
+						PG_INT32_MAX);
+	if (!IsTime(t_x) || !IsTime(T))
+		return psprintf("a time must be 0 or between %g and %g", SHORTEST_TIME, LONGEST_TIME);
+	if (t_x > T)
+		return "the last purchase cannot be after the end of the time watched";
+	if (x == 0 && t_x != 0)
+		return "without a repeat purchase the time of the last one must be 0";
+	if (x > 0 && t_x == 0)
+		return "a repeat purchase must be some time after the first purchase";
+	return NULL;
+}
+
+Purchase *
+PurchaseCreate(PurchaseModel model, const double *params)
+{
+	Purchase   *purchase = palloc0(sizeof(Purchase));
+
+	purchase->model = model;
+	purchase->r = params[0];
+	purchase->alpha = params[1];
+	purchase->at_first = model == PURCHASE_MBGNBD ? params[3] / (params[2] + params[3]) : 1;
+	if (model == PURCHASE_PARETONBD)
+		purchase->pareto = ParetoCreate(params);
+	else if (model != PURCHASE_NBD)
+		purchase->bg = BgCreate(params, model == PURCHASE_MBGNBD ? 1 : 0);
+	return purchase;
+}
+
+double
+PurchaseLogLikelihood(Purchase *purchase, double x, double t_x, double T)
+{
+	if (purchase->bg)
+		return BgLogLikelihood(purchase->bg, x, t_x, T);
+	if (purchase->pareto)
+		return ParetoLogLikelihood(purchase->pareto, x, t_x, T);
+	return NbdLogLikelihood(purchase->r, purchase->alpha, x, T);
+}
+
+double
+PurchaseAlive(Purchase *purchase, double x, double t_x, double T)
+{
+	if (purchase->bg)
+		return BgAlive(purchase->bg, x, t_x, T);
+	if (purchase->pareto)
+		return ParetoAlive(purchase->pareto, x, t_x, T);
+	return 1;
+}
+
+double
+PurchaseExpected(Purchase *purchase, double x, double t_x, double T, double t)
+{
+	if (purchase->bg)
+		return BgExpected(purchase->bg, x, t_x, T, t);
+	if (purchase->pareto)
+		return ParetoExpected(purchase->pareto, x, t_x, T, t);
+	return (purchase->r + x) / (purchase->alpha + T) * t;
+}
+
+double
+PurchaseExpectedNew(Purchase *purchase, double t)
+{
+	if (purchase->pareto)
+		return ParetoExpectedNew(purchase->pareto, t);
+	return PurchaseExpected(purchase, 0, 0, 0, t);
+}
+
+double
+PurchasePmf(Purchase *purchase, double n, double t)
+{
+	if (purchase->bg)
+		return BgPmf(purchase->bg, n, t);
+	if (purchase->pareto)
+		return ParetoPmf(purchase->pareto, n, t);
+	return NbdPmf(purchase->r, purchase->alpha, n, t);
+}
+
+double
+PurchaseDiscounted(Purchase *purchase, double x, double t_x, double T, double t, double rate)
+{
+	if (rate == 0)
+		return PurchaseExpected(purchase, x, t_x, T, t);
+	if (purchase->bg)
+		return BgDiscounted(purchase->bg, x, t_x, T, t, rate);
+	if (purchase->pareto)
+		return ParetoDiscounted(purchase->pareto, x, t_x, T, t, rate);
+	return (purchase->r + x) / (purchase->alpha + T) * (-expm1(-rate * t) / rate);
+}
+
+double
+PurchaseAliveUntil(Purchase *purchase, double x, double t_x, double level)
+{
+	if (purchase->bg)
+		return BgAliveUntil(purchase->bg, x, t_x, level);
+	if (purchase->pareto)
+		return ParetoAliveUntil(purchase->pareto, x, t_x, level);
+	return INFINITY;
+}
+
+double
+PurchaseAliveAtFirst(const Purchase *purchase)
+{
+	return purchase->at_first;
+}
