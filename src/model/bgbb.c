@@ -93,7 +93,7 @@ LogSeen(const double *params, double x, double t_x)
 	for (double i = 0; i < t_x; i++)
 	{
 		seen *= (params[3] + i) / (leaves + i) *
-			((i < x ? params[0] + i : params[1] + i - x) / (buys + i));
+			((i < x ? params[0] + i : params[1] + (i - x)) / (buys + i));
 		if (seen < SMALL)
 		{
 			level += log(seen);
@@ -127,7 +127,7 @@ GetFates(const double *params, double x, double t_x, double n)
 
 		fates.left += fates.alive * (params[2] / (leaves + i));
 		fates.bought += stays * ((params[0] + x) / (buys + i));
-		fates.alive = stays * ((params[1] + i - x) / (buys + i));
+		fates.alive = stays * ((params[1] + (i - x)) / (buys + i));
 	}
 	return fates;
 }
@@ -201,7 +201,7 @@ BgbbPmf(const double *params, double k, double n)
 	for (double i = k; i < n; i++)
 	{
 		sum += alive * (params[2] / (leaves + i));
-		alive *= (params[3] + i) / (leaves + i) * ((params[1] + i - k) / (buys + i)) *
+		alive *= (params[3] + i) / (leaves + i) * ((params[1] + (i - k)) / (buys + i)) *
 			((i + 1) / (i + 1 - k));
 		if (alive + sum > 1 / SMALL)
 		{
@@ -250,9 +250,9 @@ BgbbLikelihood(const double *theta, double *gradient, double (*hessian)[MAX_PARA
 			by_sum[1] += term * by[1];
 			by_sum[2] += term * (by[2] + 1 / gamma - stay);
 			by_sum[3] += term * (by[3] - stay);
-			alive *= (delta + i) * stay * ((beta + i - x) * either);
+			alive *= (delta + i) * stay * ((beta + (i - x)) * either);
 			by[0] -= either;
-			by[1] += 1 / (beta + i - x) - either;
+			by[1] += 1 / (beta + (i - x)) - either;
 			by[2] -= stay;
 			by[3] += 1 / (delta + i) - stay;
 		}
