@@ -41,7 +41,7 @@ choose_pg()
 
 	if [ -n "${CUSTSEG_PG:-}" ]; then pg=$CUSTSEG_PG; return; fi
 	for v in 18 17 16 15; do
-		if [ -x /usr/lib/postgresql/$v/bin/postgres ] && [ -e /usr/lib/postgresql/$v/lib/pgxs/src/makefiles/pgxs.mk ]; then
+		if [ -x /usr/lib/postgresql/$v/bin/postgres ] && [ -e /usr/include/postgresql/$v/server/postgres.h ]; then
 			pg=$v; return
 		fi
 	done
@@ -80,7 +80,7 @@ missing_packages()
 				command -v gcc >/dev/null || echo gcc
 				[ -e /usr/include/stdio.h ] || echo libc6-dev
 				command -v make >/dev/null || echo make
-				[ -e /usr/lib/postgresql/$pg/lib/pgxs/src/makefiles/pgxs.mk ] || echo postgresql-server-dev-$pg
+				[ -e /usr/include/postgresql/$pg/server/postgres.h ] || echo postgresql-server-dev-$pg
 				;;
 			tap)
 				{ command -v prove && have_perl_module Test::More; } >/dev/null || echo perl

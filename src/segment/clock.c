@@ -136,6 +136,21 @@ SilenceOf(const Rules *rules, Tier tier, const Rhythm *rhythm)
 	return silence;
 }
 
+/* The silence that came of a rhythm, if it began until a day; "ended" is the day of the next order or NO_DAY. */
+static void
+SeeSilence(const Rules *rules, const Rhythm *rhythm, int64 spend, DateADT until, DateADT ended,
+		   SilenceSeen seen, void *arg)
+{
+	Tier		tier = TierOfSpend(rules, spend);
+	DateADT		began;
+
+	if (rhythm->order_days == 0)
+		return;
+	began = DaysAfter(rhythm->last_order, SilenceOf(rules, tier, rhythm).days);
+	if (began <= until)
+		seen(began, ended, tier, arg);
+}
+
 void
 EachSilence(const Rules *rules, Datum timeline, DateADT day, SilenceSeen seen, void *arg)
 {
@@ -149,25 +164,16 @@ EachSilence(const Rules *rules, Datum timeline, DateADT day, SilenceSeen seen, v
 	if (!TimelineIterInit(&iter, t))
 		TimelineVersionError();
 	RhythmInit(&rhythm);
-	for (;;)
+	while (TimelineIterNext(&iter, &entry) && entry.day <= day)
 	{
-		bool		more = TimelineIterNext(&iter, &entry) && entry.day <= day;
-
-		if (rhythm.order_days > 0 && (!more || entry.orders > 0))
-		{
-			Tier		tier = TierOfSpend(rules, spend);
-			DateADT		began = DaysAfter(rhythm.last_order,
-										  SilenceOf(rules, tier, &rhythm).days);
-
-			if (began <= (more ? entry.day : day))
-				seen(began, more ? entry.day : NO_DAY, tier, arg);
-		}
-		if (!more)
-			break;
 		if (entry.orders > 0)
+		{
+			SeeSilence(rules, &rhythm, spend, entry.day, entry.day, seen, arg);
 			RhythmAdd(rules, &rhythm, entry.day);
+		}
 		spend += entry.gross - entry.refunded;
 	}
+	SeeSilence(rules, &rhythm, spend, day, NO_DAY, seen, arg);
 	if (t != stored)
 		pfree(t);
 }
