@@ -13,6 +13,8 @@ CREATE TABLE custseg.run (
     rows_read bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
     customers bigint NOT NULL DEFAULT 0,
+    changed bigint NOT NULL DEFAULT 0,
+    reads jsonb NOT NULL DEFAULT '{}',
     profiles_written bigint NOT NULL DEFAULT 0,
     profiles_removed bigint NOT NULL DEFAULT 0,
     evaluated bigint NOT NULL DEFAULT 0,
@@ -37,6 +39,8 @@ COMMENT ON COLUMN custseg.run.pid IS 'the process that ran it';
 COMMENT ON COLUMN custseg.run.rows_read IS 'rows read from sources';
 COMMENT ON COLUMN custseg.run.rows_rejected IS 'rows that could not be used; see custseg.rejected';
 COMMENT ON COLUMN custseg.run.customers IS 'customers found in the sources';
+COMMENT ON COLUMN custseg.run.changed IS 'of these, customers read because a tracked source noted that they changed';
+COMMENT ON COLUMN custseg.run.reads IS 'by source number, how it was read (whole, changes, not) and why';
 COMMENT ON COLUMN custseg.run.profiles_written IS 'profiles that were new or differed';
 COMMENT ON COLUMN custseg.run.profiles_removed IS 'profiles whose purchases are gone from all sources';
 COMMENT ON COLUMN custseg.run.evaluated IS 'customers evaluated';

@@ -44,6 +44,10 @@ CREATE TABLE custseg.source_mapping (
     rows_read bigint,
     rows_accepted bigint,
     rows_rejected bigint,
+    customers bigint,
+    rescan_every interval CHECK (rescan_every >= '0'),
+    tracked_since timestamptz,
+    tracked_layout text,
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
@@ -73,6 +77,10 @@ COMMENT ON COLUMN custseg.source_mapping.last_read IS 'when the last complete re
 COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read, after the status filter';
 COMMENT ON COLUMN custseg.source_mapping.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; see custseg.rejected';
+COMMENT ON COLUMN custseg.source_mapping.customers IS 'customers found by the last complete read';
+COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is read again only so long after its last read; NULL: with every refresh';
+COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
+COMMENT ON COLUMN custseg.source_mapping.tracked_layout IS 'digest of the table''s partitions and of our triggers on them at the last complete read; when it differs, changes may have been missed';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -112,9 +120,71 @@ COMMENT ON COLUMN custseg.rejected_sample.amount IS 'the row''s amount, as text'
 COMMENT ON COLUMN custseg.rejected_sample.order_id IS 'the row''s order, as text';
 SELECT pg_catalog.pg_extension_config_dump('custseg.rejected_sample', '');
 
+-- What tracked tables say of their changes. Only appended to by the shop's
+-- transactions and emptied by refreshes; see src/source/capture.c.
+
+CREATE TABLE custseg.change_log (
+    source_id integer NOT NULL,
+    xact xid8 NOT NULL,
+    customer bigint,
+    key text COLLATE "C",
+    customers bigint[],
+    keys text[] COLLATE "C"
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000000);
+-- A writer of the shop never toasts: what is longer takes several rows.
+ALTER TABLE custseg.change_log ALTER COLUMN key SET STORAGE PLAIN,
+    ALTER COLUMN customers SET STORAGE PLAIN, ALTER COLUMN keys SET STORAGE PLAIN;
+-- A primary key would be one more index for the shop to write.
+ALTER TABLE custseg.change_log REPLICA IDENTITY FULL;
+CREATE INDEX change_log_customer_idx ON custseg.change_log (customer);
+COMMENT ON TABLE custseg.change_log IS
+'Customers whose orders changed in a tracked source since a refresh read them: written by the triggers of track() at the end of each transaction of the shop, removed by the refresh that has read those customers. A row names one customer (customer), several (customers) or, with neither, all of the source.';
+COMMENT ON COLUMN custseg.change_log.source_id IS 'the source';
+COMMENT ON COLUMN custseg.change_log.xact IS 'the transaction that changed it';
+COMMENT ON COLUMN custseg.change_log.customer IS 'the customer: the shop''s number, or a hash of key';
+COMMENT ON COLUMN custseg.change_log.key IS 'the customer''s key in the shop, where it is not a number';
+COMMENT ON COLUMN custseg.change_log.customers IS 'the customers, ascending, of a transaction that changed several';
+COMMENT ON COLUMN custseg.change_log.keys IS 'their keys, in the same order, where those are not numbers';
+
+CREATE TABLE custseg.change_gap (
+    source_id integer NOT NULL,
+    xact xid8 NOT NULL
+);
+ALTER TABLE custseg.change_gap REPLICA IDENTITY FULL;
+COMMENT ON TABLE custseg.change_gap IS
+'Transactions of the shop whose changes could not be written to custseg.change_log: the next refresh reads their source whole.';
+COMMENT ON COLUMN custseg.change_gap.source_id IS 'the source';
+COMMENT ON COLUMN custseg.change_gap.xact IS 'the transaction';
+
+CREATE FUNCTION custseg.track_change() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_track_change';
+COMMENT ON FUNCTION custseg.track_change() IS
+'Trigger of tracked tables: notes whose orders a transaction changes. Made by custseg.track(), with the source and the customer column as arguments.';
+REVOKE ALL ON FUNCTION custseg.track_change() FROM PUBLIC;
+
+CREATE FUNCTION custseg.track(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_track';
+COMMENT ON FUNCTION custseg.track(integer, interval) IS
+'From now on a refresh reads only the customers whose orders changed in this source, a table or partitioned table. Puts triggers on it, which needs a lock that waits for its writers and stops new ones: for at most lock_timeout, then it is an error. Says so where an index on the customer column is missing. The first refresh afterwards reads the source whole. The caller must be a member of the role that owns the table.';
+REVOKE ALL ON FUNCTION custseg.track(integer, interval) FROM PUBLIC;
+
+CREATE FUNCTION custseg.untrack(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_untrack';
+COMMENT ON FUNCTION custseg.untrack(integer, interval) IS
+'Takes the triggers of track() off the source''s table again, under the same kind of lock; from then on every refresh reads it whole.';
+REVOKE ALL ON FUNCTION custseg.untrack(integer, interval) FROM PUBLIC;
+
+CREATE FUNCTION custseg.set_rescan(source integer, every interval) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_set_rescan';
+COMMENT ON FUNCTION custseg.set_rescan(integer, interval) IS
+'How long after its last read a source that is not tracked is read again; NULL: with every refresh. A rebuild reads it whatever this says.';
+REVOKE ALL ON FUNCTION custseg.set_rescan(integer, interval) FROM PUBLIC;
+
 CREATE VIEW custseg.source AS
 SELECT m.source_id, m.kind, m.relation,
        pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+       m.tracked_since, m.rescan_every,
        m.last_read, m.rows_read, m.rows_accepted, m.rows_rejected,
        m.customer_column, m.at_column, m.amount_column, m.order_id_column,
        m.status_column, m.accepted, m.promotion_column,
@@ -133,6 +203,8 @@ COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_so
 COMMENT ON COLUMN custseg.source.kind IS 'orders or customers';
 COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
 COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
+COMMENT ON COLUMN custseg.source.tracked_since IS 'since when its changes are tracked; NULL: it is read whole';
+COMMENT ON COLUMN custseg.source.rescan_every IS 'how long after a read an untracked source is read again; NULL: with every refresh';
 COMMENT ON COLUMN custseg.source.last_read IS 'when the last complete read began';
 COMMENT ON COLUMN custseg.source.rows_read IS 'rows of the last read, after the status filter';
 COMMENT ON COLUMN custseg.source.rows_accepted IS 'rows that went into timelines';
@@ -154,11 +226,12 @@ COMMENT ON COLUMN custseg.source.problem IS 'what keeps the source from being re
 
 CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
     order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,
-    promotion name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer
+    promotion name DEFAULT NULL, namespace text DEFAULT 'shop',
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_orders';
-COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text) IS
-'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) IS
+'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,

@@ -8,6 +8,7 @@
 #include "utils/guc.h"
 
 #include "common/settings.h"
+#include "source/capture.h"
 #include "worker/shared.h"
 
 PG_MODULE_MAGIC;
@@ -18,6 +19,7 @@ void
 _PG_init(void)
 {
 	SettingsInit();
+	CaptureInit();
 	WorkerInit();
 	MarkGUCPrefixReserved("custseg");
 }

@@ -18,6 +18,8 @@
 int			custseg_work_mem = 262144;
 int			custseg_batch_size = 20000;
 
+double		custseg_rescan_share = 0.05;
+
 bool		custseg_allow_publication = false;
 
 PG_FUNCTION_INFO_V1(custseg_is_time_zone);
@@ -36,6 +38,11 @@ SettingsInit(void)
 							NULL, &custseg_batch_size,
 							20000, 1, 1000000,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("custseg.rescan_share",
+							 "Share of a tracked source's customers from which on a refresh reads it whole instead of customer by customer.",
+							 NULL, &custseg_rescan_share,
+							 0.05, 0, 1,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("custseg.allow_publication",
 							 "Install custseg also where a publication FOR ALL TABLES would send its tables to subscribers.",
 							 NULL, &custseg_allow_publication,

@@ -14,6 +14,8 @@
 extern int	custseg_work_mem;	/* kB */
 extern int	custseg_batch_size; /* customers a transaction */
 
+extern double custseg_rescan_share; /* changed customers, from which on a source is read whole */
+
 extern bool custseg_allow_publication;	/* install below a FOR ALL TABLES publication */
 
 extern void SettingsInit(void);

@@ -13,7 +13,6 @@
 
 #define AMOUNT_LIMIT	INT64CONST(100000000000)
 #define DAY_LIMIT		2000000 /* some 5,000 years either way of 2000 */
-#define KEY_MAX_LENGTH	512
 
 typedef struct WideKey
 {

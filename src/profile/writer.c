@@ -275,15 +275,12 @@ ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n
 }
 
 void
-ProfileWriteIds(const ProfileTarget *target, const Collected *customers, int n, ProfileChanges *changes)
+ProfileWriteIds(const ProfileTarget *target, const int64 *ids, int n_ids, const Collected *customers, int n,
+				ProfileChanges *changes)
 {
 	Oid			types[2] = {INT8ARRAYOID};
-	Datum		values[2];
-	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
+	Datum		values[2] = {IdArray(ids, n_ids)};
 
-	for (int i = 0; i < n; i++)
-		ids[i] = customers[i].customer_id;
-	values[0] = IdArray(ids, n);
 	WriteDifferences(target, READ_IDS, 1, types, values, customers, n, changes);
 }
 

@@ -35,9 +35,9 @@ extern ProfileLoader *ProfileLoadBegin(const ProfileTarget *target);
 extern void ProfileLoadPut(ProfileLoader *loader, const Collected *row);
 extern void ProfileLoadEnd(ProfileLoader *loader);
 
-/* Bring just the given customers, sorted, to what is given. */
-extern void ProfileWriteIds(const ProfileTarget *target, const Collected *customers, int n,
-							ProfileChanges *changes);
+/* Bring just these customers to what is given of them, sorted; those of whom nothing is given go. */
+extern void ProfileWriteIds(const ProfileTarget *target, const int64 *ids, int n_ids,
+							const Collected *customers, int n, ProfileChanges *changes);
 
 /* Remove customers. */
 extern void ProfileRemove(const ProfileTarget *target, int64 *ids, int n, ProfileChanges *changes);

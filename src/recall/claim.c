@@ -17,8 +17,10 @@
  *
  * And everything is checked for the few that were picked, not for all. Whoever
  * ordered, opted out or can no longer be reached is passed over; his task is
- * withdrawn and the walk goes on. Each round ends with every picked task
- * claimed or closed, so the walk cannot turn in a circle.
+ * withdrawn and the walk goes on. Whoever's orders changed in a tracked source
+ * since the last refresh is put off for a minute, because what the task says
+ * of him may not be so any more. Each round ends with its tasks claimed,
+ * closed, put off, or not needed, so the walk cannot turn in a circle.
  *
  * A claim locks tasks and nothing else, and never waits: refresh draws the
  * conclusions for the episodes. Every claim gets a new token from one sequence.
@@ -179,6 +181,19 @@ Drop(Claim *claim, const Picked *task, const char *outcome)
 					   " WHERE task_id = $1", 3, types), values, NULL);
 }
 
+/* Let it be until a refresh has seen what changed. */
+static void
+PutOff(Claim *claim, const Picked *task)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(task->task_id), TimestampTzGetDatum(claim->as_of)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "UPDATE custseg.task SET wake_at = $2 + interval '1 minute' WHERE task_id = $1", 2, types),
+			   values, NULL);
+}
+
 static void
 Take(Claim *claim, Picked *tasks, int n)
 {
@@ -250,9 +265,12 @@ Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz che
 	tuplestore_putvalues(claim->result->setResult, claim->result->setDesc, values, nulls);
 }
 
-/* Pick up to most tasks and claim or close each; false when there are none. */
+/*
+ * Look at some tasks, and claim, close or put off each until enough are
+ * claimed; false when there are none.
+ */
 static bool
-Round(Claim *claim, int most, int *claimed)
+Round(Claim *claim, int look, int most, int *claimed)
 {
 	int			n;
 	int			good = 0;
@@ -262,10 +280,11 @@ Round(Claim *claim, int most, int *claimed)
 	int64	   *ids;
 	DateADT    *after;
 	bool	   *ordered;
+	bool	   *pending;
 	TimestampTz *checked_at;
 
 	level = PinPlans();
-	picked = Pick(claim, most, &n);
+	picked = Pick(claim, look, &n);
 	AtEOXact_GUC(false, level);
 	if (n == 0)
 		return false;
@@ -283,13 +302,19 @@ Round(Claim *claim, int most, int *claimed)
 	}
 	if (claim->contacts)
 		ReadContacts(n, ids, contacts);
-	ProbeOrders(n, ids, after, ordered, checked_at);
+	pending = palloc0(sizeof(bool) * n);
+	ProbeOrders(n, ids, after, ordered, pending, checked_at);
 
 	level = PinPlans();
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && good < most; i++)
 	{
 		const char *outcome = NULL;
 
+		if (pending[i] && !ordered[i])
+		{
+			PutOff(claim, &picked[i]);
+			continue;
+		}
 		if (ordered[i])
 			outcome = "ordered";
 		else if (picked[i].suppressed)
@@ -384,8 +409,13 @@ custseg_claim(PG_FUNCTION_ARGS)
 		Wake(&claim);
 		AtEOXact_GUC(false, level);
 		claim.contacts = ContactsMapped();
-		while (claimed < max_tasks && Round(&claim, (int) max_tasks - claimed, &claimed))
+		/* Where none of those looked at could be had, look at more of them the next time. */
+		for (int look = max_tasks; claimed < max_tasks; look = Min(2 * look, MAX_TASKS))
+		{
+			if (!Round(&claim, look, (int) max_tasks - claimed, &claimed))
+				break;
 			CHECK_FOR_INTERRUPTS();
+		}
 	}
 	GuardLeave(&guard);
 	SPI_finish();

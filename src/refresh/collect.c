@@ -18,8 +18,11 @@
 #include "profile/writer.h"
 #include "recall/recall.h"
 #include "refresh/collect.h"
+#include "refresh/incremental.h"
+#include "source/change_log.h"
 #include "source/identity.h"
 #include "source/read.h"
+#include "source/track.h"
 
 #define LOAD_CUSTOMERS	1000000 /* a first load commits this often */
 
@@ -56,8 +59,8 @@ WasSeen(const SeenIds *seen, int64 id)
 	return id < 0 && bit / 8 < seen->size && (seen->bits[bit / 8] & (1 << bit % 8)) != 0;
 }
 
-static int
-CompareCustomers(const void *a, const void *b)
+int
+CompareCollected(const void *a, const void *b)
 {
 	int64		ida = ((const Collected *) a)->customer_id;
 	int64		idb = ((const Collected *) b)->customer_id;
@@ -65,8 +68,7 @@ CompareCustomers(const void *a, const void *b)
 	return ida < idb ? -1 : ida > idb;
 }
 
-/* Give new keys their numbers. */
-static void
+void
 NumberCustomers(IdentityWriter **identities, const Source *source, Collected *rows, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -77,6 +79,17 @@ NumberCustomers(IdentityWriter **identities, const Source *source, Collected *ro
 			*identities = IdentityOpen(source->namespace);
 		rows[i].customer_id = IdentityAdd(*identities, rows[i].key);
 	}
+}
+
+/* The ids of customers, in their order. */
+static int64 *
+IdsOf(const Collected *rows, int n)
+{
+	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].customer_id;
+	return ids;
 }
 
 static void
@@ -110,7 +123,7 @@ NotePending(const int64 *ids, int n)
 	SpiRun("INSERT INTO custseg.profile_pending SELECT unnest($1) ON CONFLICT DO NOTHING", 1, types, values, NULL);
 }
 
-static void
+void
 AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower, const ProfileChanges *changes)
 {
 	if (changes->n == 0)
@@ -149,14 +162,7 @@ Load(Run *run, Source *source, const ProfileTarget *target)
 			for (int i = 0; i < n; i++)
 				ProfileLoadPut(loader, &rows[i]);
 			if (target->source_id && n > 0)
-			{
-				int64	   *ids = palloc(n * sizeof(int64));
-
-				for (int i = 0; i < n; i++)
-					ids[i] = rows[i].customer_id;
-				NotePending(ids, n);
-				pfree(ids);
-			}
+				NotePending(IdsOf(rows, n), n);
 			loaded += n;
 		} while (n > 0 && loaded < LOAD_CUSTOMERS);
 
@@ -227,10 +233,10 @@ Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollowe
 			NumberCustomers(&identities, source, rows, n);
 			if (identities)
 				IdentityClose(identities);
-			qsort(rows, n, sizeof(Collected), CompareCustomers);
+			qsort(rows, n, sizeof(Collected), CompareCollected);
 			for (int i = 0; i < n; i++)
 				MarkSeen(run, &seen, rows[i].customer_id);
-			ProfileWriteIds(target, rows, n, &changes);
+			ProfileWriteIds(target, IdsOf(rows, n), n, rows, n, &changes);
 		}
 		else
 			break;
@@ -246,11 +252,26 @@ Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollowe
 	RemoveUnseen(run, target, &seen, follower);
 }
 
+void
+CountRows(Run *run, const Source *source, const CollectCounts *counts)
+{
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	run->rows_read += counts->rows;
+	run->rows_rejected += rejected;
+	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected",
+			SourceRelation(source), counts->rows, rejected);
+}
+
 /* Remember how the read went, and which rows could not be used. */
 static void
-NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts *counts)
+NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts *counts, int64 customers,
+		 const char *layout)
 {
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID};
+	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID};
+	char		no_layout[6] = {' ', ' ', ' ', ' ', ' ', layout ? ' ' : 'n'};
 	Datum		values[7];
 	int64		rejected = 0;
 
@@ -260,8 +281,11 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 	values[1] = TimestampTzGetDatum(began);
 	values[2] = Int64GetDatum(counts->rows);
 	values[3] = Int64GetDatum(rejected);
+	values[4] = Int64GetDatum(customers);
+	values[5] = layout ? CStringGetTextDatum(layout) : (Datum) 0;
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4 WHERE source_id = $1", 4, types, values, NULL);
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6 WHERE source_id = $1",
+		   6, types, values, no_layout);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -299,20 +323,26 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 			SpiRun("INSERT INTO custseg.rejected_sample VALUES ($1, $2, $3, $4, $5, $6, $7)", 7, types, values, nulls);
 		}
 	}
-	run->rows_read += counts->rows;
-	run->rows_rejected += rejected;
-	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected",
-			SourceRelation(source), counts->rows, rejected);
+	CountRows(run, source, counts);
 }
 
 static void
 CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
 	TimestampTz began = GetCurrentTimestamp();
+	int64		customers = run->customers;
+	char	   *layout = NULL;
+	char	   *snapshot = NULL;
 
 	RunStage(run, STAGE_COLLECT);
 	RunActivity(run, "reading %s", SourceRelation(source));
 	SourceOpen(source);
+	if (source->tracked)
+	{
+		/* Before the reading: what it sees is never less. */
+		layout = MemoryContextStrdup(run->context, TableLayout(source));
+		snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
+	}
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone,
 									 (Size) custseg_work_mem * 1024);
 	run->reading = SourceShown(source);
@@ -327,76 +357,61 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 		Apply(run, source, target, follower);
 
 	RunStage(run, STAGE_WRITE);
-	NoteRead(run, source, began, CollectorCounts(run->collector));
+	NoteRead(run, source, began, CollectorCounts(run->collector), run->customers - customers, layout);
+	if (snapshot)
+		ChangeLogForget(source->source_id, snapshot);
 	CollectorClose(run->collector);
 	run->collector = NULL;
 	RunCommit(run);
 }
 
-/* Merge the parts of pending customers into their profiles. */
+/* Merge the parts of some customers, by ascending id, into their profiles. */
 static void
-MergeParts(Run *run, const ChangeFollower *follower)
+MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
 {
 	const ProfileTarget profile = {0};
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {IdArray(ids, n)};
+	Collected  *rows;
+	ProfileChanges changes;
+	int			merged;
 
-	for (;; RunCommit(run))
+	SpiRun("SELECT p.customer_id, custseg.merge(p.timeline),"
+		   " (SELECT i.key FROM custseg.identity i WHERE i.customer_id = p.customer_id ORDER BY i.namespace, i.key LIMIT 1)"
+		   " FROM custseg.profile_part p WHERE p.customer_id = ANY ($1) GROUP BY 1 ORDER BY 1",
+		   1, types, values, NULL);
+	merged = SPI_processed;
+	rows = palloc(Max(merged, 1) * sizeof(Collected));
+	for (int i = 0; i < merged; i++)
 	{
-		Oid			types[1] = {INT8ARRAYOID};
-		Datum		values[1];
-		int64	   *ids;
-		Collected  *rows;
-		ProfileChanges changes;
-		ProfileChanges removals = {0};
-		int			n;
-		int			merged;
+		bool		isnull;
 
-		RunStage(run, STAGE_WRITE);
-		SpiRun(psprintf("SELECT customer_id FROM custseg.profile_pending ORDER BY customer_id LIMIT %d",
-						custseg_batch_size), 0, NULL, NULL, NULL);
-		n = SPI_processed;
-		if (n == 0)
-			return;
-		ids = palloc(n * sizeof(int64));
-		for (int i = 0; i < n; i++)
-			ids[i] = SpiInt64(i, 1, 0);
-		values[0] = IdArray(ids, n);
-
-		SpiRun("SELECT p.customer_id, custseg.merge(p.timeline),"
-			   " (SELECT i.key FROM custseg.identity i WHERE i.customer_id = p.customer_id ORDER BY i.namespace, i.key LIMIT 1)"
-			   " FROM custseg.profile_part p WHERE p.customer_id = ANY ($1) GROUP BY 1 ORDER BY 1",
-			   1, types, values, NULL);
-		merged = SPI_processed;
-		rows = palloc(Max(merged, 1) * sizeof(Collected));
-		for (int i = 0; i < merged; i++)
-		{
-			bool		isnull;
-
-			rows[i].customer_id = SpiInt64(i, 1, 0);
-			rows[i].timeline = PG_DETOAST_DATUM(SpiField(i, 2, &isnull));
-			rows[i].key = SpiText(i, 3);
-		}
-		ProfileWriteIds(&profile, rows, merged, &changes);
-
-		/* Those without any part are gone. */
-		{
-			int64	   *gone = palloc(n * sizeof(int64));
-			int			n_gone = 0;
-			int			at = 0;
-
-			for (int i = 0; i < n; i++)
-			{
-				if (at < merged && rows[at].customer_id == ids[i])
-					at++;
-				else
-					gone[n_gone++] = ids[i];
-			}
-			if (n_gone > 0)
-				ProfileRemove(&profile, gone, n_gone, &removals);
-		}
-		SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
-		AfterChanges(run, &profile, follower, &changes);
-		AfterChanges(run, &profile, follower, &removals);
+		rows[i].customer_id = SpiInt64(i, 1, 0);
+		rows[i].timeline = PG_DETOAST_DATUM(SpiField(i, 2, &isnull));
+		rows[i].key = SpiText(i, 3);
 	}
+	ProfileWriteIds(&profile, ids, n, rows, merged, &changes);
+	SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
+	AfterChanges(run, &profile, follower, &changes);
+}
+
+bool
+MergePending(Run *run, const ChangeFollower *follower)
+{
+	int64	   *ids;
+	int			n;
+
+	RunStage(run, STAGE_WRITE);
+	SpiRun(psprintf("SELECT customer_id FROM custseg.profile_pending ORDER BY customer_id LIMIT %d",
+					custseg_batch_size), 0, NULL, NULL, NULL);
+	n = SPI_processed;
+	if (n == 0)
+		return false;
+	ids = palloc(n * sizeof(int64));
+	for (int i = 0; i < n; i++)
+		ids[i] = SpiInt64(i, 1, 0);
+	MergeCustomers(run, follower, ids, n);
+	return true;
 }
 
 /* Forget what sources said that are not there any more. */
@@ -422,7 +437,7 @@ DropParts(Run *run, List *sources)
 }
 
 void
-CollectSources(Run *run, List *sources, bool reread_all, const ChangeFollower *follower)
+CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFollower *follower)
 {
 	bool		several = list_length(sources) > 1;
 	ListCell   *cell;
@@ -433,12 +448,18 @@ CollectSources(Run *run, List *sources, bool reread_all, const ChangeFollower *f
 	{
 		Source	   *source = lfirst(cell);
 		ProfileTarget target = {.source_id = several ? source->source_id : 0};
+		const char *why = reread_all;
+		Reading		reading = reread_all ? READ_WHOLE : HowToRead(run, source, &why);
 
-		if (reread_all || run->only_source == 0 || run->only_source == source->source_id)
+		RunNoteRead(run, source->source_id, reading_names[reading], why);
+		if (reading == READ_WHOLE)
 			CollectSource(run, source, &target, follower);
+		else if (reading == READ_CHANGES)
+			CollectChanges(run, source, &target, follower);
 	}
 	if (several)
-		MergeParts(run, follower);
+		while (MergePending(run, follower))
+			RunCommit(run);
 	if (sources == NIL)
 	{
 		const ProfileTarget profile = {0};

@@ -99,7 +99,10 @@ ReadState(Run *run, State *state)
 	MemoryContextSwitchTo(old);
 }
 
-/* A NULL leaves a column as it is; pending is always written. */
+/*
+ * A NULL leaves a column as it is; pending is always written. The database is
+ * this row's home from the moment that all sources were read in it.
+ */
 static void
 WriteState(const char *day, const char *time_zone, const char *sources,
 		   const char *rules, const char *pending)
@@ -117,7 +120,8 @@ WriteState(const char *day, const char *time_zone, const char *sources,
 	}
 	SpiRun("INSERT INTO custseg.refresh_state AS s (home, day, time_zone, sources, rules, pending)"
 		   " VALUES ($1, $2::date, $3, $4::integer[], $5, $6)"
-		   " ON CONFLICT (one) DO UPDATE SET home = $1, day = coalesce($2::date, s.day),"
+		   " ON CONFLICT (one) DO UPDATE SET"
+		   " home = CASE WHEN $4 IS NULL THEN s.home ELSE $1 END, day = coalesce($2::date, s.day),"
 		   " time_zone = coalesce($3, s.time_zone), sources = coalesce($4::integer[], s.sources),"
 		   " rules = coalesce($5, s.rules), pending = $6, updated_at = clock_timestamp()",
 		   6, types, values, nulls);
@@ -337,7 +341,12 @@ Refresh(Run *run)
 		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
-	CollectSources(run, sources, run->only_source == 0 || baseline || sources_changed || zone_changed || run->rebuild,
+	CollectSources(run, sources,
+				   baseline ? "nothing is known yet" :
+				   sources_changed ? "the sources changed" :
+				   zone_changed ? "the time zone changed" :
+				   moved ? "this database is a copy or was restored" :
+				   run->rebuild ? "a rebuild was asked for" : NULL,
 				   &follower);
 	WriteState(NULL, run->settings->time_zone, source_list, NULL, pending);
 	RunTell(run, "profiles: " INT64_FORMAT " customers, " INT64_FORMAT " written, " INT64_FORMAT " removed",

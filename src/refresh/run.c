@@ -19,6 +19,7 @@
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -87,10 +88,10 @@ Timings(const Run *run)
 static void
 WriteRecord(Run *run, const char *status, const char *error)
 {
-	Oid			types[15] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
-	INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, INT8OID, TEXTOID};
-	Datum		values[15];
-	char		nulls[15];
+	Oid			types[17] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID,
+	INT8OID, INT8OID, INT8OID, INT8OID, BOOLOID, INT8OID, TEXTOID, INT8OID, TEXTOID};
+	Datum		values[17];
+	char		nulls[17];
 	static SPIPlanPtr plan;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -110,14 +111,16 @@ WriteRecord(Run *run, const char *status, const char *error)
 	values[13] = Int64GetDatum(run->batches);
 	nulls[14] = error ? ' ' : 'n';
 	values[14] = error ? CStringGetTextDatum(error) : (Datum) 0;
+	values[15] = Int64GetDatum(run->changed);
+	values[16] = CStringGetTextDatum(psprintf("{%s}", run->reads->data));
 	SpiRunPlan(SpiKeep(&plan,
 					   "UPDATE custseg.run SET status = $2, stage = $3, timings = $4::jsonb, rows_read = $5,"
 					   " rows_rejected = $6, customers = $7, profiles_written = $8, profiles_removed = $9,"
 					   " evaluated = $10, standings_written = $11, transitions = $12, calibrated = $13,"
-					   " batches = $14, error = $15,"
+					   " batches = $14, error = $15, changed = $16, reads = $17::jsonb,"
 					   " finished_at = CASE WHEN $2 = 'running' THEN NULL ELSE clock_timestamp() END"
 					   " WHERE run_id = $1",
-					   15, types),
+					   lengthof(types), types),
 			   values, nulls);
 }
 
@@ -233,6 +236,22 @@ RunNote(Run *run, const char *note)
 	RunTell(run, "%s", note);
 }
 
+void
+RunNoteRead(Run *run, int source_id, const char *how, const char *why)
+{
+	StringInfo	reads = run->reads;
+
+	appendStringInfo(reads, "%s\"%d\": {\"read\": ", reads->len > 0 ? ", " : "", source_id);
+	escape_json(reads, how);
+	if (why)
+	{
+		appendStringInfoString(reads, ", \"why\": ");
+		escape_json(reads, why);
+	}
+	appendStringInfoChar(reads, '}');
+	RunTell(run, "source %d: read %s%s%s", source_id, how, why ? ", because " : "", why ? why : "");
+}
+
 /* ------------------------------------------------- from call to return */
 
 static void
@@ -314,12 +333,16 @@ RunCreate(TimestampTz as_of)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "custseg refresh",
 												  ALLOCSET_DEFAULT_SIZES);
 	Run		   *run = MemoryContextAllocZero(context, sizeof(Run));
+	MemoryContext old;
 
 	run->context = context;
 	run->batch = AllocSetContextCreate(context, "custseg refresh batch", ALLOCSET_DEFAULT_SIZES);
 	run->as_of = as_of;
 	run->extension = ExtensionOid();
 	run->synchronous_commit = MemoryContextStrdup(context, GetConfigOption("synchronous_commit", false, false));
+	old = MemoryContextSwitchTo(context);
+	run->reads = makeStringInfo();
+	MemoryContextSwitchTo(old);
 	INSTR_TIME_SET_CURRENT(run->stage_began);
 	return run;
 }

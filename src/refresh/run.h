@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "portability/instr_time.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
@@ -58,6 +59,8 @@ typedef struct Run
 	int64		rows_read;
 	int64		rows_rejected;
 	int64		customers;
+	int64		changed;		/* of these, read because a tracked source noted them */
+	StringInfo	reads;			/* how each source was read, as JSON members */
 	int64		profiles_written;
 	int64		profiles_removed;
 	int64		evaluated;
@@ -111,5 +114,8 @@ extern void RunActivity(Run *run, const char *format,...) pg_attribute_printf(2,
 extern void RunTell(Run *run, const char *format,...) pg_attribute_printf(2, 3);
 
 extern void RunNote(Run *run, const char *note);
+
+/* Record how a source was read, and why so. */
+extern void RunNoteRead(Run *run, int source_id, const char *how, const char *why);
 
 #endif							/* CUSTSEG_RUN_H */

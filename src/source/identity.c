@@ -65,6 +65,28 @@ IdentityRead(const char *namespace,
 	MemoryContextSwitchTo(caller);
 }
 
+int64 *
+IdentityNumbers(const char *namespace, int n, char **keys)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2];
+	Datum	   *wanted = palloc(Max(n, 1) * sizeof(Datum));
+	int64	   *ids = palloc0(Max(n, 1) * sizeof(int64));
+
+	for (int i = 0; i < n; i++)
+		wanted[i] = CStringGetTextDatum(keys[i]);
+	values[0] = CStringGetTextDatum(namespace);
+	values[1] = PointerGetDatum(construct_array(wanted, n, TEXTOID, -1, false, TYPALIGN_INT));
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT w.n, (SELECT i.customer_id FROM custseg.identity i WHERE i.key = w.key AND i.namespace = $1)"
+					   " FROM unnest($2) WITH ORDINALITY AS w (key, n)", 2, types), values, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		ids[SpiInt64(row, 1, 0) - 1] = SpiInt64(row, 2, 0);
+	SPI_freetuptable(SPI_tuptable);
+	return ids;
+}
+
 bool
 IdentityIsUuid(const char *key, int len, pg_uuid_t *uuid)
 {

@@ -13,6 +13,9 @@ extern void IdentityRead(const char *namespace,
 						 void (*tell) (void *arg, const char *key, int len, int64 customer_id),
 						 void *arg);
 
+/* The numbers of some keys; 0 for those that have none. Call inside SPI. */
+extern int64 *IdentityNumbers(const char *namespace, int n, char **keys);
+
 /* Keys of a namespace may come from texts too: is this one a uuid, as uuid_out writes it? */
 extern bool IdentityIsUuid(const char *key, int len, pg_uuid_t *uuid);
 

@@ -64,7 +64,9 @@ ListSources(bool orders)
 					   "SELECT source_id, relation::oid, schema_name::text, relation_name::text, namespace,"
 					   " customer_column::text, at_column::text, amount_column::text, order_id_column::text,"
 					   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
-					   " email_column::text, do_not_contact_column::text, accepted, last_read"
+					   " email_column::text, do_not_contact_column::text, accepted, last_read, customers,"
+					   " tracked_since IS NOT NULL, tracked_layout,"
+					   " coalesce(last_read + rescan_every > pg_catalog.clock_timestamp(), false)"
 					   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -86,6 +88,10 @@ ListSources(bool orders)
 			source->accepted = datumCopy(value, false, -1);
 		value = SpiField(row, 7 + MAPPED_COLUMNS, &isnull);
 		source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
+		source->customers = SpiInt64(row, 8 + MAPPED_COLUMNS, -1);
+		source->tracked = SpiInt64(row, 9 + MAPPED_COLUMNS, 0) != 0;
+		source->layout = SpiText(row, 10 + MAPPED_COLUMNS);
+		source->resting = SpiInt64(row, 11 + MAPPED_COLUMNS, 0) != 0;
 		sources = lappend(sources, source);
 	}
 	return sources;

@@ -35,6 +35,8 @@ typedef enum MappedColumn
 
 #define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
 
+#define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
+
 typedef struct Source
 {
 	int			source_id;
@@ -46,6 +48,10 @@ typedef struct Source
 	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
 	Datum		accepted;		/* text[], with a status column */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
+	int64		customers;		/* found by that read; -1 before the first */
+	bool		tracked;		/* custseg.track() put triggers on it */
+	char	   *layout;			/* of its table at the last read: see track.h; NULL before */
+	bool		resting;		/* not tracked, and not to be read again yet */
 
 	/* Known after SourceOpen. */
 	Oid			owner;

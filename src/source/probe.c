@@ -1,6 +1,6 @@
 /*
  * probe.c
- *		Has a customer ordered since the source was last read?
+ *		What the sources know of customers that no refresh has read yet.
  */
 #include "postgres.h"
 
@@ -14,7 +14,7 @@
 #include "lib/stringinfo.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
@@ -24,9 +24,11 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "source/change_log.h"
 #include "source/identity.h"
 #include "source/probe.h"
 #include "source/read.h"
+#include "source/track.h"
 #include "timeline/day.h"
 
 #define SMALL_PAGES		1000	/* a scan of so few takes a millisecond or two */
@@ -48,37 +50,54 @@ FindsOne(Oid index)
 	return finds;
 }
 
-/* An index whose first column is the customer, or so small a table that none is needed. */
+/* An index whose first column is the customer. */
+static bool
+HasIndex(const Source *source, Relation rel)
+{
+	bool		has = false;
+	ListCell   *cell;
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW || rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index index;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		has |= index->indisvalid && index->indnatts > 0 &&
+			index->indkey.values[0] == source->attno[COLUMN_CUSTOMER] &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			FindsOne(index->indexrelid);
+		ReleaseSysCache(tuple);
+	}
+	return has;
+}
+
+bool
+HasCustomerIndex(const Source *source)
+{
+	Relation	rel = relation_open(source->relation, AccessShareLock);
+	bool		has = HasIndex(source, rel);
+
+	relation_close(rel, NoLock);
+	return has;
+}
+
+/* By an index, or because the table is so small that none is needed. */
 static bool
 ProbeIsCheap(const Source *source)
 {
 	Relation	rel = relation_open(source->relation, AccessShareLock);
-	bool		cheap = false;
-	ListCell   *cell;
+	char		kind = rel->rd_rel->relkind;
+	bool		cheap;
 
 	/* What inherits from a table is read with it, and has indexes of its own. */
-	if (rel->rd_rel->relhassubclass && rel->rd_rel->relkind == RELKIND_RELATION)
-	{
-		relation_close(rel, NoLock);
-		return false;
-	}
-	if (rel->rd_rel->relkind == RELKIND_RELATION || rel->rd_rel->relkind == RELKIND_MATVIEW)
-		cheap = RelationGetNumberOfBlocks(rel) <= SMALL_PAGES;
-	if (!cheap && rel->rd_rel->relkind != RELKIND_VIEW && rel->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
-		foreach(cell, RelationGetIndexList(rel))
-		{
-			HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
-			Form_pg_index index;
-
-			if (!HeapTupleIsValid(tuple))
-				continue;
-			index = (Form_pg_index) GETSTRUCT(tuple);
-			cheap |= index->indisvalid && index->indnatts > 0 &&
-				index->indkey.values[0] == source->attno[COLUMN_CUSTOMER] &&
-				heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-				FindsOne(index->indexrelid);
-			ReleaseSysCache(tuple);
-		}
+	cheap = !(rel->rd_rel->relhassubclass && kind == RELKIND_RELATION) &&
+		(((kind == RELKIND_RELATION || kind == RELKIND_MATVIEW) && RelationGetNumberOfBlocks(rel) <= SMALL_PAGES) ||
+		 HasIndex(source, rel));
 	relation_close(rel, NoLock);
 	return cheap;
 }
@@ -183,20 +202,32 @@ TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateAD
 }
 
 void
-ProbeOrders(int n, const int64 *ids, const DateADT *after, bool *ordered, TimestampTz *checked_at)
+ProbeOrders(int n, const int64 *ids, const DateADT *after, bool *ordered, bool *pending, TimestampTz *checked_at)
 {
-	DayMapper  *days = DayMapperCreate(ReadShopSettings()->time_zone);
+	DayMapper  *days = NULL;
 	TimestampTz oldest = GetCurrentTimestamp();
+	List	   *tracked = NIL;
 	ListCell   *cell;
 
 	memset(ordered, 0, n * sizeof(bool));
+	memset(pending, 0, n * sizeof(bool));
 	foreach(cell, ListSources(true))
 	{
 		Source	   *source = lfirst(cell);
+		bool		is_tracked = TrackingIsLive(source);
 
-		if (!TrySource(source, days, n, ids, after, ordered))
+		if (is_tracked)
+			tracked = lappend(tracked, source);
+		/* A partition that is attached brings orders no trigger saw. */
+		if (is_tracked && get_rel_relkind(source->relation) != RELKIND_PARTITIONED_TABLE)
+			continue;
+		if (days == NULL)
+			days = DayMapperCreate(ReadShopSettings()->time_zone);
+		if (!TrySource(source, days, n, ids, after, ordered) && !is_tracked)
 			oldest = Min(oldest, source->last_read);
 	}
+	if (tracked != NIL)
+		ChangeLogPending(tracked, n, ids, pending);
 	for (int i = 0; i < n; i++)
 		checked_at[i] = oldest;
 }

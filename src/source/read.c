@@ -17,6 +17,7 @@
 
 #include "common/guard.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "source/read.h"
 
 /* The relation a plan really reads: a name can change hands between two looks. */
@@ -89,8 +90,9 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	error_context_stack = callback.previous;
 }
 
+/* The columns that are read, from the relation. */
 static char *
-ReadStatement(const Source *source, const char *tail)
+SelectFrom(const Source *source)
 {
 	StringInfoData sql;
 	Oid			amount = source->type[COLUMN_AMOUNT];
@@ -113,7 +115,7 @@ ReadStatement(const Source *source, const char *tail)
 		for (int column = COLUMN_NAME; column < MAPPED_COLUMNS; column++)
 			if (source->column[column])
 				appendStringInfo(&sql, ", %s", SourceColumn(source, column));
-	appendStringInfo(&sql, " FROM %s%s%s", SourceRelation(source), SourceFilter(source, 1, " WHERE "), tail);
+	appendStringInfo(&sql, " FROM %s", SourceRelation(source));
 	return sql.data;
 }
 
@@ -123,7 +125,8 @@ ReadRows(Source *source, const char *tail, DestReceiver *dest)
 	Oid			types[1] = {TEXTARRAYOID};
 	Datum		values[1] = {source->accepted};
 
-	SourceQuery(source, ReadStatement(source, tail), source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
+	SourceQuery(source, psprintf("%s%s%s", SelectFrom(source), SourceFilter(source, 1, " WHERE "), tail),
+				source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
 }
 
 void
@@ -137,4 +140,20 @@ SourceRead(Source *source, DestReceiver *dest)
 {
 	SourceOpen(source);
 	ReadRows(source, "", dest);
+}
+
+void
+SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest)
+{
+	Oid			types[2] = {type, TEXTARRAYOID};
+	Datum		values[2] = {keys, source->accepted};
+	StringInfoData sql;
+	int			level;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "%s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)%s", SelectFrom(source),
+					 SourceColumn(source, COLUMN_CUSTOMER), SourceFilter(source, 2, " AND "));
+	level = PlanByIndexBegin();
+	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, dest);
+	PlanByIndexEnd(level);
 }

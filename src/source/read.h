@@ -24,6 +24,12 @@ extern void SourceTry(Source *source);
 /* Read all of the orders into dest, in one snapshot. */
 extern void SourceRead(Source *source, DestReceiver *dest);
 
+/*
+ * Read the orders of some customers, whose keys are an array of the customer
+ * column's own kind. After SourceOpen, and worth it with HasCustomerIndex.
+ */
+extern void SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest);
+
 /* What is read as whom, for messages. */
 extern char *SourceShown(const Source *source);
 

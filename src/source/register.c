@@ -21,7 +21,9 @@
 #include "common/guard.h"
 #include "common/spi.h"
 #include "source/mapping.h"
+#include "source/change_log.h"
 #include "source/read.h"
+#include "source/track.h"
 
 PG_FUNCTION_INFO_V1(custseg_add_orders);
 PG_FUNCTION_INFO_V1(custseg_add_customers);
@@ -185,6 +187,7 @@ Datum
 custseg_add_orders(PG_FUNCTION_ARGS)
 {
 	Source		source = {.is_orders = true};
+	int			id;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -215,8 +218,19 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 		source.accepted = PointerGetDatum(accepted);
 	}
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
+	id = Register(&source);
 
-	PG_RETURN_INT32(Register(&source));
+	SPI_connect();
+	if (!PG_ARGISNULL(10))
+		SetRescan(id, PG_GETARG_INTERVAL_P(10));
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+	{
+		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+
+		Track(id, &timeout);
+	}
+	SPI_finish();
+	PG_RETURN_INT32(id);
 }
 
 Datum
@@ -251,13 +265,20 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	SpiRun("DELETE FROM custseg.source_mapping WHERE source_id = $1 RETURNING relation::oid", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.source_mapping WHERE source_id = $1"
+		   " RETURNING relation::oid, tracked_since IS NOT NULL", 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("source %d does not exist", id),
 				 errhint("See custseg.source for the sources there are.")));
 	relation = SpiInt64(0, 1, InvalidOid);
+	if (SpiInt64(0, 2, 0) != 0 && get_rel_name(relation) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("source %d is tracked: there are triggers on %s", id, get_rel_name(relation)),
+				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
+	ChangeLogDrop(id);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	GuardLeave(&guard);

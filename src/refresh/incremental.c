@@ -1,0 +1,203 @@
+/*
+ * incremental.c
+ *		Reading only the customers whose orders changed.
+ *
+ * A batch is one transaction: it takes changed customers off the log, reads
+ * all their orders anew (a change is never added to what was there, so that
+ * nothing can drift), brings their profiles, standings and recall up to it,
+ * and commits. If it dies, the log still has them.
+ *
+ * Reading customer by customer goes through an index and back and forth in
+ * the table, so it costs some twenty times as much a row as a scan does. From
+ * a share of the customers on the source is therefore read whole.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "common/settings.h"
+#include "refresh/incremental.h"
+#include "source/change_log.h"
+#include "source/probe.h"
+#include "source/read.h"
+#include "source/track.h"
+
+#define SMALL_READ		(4 * 1024 * 1024)	/* bytes to collect a batch in */
+
+const char *const reading_names[] = {
+	[READ_NOT] = "not",
+	[READ_CHANGES] = "changes",
+	[READ_WHOLE] = "whole",
+};
+
+Reading
+HowToRead(Run *run, Source *source, const char **why)
+{
+	ChangeSummary summary;
+
+	*why = NULL;
+	if (run->only_source != 0 && run->only_source != source->source_id)
+	{
+		*why = "another source was asked for";
+		return READ_NOT;
+	}
+	if (source->last_read == DT_NOBEGIN)
+	{
+		*why = "it was not read before";
+		return READ_WHOLE;
+	}
+	if (!source->tracked)
+	{
+		*why = source->resting ? "it is not tracked, and was read recently" : "it is not tracked";
+		return source->resting && run->only_source == 0 ? READ_NOT : READ_WHOLE;
+	}
+
+	SourceOpen(source);
+	*why = TrackingFault(source);
+	if (*why)
+		return READ_WHOLE;
+	ChangeLogSummary(source, &summary);
+	if (summary.missed)
+		*why = "a transaction could not note what it changed";
+	else if (summary.everything)
+		*why = "everything in it changed";
+	else if (source->layout == NULL || strcmp(source->layout, TableLayout(source)) != 0)
+		*why = "its partitions or our triggers on them changed";
+	if (*why)
+		return READ_WHOLE;
+
+	if (summary.customers == 0)
+	{
+		*why = "nothing in it changed";
+		return READ_NOT;
+	}
+	if (!HasCustomerIndex(source))
+	{
+		*why = psprintf("it has no index on its customer column: %s", CustomerIndexStatement(source));
+		return READ_WHOLE;
+	}
+	if (summary.customers > custseg_rescan_share * source->customers && summary.customers > 1)
+	{
+		*why = psprintf("of its " INT64_FORMAT " customers " INT64_FORMAT " may have changed, over custseg.rescan_share",
+						source->customers, summary.customers);
+		return READ_WHOLE;
+	}
+	return READ_CHANGES;
+}
+
+static int
+CompareIds(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* All that was collected, sorted; it comes in portions that are gone with the next. */
+static Collected *
+GatherCollected(Collector *collector, int most, int *n)
+{
+	Collected  *all = palloc(Max(most, 1) * sizeof(Collected));
+	Collected  *portion;
+	int			more;
+
+	*n = 0;
+	while ((more = CollectorNext(collector, most, &portion)) > 0)
+		for (int i = 0; i < more; i++)
+		{
+			Collected  *row = &all[(*n)++];
+			Size		size = VARSIZE_ANY(portion[i].timeline);
+
+			if (*n > most)
+				elog(ERROR, "collected more than %d customers", most);
+			row->customer_id = portion[i].customer_id;
+			row->key = portion[i].key ? pstrdup(portion[i].key) : NULL;
+			row->timeline = palloc(size);
+			memcpy(row->timeline, portion[i].timeline, size);
+		}
+	qsort(all, *n, sizeof(Collected), CompareCollected);
+	return all;
+}
+
+/* Read and write some customers, by number or by key. */
+static void
+ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower,
+			  ChangedCustomers *changed)
+{
+	bool		native = source->key_kind == KEY_NATIVE;
+	char	  **keys = native ? IdentityKeys(source, changed->n, changed->ids) : changed->keys;
+	int64	   *ids = native ? changed->ids : IdentityNumbers(source->namespace, changed->n, changed->keys);
+	int			n_ids = changed->n;
+	IdentityWriter *identities = NULL;
+	Datum		array;
+	Oid			type;
+	Collected  *rows;
+	ProfileChanges changes;
+	int			n;
+
+	array = IdentityKeyArray(source, changed->n, keys, &type);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, SMALL_READ);
+	run->reading = SourceShown(source);
+	SourceReadCustomers(source, type, array, CollectorReceiver(run->collector));
+	run->reading = NULL;
+	if (!native)
+		for (int i = 0; i < changed->n; i++)
+			if (ids[i] != 0)
+				CollectorKnowKey(run->collector, keys[i], strlen(keys[i]), ids[i]);
+	rows = GatherCollected(run->collector, changed->n, &n);
+
+	RunStage(run, STAGE_WRITE);
+	if (!native)
+	{
+		/* All the customers there are or were: those with a number, and those who get one now. */
+		int64	   *known = palloc((changed->n + n) * sizeof(int64));
+
+		n_ids = 0;
+		for (int i = 0; i < changed->n; i++)
+			if (ids[i] != 0)
+				known[n_ids++] = ids[i];
+		for (int i = 0; i < n; i++)
+			if (rows[i].customer_id == 0)
+			{
+				NumberCustomers(&identities, source, &rows[i], 1);
+				known[n_ids++] = rows[i].customer_id;
+			}
+		if (identities)
+			IdentityClose(identities);
+		qsort(known, n_ids, sizeof(int64), CompareIds);
+		qsort(rows, n, sizeof(Collected), CompareCollected);
+		ids = known;
+	}
+	ProfileWriteIds(target, ids, n_ids, rows, n, &changes);
+	AfterChanges(run, target, follower, &changes);
+	if (target->source_id)
+		while (MergePending(run, follower))
+			;
+	CountRows(run, source, CollectorCounts(run->collector));
+	CollectorClose(run->collector);
+	run->collector = NULL;
+}
+
+void
+CollectChanges(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
+{
+	bool		more = true;
+
+	while (more)
+	{
+		ChangedCustomers changed;
+
+		RunStage(run, STAGE_COLLECT);
+		SourceOpen(source);
+		more = ChangeLogTake(source, custseg_batch_size, &changed);
+		if (changed.n == 0)
+			break;
+		run->customers += changed.n;
+		run->changed += changed.n;
+		RunActivity(run, "reading changed customers of %s, " INT64_FORMAT " customers",
+					SourceRelation(source), run->changed);
+		ReadCustomers(run, source, target, follower, &changed);
+		RunCommit(run);
+	}
+}

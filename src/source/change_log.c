@@ -1,0 +1,359 @@
+/*
+ * change_log.c
+ *		Customers whose orders changed in tracked sources, as a refresh and
+ *		claim() see them.
+ *
+ * Entries are only ever added by the shop's transactions (capture.c) and
+ * removed by refreshes, of which one runs at a time. So an entry that a
+ * refresh has seen stays where it is until that refresh removes it, and two
+ * rules make sure that no change is lost:
+ *
+ * - Changed customers are read after their entries were taken, in the same
+ *	 transaction. The snapshot of the reading is later than that of the taking,
+ *	 so it sees every transaction whose entries were taken.
+ *
+ * - A source that is read whole keeps its entries until all profiles are
+ *	 written, in later transactions. Removed then are those that the snapshot
+ *	 taken before the reading can see, by the number of the transaction in each.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "storage/itemptr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "common/spi.h"
+#include "common/stream.h"
+#include "source/change_log.h"
+#include "source/identity.h"
+
+#define FETCH_ENTRIES 1000
+
+int64
+ChangeHash(const char *key, int len)
+{
+	return (int64) hash_bytes_extended((const unsigned char *) key, len, 0);
+}
+
+void
+ChangeLogSummary(const Source *source, ChangeSummary *summary)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT coalesce(pg_catalog.bool_or(customer IS NULL AND customers IS NULL), false),"
+					   " coalesce(pg_catalog.sum(coalesce(pg_catalog.cardinality(customers), 1))::bigint, 0),"
+					   " EXISTS (SELECT FROM custseg.change_gap WHERE source_id = $1)"
+					   " FROM custseg.change_log WHERE source_id = $1", 1, types), values, NULL);
+	summary->customers = SpiInt64(0, 2, 0);
+	summary->missed = SpiInt64(0, 3, 0) != 0;
+	summary->everything = SpiInt64(0, 1, 0) != 0 || summary->missed;
+}
+
+static int
+CompareIds(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+static int
+CompareKeys(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Room for that many more. */
+static void
+Grow(ChangedCustomers *taken, int *size, int more)
+{
+	if (taken->n + more <= *size)
+		return;
+	*size = Max(*size * 2, taken->n + more);
+	if (taken->ids)
+		taken->ids = repalloc_huge(taken->ids, *size * sizeof(int64));
+	else
+		taken->keys = repalloc_huge(taken->keys, *size * sizeof(char *));
+}
+
+/* An entry's customers: a row of customer, key, customers, keys, from column 2 on. */
+static void
+AddEntry(ChangedCustomers *taken, int *size, uint64 row)
+{
+	bool		isnull;
+	Datum		array = SpiField(row, taken->ids ? 4 : 5, &isnull);
+	Datum	   *elements;
+	int			n;
+
+	if (isnull)
+	{
+		Grow(taken, size, 1);
+		if (taken->ids)
+			taken->ids[taken->n++] = SpiInt64(row, 2, 0);
+		else
+			taken->keys[taken->n++] = SpiText(row, 3);
+		return;
+	}
+	if (taken->ids)
+		deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+						  &elements, NULL, &n);
+	else
+		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	Grow(taken, size, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (taken->ids)
+			taken->ids[taken->n++] = DatumGetInt64(elements[i]);
+		else
+			taken->keys[taken->n++] = TextDatumGetCString(elements[i]);
+	}
+	pfree(elements);
+}
+
+static void
+RemoveEntries(Datum *tids, int n)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {TIDARRAYOID};
+	Datum		values[1];
+
+	values[0] = PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	SpiRunPlan(SpiKeep(&kept, "DELETE FROM custseg.change_log WHERE ctid = ANY ($1)", 1, types), values, NULL);
+	if (SPI_processed != n)
+		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, n);
+}
+
+bool
+ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
+{
+	static SPIPlanPtr kept = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+	bool		native = source->key_kind == KEY_NATIVE;
+	int			size = FETCH_ENTRIES;
+	int			max_tids = FETCH_ENTRIES;
+	int			n_tids = 0;
+	Datum	   *tids = palloc(max_tids * sizeof(Datum));
+	int			different = 0;
+	bool		more = true;
+	Portal		cursor;
+
+	taken->n = 0;
+	taken->ids = native ? palloc(size * sizeof(int64)) : NULL;
+	taken->keys = native ? NULL : palloc(size * sizeof(char *));
+
+	SpiKeep(&kept,
+			"SELECT ctid, customer, key, customers, keys FROM custseg.change_log"
+			" WHERE source_id = $1 AND (customer IS NOT NULL OR customers IS NOT NULL)", 1, types);
+	cursor = SPI_cursor_open(NULL, kept, values, NULL, false);
+	while (more && taken->n < most)
+	{
+		SPI_cursor_fetch(cursor, true, FETCH_ENTRIES);
+		MemoryContextSwitchTo(caller);
+		more = SPI_processed == FETCH_ENTRIES;
+		if (n_tids + SPI_processed > max_tids)
+		{
+			max_tids = Max(max_tids * 2, n_tids + SPI_processed);
+			tids = repalloc_huge(tids, max_tids * sizeof(Datum));
+		}
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			bool		isnull;
+			ItemPointer tid = palloc(sizeof(ItemPointerData));
+
+			ItemPointerCopy((ItemPointer) DatumGetPointer(SpiField(row, 1, &isnull)), tid);
+			tids[n_tids++] = PointerGetDatum(tid);
+			AddEntry(taken, &size, row);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(cursor);
+	MemoryContextSwitchTo(caller);
+	if (n_tids > 0)
+		RemoveEntries(tids, n_tids);
+
+	if (native)
+		qsort(taken->ids, taken->n, sizeof(int64), CompareIds);
+	else
+		qsort(taken->keys, taken->n, sizeof(char *), CompareKeys);
+	for (int i = 0; i < taken->n; i++)
+	{
+		if (native && (i == 0 || taken->ids[i] != taken->ids[i - 1]))
+			taken->ids[different++] = taken->ids[i];
+		else if (!native && (i == 0 || strcmp(taken->keys[i], taken->keys[different - 1]) != 0))
+			taken->keys[different++] = taken->keys[i];
+	}
+	taken->n = different;
+	return more;
+}
+
+void
+ChangeLogEverything(int source_id)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source_id)};
+
+	SpiRun("INSERT INTO custseg.change_log (source_id, xact)"
+		   " SELECT $1, pg_catalog.pg_current_xact_id()"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.change_log WHERE source_id = $1"
+		   "  AND customer IS NULL AND customers IS NULL)", 1, types, values, NULL);
+}
+
+char *
+ChangeLogSnapshot(void)
+{
+	SpiRun("SELECT pg_catalog.pg_current_snapshot()::text", 0, NULL, NULL, NULL);
+	return SpiText(0, 1);
+}
+
+void
+ChangeLogForget(int source_id, const char *snapshot)
+{
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source_id), CStringGetTextDatum(snapshot)};
+
+	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1"
+		   " AND pg_catalog.pg_visible_in_snapshot(xact, $2::pg_catalog.pg_snapshot)", 2, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1"
+		   " AND pg_catalog.pg_visible_in_snapshot(xact, $2::pg_catalog.pg_snapshot)", 2, types, values, NULL);
+}
+
+void
+ChangeLogDrop(int source_id)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source_id)};
+
+	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1", 1, types, values, NULL);
+}
+
+/* A customer as one source's entries name it. */
+typedef struct Wanted
+{
+	int64		customer;
+	int			source_id;
+	int			position;
+} Wanted;
+
+static int
+CompareWanted(const void *a, const void *b)
+{
+	const Wanted *x = a;
+	const Wanted *y = b;
+
+	return x->customer != y->customer ? (x->customer > y->customer) - (x->customer < y->customer) :
+		x->source_id - y->source_id;
+}
+
+/* Mark those wanted that an entry names. */
+static void
+MarkPending(const Wanted *wanted, int n, int source_id, int64 customer, bool *pending)
+{
+	int			low = 0;
+	int			high = n;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (wanted[middle].customer < customer)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < n && wanted[low].customer == customer; low++)
+		if (wanted[low].source_id == source_id)
+			pending[wanted[low].position] = true;
+}
+
+/* The same for an entry that names several, in their order. */
+static void
+MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending)
+{
+	ArrayType  *customers = DatumGetArrayTypeP(array);
+	const int64 *ids = (const int64 *) ARR_DATA_PTR(customers);
+	int			count = ArrayGetNItems(ARR_NDIM(customers), ARR_DIMS(customers));
+
+	for (int i = 0; i < n; i++)
+		if (wanted[i].source_id == source_id && count > 0 &&
+			bsearch(&wanted[i].customer, ids, count, sizeof(int64), CompareIds) != NULL)
+			pending[wanted[i].position] = true;
+}
+
+void
+ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1];
+	Wanted	   *wanted = palloc(Max(n * list_length(sources), 1) * sizeof(Wanted));
+	Datum	   *customers = palloc(Max(n * list_length(sources), 1) * sizeof(Datum));
+	int			n_wanted = 0;
+	int			level;
+	ListCell   *cell;
+
+	memset(pending, 0, n * sizeof(bool));
+	foreach(cell, sources)
+	{
+		Source		source = *(Source *) lfirst(cell);
+		char	  **keys = NULL;
+
+		/* It need not be open: all that matters is whether it has keys. */
+		if (source.namespace)
+		{
+			source.key_kind = KEY_TEXT;
+			keys = IdentityKeys(&source, n, ids);
+		}
+
+		for (int i = 0; i < n; i++)
+		{
+			if (keys ? keys[i] == NULL : ids[i] <= 0)
+				continue;
+			wanted[n_wanted].customer = keys ? ChangeHash(keys[i], strlen(keys[i])) : ids[i];
+			wanted[n_wanted].source_id = source.source_id;
+			wanted[n_wanted++].position = i;
+		}
+	}
+	qsort(wanted, n_wanted, sizeof(Wanted), CompareWanted);
+	for (int i = 0; i < n_wanted; i++)
+		customers[i] = Int64GetDatum(wanted[i].customer);
+	values[0] = PointerGetDatum(construct_array(customers, n_wanted, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+												TYPALIGN_DOUBLE));
+
+	/* The few that name several, or all, stand together at the end of the index. */
+	level = PlanByIndexBegin();
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT source_id, customer, NULL::bigint[] FROM custseg.change_log WHERE customer = ANY ($1)"
+					   " UNION ALL"
+					   " SELECT source_id, NULL, customers FROM custseg.change_log WHERE customer IS NULL"
+					   " UNION ALL"
+					   " SELECT source_id, NULL, NULL FROM custseg.change_gap",
+					   1, types), values, NULL);
+	PlanByIndexEnd(level);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		int			source_id = SpiInt64(row, 1, 0);
+		bool		no_customer;
+		bool		no_customers;
+		Datum		customer = SpiField(row, 2, &no_customer);
+		Datum		array = SpiField(row, 3, &no_customers);
+
+		if (!no_customer)
+			MarkPending(wanted, n_wanted, source_id, DatumGetInt64(customer), pending);
+		else if (!no_customers)
+			MarkAmong(wanted, n_wanted, source_id, array, pending);
+		else
+			for (int i = 0; i < n_wanted; i++)
+				if (wanted[i].source_id == source_id)
+					pending[wanted[i].position] = true;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}

@@ -1,0 +1,59 @@
+/*
+ * change_log.h
+ *		Customers whose orders changed in tracked sources, as a refresh and
+ *		claim() see them. Call inside SPI, as the owner of the extension.
+ */
+#ifndef CUSTSEG_CHANGE_LOG_H
+#define CUSTSEG_CHANGE_LOG_H
+
+#include "source/mapping.h"
+
+/* What the log says of one source. */
+typedef struct ChangeSummary
+{
+	bool		everything;		/* the source has to be read whole */
+	bool		missed;			/* because something could not be noted */
+	int64		customers;		/* noted one by one, some perhaps twice */
+} ChangeSummary;
+
+extern void ChangeLogSummary(const Source *source, ChangeSummary *summary);
+
+/* Customers taken from the log, each once, by number or by key. */
+typedef struct ChangedCustomers
+{
+	int			n;
+	int64	   *ids;			/* ascending; NULL where keys are not numbers */
+	char	  **keys;			/* ascending; NULL where they are */
+} ChangedCustomers;
+
+/*
+ * Take entries off the log until about "most" customers are there, or all;
+ * true if there may be more.
+ * What is read of these customers afterwards in the same transaction, by a
+ * snapshot of its own, holds the changes that led to the entries.
+ */
+extern bool ChangeLogTake(const Source *source, int most, ChangedCustomers *taken);
+
+/* Note that the source must be read whole. */
+extern void ChangeLogEverything(int source_id);
+
+/*
+ * The transactions that whatever is read from now on can see, as a text, and
+ * forgetting what these have noted.
+ */
+extern char *ChangeLogSnapshot(void);
+extern void ChangeLogForget(int source_id, const char *snapshot);
+
+/* Forget all of a source. */
+extern void ChangeLogDrop(int source_id);
+
+/*
+ * Which customers have a change in one of these sources that no refresh has
+ * read yet.
+ */
+extern void ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending);
+
+/* How the log knows a customer: by number or, with a key, by its hash. */
+extern int64 ChangeHash(const char *key, int len);
+
+#endif							/* CUSTSEG_CHANGE_LOG_H */

@@ -1,0 +1,438 @@
+/*
+ * track.c
+ *		Sources whose changes are noted by triggers.
+ *
+ * A row trigger on the table notes inserts, updates and deletes; on a
+ * partitioned table PostgreSQL copies it to every partition, those attached
+ * later included. TRUNCATE of a partition fires only the partition's own
+ * trigger, so each table has one for that. They are ENABLE ALWAYS, because
+ * what a subscription applies changes customers too, and depend on the
+ * extension, so that DROP EXTENSION takes them along.
+ *
+ * No trigger sees that a partition is attached or detached, or that a trigger
+ * was off while rows came. Both leave traces in the catalog, though: a refresh
+ * compares a digest of them with that of the last complete read.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/spi.h"
+#include "source/change_log.h"
+#include "source/probe.h"
+#include "source/read.h"
+#include "source/track.h"
+
+PG_FUNCTION_INFO_V1(custseg_track);
+PG_FUNCTION_INFO_V1(custseg_untrack);
+PG_FUNCTION_INFO_V1(custseg_set_rescan);
+
+/* The table and whatever inherits from it. */
+#define TREE \
+	"WITH RECURSIVE tree AS (SELECT $1 AS relid UNION" \
+	" SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.relid)"
+
+static Oid
+TriggerFunction(void)
+{
+	return LookupFuncName(list_make2(makeString("custseg"), makeString("track_change")), 0, NULL, false);
+}
+
+char *
+TableLayout(const Source *source)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[2] = {OIDOID, OIDOID};
+	Datum		values[2] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction())};
+
+	/* A table without a trigger for TRUNCATE shows it by another file. */
+	SpiRunPlan(SpiKeep(&kept,
+					   TREE
+					   " SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
+					   "  g.row_triggers, g.truncate_triggers,"
+					   "  CASE WHEN g.truncate_triggers IS NULL THEN pg_catalog.pg_relation_filenode(t.relid) END),"
+					   "  ' ' ORDER BY t.relid))"
+					   " FROM tree t CROSS JOIN LATERAL (SELECT"
+					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid)"
+					   "   FILTER (WHERE g.tgtype & 1 = 1) AS row_triggers,"
+					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid)"
+					   "   FILTER (WHERE g.tgtype & 1 = 0) AS truncate_triggers"
+					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
+					   2, types), values, NULL);
+	return SpiText(0, 1);
+}
+
+/* Is our row trigger on this table, and firing? */
+static bool
+HasTrigger(Oid relid, Oid function)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	bool		found = false;
+
+	if (rel == NULL)
+		return false;
+	if (rel->trigdesc)
+		for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+		{
+			Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+			found |= trigger->tgfoid == function && trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
+				TRIGGER_FOR_ROW(trigger->tgtype) && TRIGGER_FOR_INSERT(trigger->tgtype) &&
+				TRIGGER_FOR_UPDATE(trigger->tgtype) && TRIGGER_FOR_DELETE(trigger->tgtype);
+		}
+	relation_close(rel, AccessShareLock);
+	return found;
+}
+
+bool
+TrackingIsLive(const Source *source)
+{
+	return source->tracked && HasTrigger(source->relation, TriggerFunction());
+}
+
+const char *
+TrackingFault(const Source *source)
+{
+	Oid			function = TriggerFunction();
+	const char *fault = NULL;
+	ListCell   *cell;
+	bool		partitioned = get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE;
+
+	foreach(cell, find_all_inheritors(source->relation, AccessShareLock, NULL))
+	{
+		Oid			relid = lfirst_oid(cell);
+
+		if (relid != source->relation && !partitioned)
+			fault = psprintf("other tables inherit from it");
+		else if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+			fault = psprintf("its partition %s is a foreign table", get_rel_name(relid));
+		else if (!HasTrigger(relid, function))
+			fault = psprintf("the trigger custseg_track_%d of %s is missing or disabled",
+							 source->source_id, get_rel_name(relid));
+		if (fault)
+			break;
+	}
+	return fault;
+}
+
+char *
+CustomerIndexStatement(const Source *source)
+{
+	/* CONCURRENTLY does not block the shop, but cannot be had for a partitioned table. */
+	return psprintf("CREATE INDEX %sON %s (%s)",
+					get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE ? "" : "CONCURRENTLY ",
+					SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
+}
+
+/* --------------------------------------------------- switching on and off */
+
+static Source *
+FindSource(int id)
+{
+	ListCell   *cell;
+
+	foreach(cell, ListSources(true))
+		if (((Source *) lfirst(cell))->source_id == id)
+			return lfirst(cell);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("source %d is not a source of orders", id),
+			 errhint("See custseg.source for the sources there are.")));
+}
+
+static void
+CheckMember(const Source *source, Oid caller, const char *what)
+{
+	if (!has_privs_of_role(caller, source->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be a member of role \"%s\" to %s %s",
+						GetUserNameFromId(source->owner, false), what, SourceRelation(source)),
+				 errhint("Ask a member of that role.")));
+}
+
+static void
+CheckTrackable(const Source *source)
+{
+	char		kind = get_rel_relkind(source->relation);
+	bool		partitioned = kind == RELKIND_PARTITIONED_TABLE;
+	ListCell   *cell;
+
+	if (kind != RELKIND_RELATION && !partitioned)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s cannot be tracked", SourceRelation(source)),
+				 errdetail("Only tables and partitioned tables have triggers that see every change."),
+				 errhint("It is read whole; rescan_every of add_orders() says how often.")));
+	foreach(cell, find_all_inheritors(source->relation, AccessShareLock, NULL))
+	{
+		Oid			relid = lfirst_oid(cell);
+
+		if (relid != source->relation && (!partitioned || get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("%s cannot be tracked", SourceRelation(source)),
+					 partitioned ? errdetail("Its partition %s is a foreign table, which changes without our triggers.", get_rel_name(relid)) :
+					 errdetail("Table %s inherits from it, and does not fire its triggers.", get_rel_name(relid)),
+					 errhint("It is read whole; rescan_every of add_orders() says how often.")));
+	}
+}
+
+/* From here to the end of the guard, no lock is waited for any longer. */
+static double
+LimitWaiting(Interval *timeout)
+{
+	double		ms = ((timeout->month * (double) DAYS_PER_MONTH + timeout->day) * USECS_PER_DAY + timeout->time) / 1000;
+
+	if (!(ms >= 1 && ms <= PG_INT32_MAX))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lock_timeout must be between 1 millisecond and 24 days")));
+	(void) set_config_option("lock_timeout", psprintf("%.0f", ms), PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return ms;
+}
+
+/* Lock the table and its partitions as what follows will. */
+static void
+LockTables(const Source *source, double ms, LOCKMODE mode)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		(void) find_all_inheritors(source->relation, mode, NULL);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock %s within %.0f ms", SourceRelation(source), ms),
+				 errdetail("Transactions that have written to it and are still open keep it."),
+				 errhint("Try again when they are done, or pass a longer lock_timeout; new writers wait as long as we do.")));
+	}
+	PG_END_TRY();
+}
+
+static void
+Utility(const char *format,...) pg_attribute_printf(1, 2);
+
+static void
+Utility(const char *format,...)
+{
+	char		sql[1024];
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(sql, sizeof(sql), format, args);
+	va_end(args);
+	SpiRun(sql, 0, NULL, NULL, NULL);
+}
+
+static char *
+QualifiedName(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+}
+
+static void
+MakeTrigger(const Source *source, const char *name, const char *on, const char *event)
+{
+	Utility("CREATE TRIGGER %s AFTER %s EXECUTE FUNCTION custseg.track_change('%d', %s)",
+			name, psprintf(event, on), source->source_id, quote_literal_cstr(source->column[COLUMN_CUSTOMER]));
+	Utility("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name);
+	Utility("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION custseg", name, on);
+}
+
+static void
+MakeTriggers(const Source *source)
+{
+	ListCell   *cell;
+
+	MakeTrigger(source, psprintf("custseg_track_%d", source->source_id), SourceRelation(source),
+				"INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW");
+	foreach(cell, find_all_inheritors(source->relation, NoLock, NULL))
+		MakeTrigger(source, psprintf("custseg_truncate_%d", source->source_id), QualifiedName(lfirst_oid(cell)),
+					"TRUNCATE ON %s FOR EACH STATEMENT");
+}
+
+static void
+DropTriggers(const Source *source)
+{
+	Oid			types[2] = {INT4OID, OIDOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), ObjectIdGetDatum(TriggerFunction())};
+	char	  **drops;
+	uint64		n;
+
+	/* By their first argument, since they can be renamed; not the copies that partitions have. */
+	SpiRun("SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', g.tgname, n.nspname, c.relname)"
+		   " FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid"
+		   " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+		   " WHERE g.tgfoid = $2 AND g.tgparentid = 0 AND pg_catalog.starts_with(pg_catalog.encode(g.tgargs, 'hex'),"
+		   "  pg_catalog.encode(pg_catalog.convert_to($1::text, 'UTF8'), 'hex') || '00')"
+		   " ORDER BY g.oid", 2, types, values, NULL);
+	n = SPI_processed;
+	drops = palloc(Max(n, 1) * sizeof(char *));
+	for (uint64 i = 0; i < n; i++)
+		drops[i] = SpiText(i, 1);
+	for (uint64 i = 0; i < n; i++)
+		SpiRun(drops[i], 0, NULL, NULL, NULL);
+}
+
+static void
+NoteTracking(const Source *source, bool tracked)
+{
+	Oid			types[2] = {INT4OID, BOOLOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), BoolGetDatum(tracked)};
+
+	SpiRun("UPDATE custseg.source_mapping SET tracked_since = CASE WHEN $2 THEN pg_catalog.now() END,"
+		   " tracked_layout = NULL WHERE source_id = $1", 2, types, values, NULL);
+}
+
+void
+Track(int source_id, Interval *timeout)
+{
+	Oid			caller = GetUserId();
+	Source	   *source;
+	Guard		guard;
+	double		ms;
+
+	GuardEnter(&guard, ExtensionOwner());
+	ms = LimitWaiting(timeout);
+	source = FindSource(source_id);
+	SourceOpen(source);
+	CheckMember(source, caller, "track");
+	CheckTrackable(source);
+	LockTables(source, ms, ShareRowExclusiveLock);
+	if (source->tracked && TrackingFault(source) == NULL)
+		ereport(NOTICE,
+				(errmsg("%s is tracked already", SourceRelation(source))));
+	else
+	{
+		DropTriggers(source);
+		MakeTriggers(source);
+		NoteTracking(source, true);
+		ChangeLogEverything(source_id);
+	}
+	if (!HasCustomerIndex(source))
+		ereport(NOTICE,
+				(errmsg("%s has no index on its customer column \"%s\"", SourceRelation(source),
+						source->column[COLUMN_CUSTOMER]),
+				 errdetail("Without one a refresh reads the whole table as soon as anything changed."),
+				 errhint("%s;", CustomerIndexStatement(source))));
+	GuardLeave(&guard);
+}
+
+static void
+Untrack(int source_id, Interval *timeout)
+{
+	Oid			caller = GetUserId();
+	Source	   *source;
+	Guard		guard;
+	double		ms;
+
+	GuardEnter(&guard, ExtensionOwner());
+	ms = LimitWaiting(timeout);
+	source = FindSource(source_id);
+	if (!source->tracked)
+		ereport(NOTICE,
+				(errmsg("%s is not tracked", SourceRelation(source))));
+	/* A table that is gone has taken its triggers along. */
+	if (get_rel_name(source->relation) != NULL)
+	{
+		SourceOpen(source);
+		CheckMember(source, caller, "stop tracking");
+		LockTables(source, ms, AccessExclusiveLock);
+		DropTriggers(source);
+	}
+	NoteTracking(source, false);
+	ChangeLogDrop(source_id);
+	GuardLeave(&guard);
+}
+
+static void
+RequireArguments(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source and lock_timeout must not be null"),
+				 errhint("See custseg.source for the sources there are.")));
+}
+
+Datum
+custseg_track(PG_FUNCTION_ARGS)
+{
+	RequireArguments(fcinfo);
+	SPI_connect();
+	Track(PG_GETARG_INT32(0), PG_GETARG_INTERVAL_P(1));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+Datum
+custseg_untrack(PG_FUNCTION_ARGS)
+{
+	RequireArguments(fcinfo);
+	SPI_connect();
+	Untrack(PG_GETARG_INT32(0), PG_GETARG_INTERVAL_P(1));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+void
+SetRescan(int source_id, Interval *every)
+{
+	Oid			caller = GetUserId();
+	Oid			types[2] = {INT4OID, INTERVALOID};
+	Datum		values[2] = {Int32GetDatum(source_id), IntervalPGetDatum(every)};
+	char		nulls[2] = {' ', every ? ' ' : 'n'};
+	Source	   *source;
+	Guard		guard;
+
+	GuardEnter(&guard, ExtensionOwner());
+	source = FindSource(source_id);
+	SourceOpen(source);
+	CheckMember(source, caller, "say when to read");
+	SpiRun("UPDATE custseg.source_mapping SET rescan_every = $2 WHERE source_id = $1", 2, types, values, nulls);
+	GuardLeave(&guard);
+}
+
+Datum
+custseg_set_rescan(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null"),
+				 errhint("See custseg.source for the sources there are.")));
+	SPI_connect();
+	SetRescan(PG_GETARG_INT32(0), PG_ARGISNULL(1) ? NULL : PG_GETARG_INTERVAL_P(1));
+	SPI_finish();
+	PG_RETURN_VOID();
+}

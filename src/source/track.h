@@ -1,0 +1,32 @@
+/*
+ * track.h
+ *		Sources whose changes are noted by triggers.
+ */
+#ifndef CUSTSEG_TRACK_H
+#define CUSTSEG_TRACK_H
+
+#include "source/mapping.h"
+#include "utils/timestamp.h"
+
+/*
+ * A digest of the table's partitions and of our triggers on them. When it is
+ * not the one of the last complete read, something happened that no trigger
+ * notes: a partition came or went, was emptied before it had a trigger, or a
+ * trigger was off for a while. Call inside SPI, as the owner of the extension.
+ */
+extern char *TableLayout(const Source *source);
+
+/* Why the triggers of a tracked source do not note every change now; NULL where they do. */
+extern const char *TrackingFault(const Source *source);
+
+/* Whether the table's own trigger notes changes now: cheap, and nothing is locked afterwards. */
+extern bool TrackingIsLive(const Source *source);
+
+/* The statement that makes the index that reading single customers needs. */
+extern char *CustomerIndexStatement(const Source *source);
+
+/* What custseg.track() and custseg.set_rescan() do. Call inside SPI. */
+extern void Track(int source_id, Interval *timeout);
+extern void SetRescan(int source_id, Interval *every);
+
+#endif							/* CUSTSEG_TRACK_H */
