@@ -96,6 +96,13 @@ COMMENT ON PROCEDURE custseg.calibrate(timestamptz, boolean) IS
 'Takes cut points and fits the gap, purchase and spend models to the stored timelines as of a moment, adds them to custseg.calibration, and evaluates every customer anew if labels follow other rules by it. A refresh does the same once settings.calibrate_every_days have passed. Refused inside a transaction block. verbose: say what came out.';
 REVOKE ALL ON PROCEDURE custseg.calibrate(timestamptz, boolean) FROM PUBLIC;
 
+CREATE FUNCTION custseg.verify(sample integer DEFAULT 1000)
+RETURNS TABLE (customer_id bigint, what text, stored text, expected text)
+LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_verify';
+COMMENT ON FUNCTION custseg.verify(integer) IS
+'Compares what is stored about a random sample of customers, and about as many more found in the order tables, with what the sources say now: reads their orders anew and evaluates them anew, by the rules and for the day of the last refresh. A row for every profile or standing that differs, none if all is well. Customers with a tracked change that no refresh has read yet are left out; of sources that are not tracked, newer orders show as differences. Refused while a refresh runs; none starts meanwhile.';
+REVOKE ALL ON FUNCTION custseg.verify(integer) FROM PUBLIC;
+
 CREATE VIEW custseg.progress AS
 SELECT r.run_id, r.stage, r.started_at, clock_timestamp() - r.started_at AS elapsed,
        r.rows_read, r.customers, r.evaluated, r.batches, r.pid, a.query AS activity

@@ -13,7 +13,8 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
+#include "catalog/pg_class.h"
+#include "utils/lsyscache.h"
 
 #include "common/settings.h"
 #include "refresh/incremental.h"
@@ -21,8 +22,6 @@
 #include "source/probe.h"
 #include "source/read.h"
 #include "source/track.h"
-
-#define SMALL_READ		(4 * 1024 * 1024)	/* bytes to collect a batch in */
 
 const char *const reading_names[] = {
 	[READ_NOT] = "not",
@@ -48,8 +47,16 @@ HowToRead(Run *run, Source *source, const char **why)
 	}
 	if (!source->tracked)
 	{
-		*why = source->resting ? "it is not tracked, and was read recently" : "it is not tracked";
-		return source->resting && run->only_source == 0 ? READ_NOT : READ_WHOLE;
+		char		kind = get_rel_relkind(source->relation);
+
+		if (source->resting && run->only_source == 0)
+		{
+			*why = "it is not tracked, and its rescan_every is not over";
+			return READ_NOT;
+		}
+		*why = kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ?
+			"it is not tracked" : "it is not a table, and cannot be tracked";
+		return READ_WHOLE;
 	}
 
 	SourceOpen(source);
@@ -120,6 +127,20 @@ GatherCollected(Collector *collector, int most, int *n)
 	return all;
 }
 
+Collected *
+ReadSomeCustomers(Source *source, Collector *collector, char **keys, const int64 *ids, int n, int *n_rows)
+{
+	Oid			type;
+	Datum		array = IdentityKeyArray(source, n, keys, &type);
+
+	SourceReadCustomers(source, type, array, CollectorReceiver(collector));
+	if (source->key_kind != KEY_NATIVE)
+		for (int i = 0; i < n; i++)
+			if (keys[i] != NULL && ids[i] != 0)
+				CollectorKnowKey(collector, keys[i], strlen(keys[i]), ids[i]);
+	return GatherCollected(collector, n, n_rows);
+}
+
 /* Read and write some customers, by number or by key. */
 static void
 ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower,
@@ -130,22 +151,14 @@ ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const Chang
 	int64	   *ids = native ? changed->ids : IdentityNumbers(source->namespace, changed->n, changed->keys);
 	int			n_ids = changed->n;
 	IdentityWriter *identities = NULL;
-	Datum		array;
-	Oid			type;
 	Collected  *rows;
 	ProfileChanges changes;
 	int			n;
 
-	array = IdentityKeyArray(source, changed->n, keys, &type);
-	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, SMALL_READ);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, SMALL_COLLECTION);
 	run->reading = SourceShown(source);
-	SourceReadCustomers(source, type, array, CollectorReceiver(run->collector));
+	rows = ReadSomeCustomers(source, run->collector, keys, ids, changed->n, &n);
 	run->reading = NULL;
-	if (!native)
-		for (int i = 0; i < changed->n; i++)
-			if (ids[i] != 0)
-				CollectorKnowKey(run->collector, keys[i], strlen(keys[i]), ids[i]);
-	rows = GatherCollected(run->collector, changed->n, &n);
 
 	RunStage(run, STAGE_WRITE);
 	if (!native)

@@ -23,4 +23,13 @@ extern Reading HowToRead(Run *run, Source *source, const char **why);
 extern void CollectChanges(Run *run, Source *source, const ProfileTarget *target,
 						   const ChangeFollower *follower);
 
+#define SMALL_COLLECTION (4 * 1024 * 1024)	/* bytes to collect some customers in */
+
+/*
+ * What a source says of n customers, sorted by id: keys as the source writes
+ * them (those that are NULL are left out), ids 0 where they have none yet.
+ */
+extern Collected *ReadSomeCustomers(Source *source, Collector *collector, char **keys, const int64 *ids,
+									int n, int *n_rows);
+
 #endif							/* CUSTSEG_INCREMENTAL_H */

@@ -127,16 +127,6 @@ WriteState(const char *day, const char *time_zone, const char *sources,
 		   6, types, values, nulls);
 }
 
-static char *
-RulesDigest(Run *run)
-{
-	char	   *digest;
-
-	SpiRun("SELECT md5((to_jsonb(custseg.rules()) - 'calibration_id')::text)", 0, NULL, NULL, NULL);
-	digest = SpiText(0, 1);
-	return MemoryContextStrdup(run->context, digest ? digest : "");
-}
-
 /* -------------------------------------------------------------- stages */
 
 /* Calibrate, and note for which day and settings. False in a shop without orders. */
@@ -312,7 +302,7 @@ Refresh(Run *run)
 	 * Settings first, and for the day that was evaluated last: what changes
 	 * now changes for no other reason. Also what a run that died left.
 	 */
-	digest = RulesDigest(run);
+	digest = RulesDigest(run->context);
 	if (!baseline && state.has_day &&
 		(state.pending || state.rules == NULL || strcmp(digest, state.rules) != 0))
 	{
@@ -361,7 +351,7 @@ Refresh(Run *run)
 	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed || zone_changed);
 	if (run->calibrated)
 	{
-		char	   *now = RulesDigest(run);
+		char	   *now = RulesDigest(run->context);
 
 		if (!baseline && strcmp(now, digest) != 0)
 			pending = "calibration";
@@ -427,14 +417,14 @@ CalibrateAlone(Run *run)
 	RunCommit(run);
 	run->recorded = true;
 
-	before = RulesDigest(run);
+	before = RulesDigest(run->context);
 	run->calibrated = CalibrateNow(run);
 	if (!run->calibrated)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is nothing to calibrate on: nobody has an order up to that day"),
 				 errhint("Pass the moment to calibrate for: CALL custseg.calibrate(as_of => ...).")));
-	after = RulesDigest(run);
+	after = RulesDigest(run->context);
 	if (state.pending == NULL && state.rules != NULL && strcmp(before, state.rules) == 0 &&
 		strcmp(before, after) != 0)
 	{

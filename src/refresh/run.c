@@ -252,6 +252,16 @@ RunNoteRead(Run *run, int source_id, const char *how, const char *why)
 	RunTell(run, "source %d: read %s%s%s", source_id, how, why ? ", because " : "", why ? why : "");
 }
 
+char *
+RulesDigest(MemoryContext context)
+{
+	char	   *digest;
+
+	SpiRun("SELECT md5((to_jsonb(custseg.rules()) - 'calibration_id')::text)", 0, NULL, NULL, NULL);
+	digest = SpiText(0, 1);
+	return MemoryContextStrdup(context, digest ? digest : "");
+}
+
 /* ------------------------------------------------- from call to return */
 
 static void
@@ -259,6 +269,19 @@ RunLockTag(LOCKTAG *tag)
 {
 	/* An advisory lock of a class that SQL's advisory functions cannot take. */
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionOid(), 0, 0xC5);
+}
+
+void
+RunKeepOut(void)
+{
+	LOCKTAG		lock;
+
+	RunLockTag(&lock);
+	if (LockAcquire(&lock, ShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a refresh of this database is running"),
+				 errhint("Try again when it is done; see custseg.progress.")));
 }
 
 /*

@@ -115,6 +115,12 @@ extern void RunTell(Run *run, const char *format,...) pg_attribute_printf(2, 3);
 
 extern void RunNote(Run *run, const char *note);
 
+/* The digest of all rules that customers are evaluated by now. Inside SPI. */
+extern char *RulesDigest(MemoryContext context);
+
+/* Let no run begin until the end of the transaction; an error if there is one. */
+extern void RunKeepOut(void);
+
 /* Record how a source was read, and why so. */
 extern void RunNoteRead(Run *run, int source_id, const char *how, const char *why);
 

@@ -121,12 +121,13 @@ TrackingFault(const Source *source)
 		Oid			relid = lfirst_oid(cell);
 
 		if (relid != source->relation && !partitioned)
-			fault = psprintf("other tables inherit from it");
+			fault = "other tables inherit from it";
 		else if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
 			fault = psprintf("its partition %s is a foreign table", get_rel_name(relid));
 		else if (!HasTrigger(relid, function))
-			fault = psprintf("the trigger custseg_track_%d of %s is missing or disabled",
-							 source->source_id, get_rel_name(relid));
+			fault = psprintf("the trigger custseg_track_%d of %s is missing or not ENABLE ALWAYS:"
+							 " SELECT custseg.track(%d) mends it",
+							 source->source_id, get_rel_name(relid), source->source_id);
 		if (fault)
 			break;
 	}
@@ -359,9 +360,6 @@ Untrack(int source_id, Interval *timeout)
 	GuardEnter(&guard, ExtensionOwner());
 	ms = LimitWaiting(timeout);
 	source = FindSource(source_id);
-	if (!source->tracked)
-		ereport(NOTICE,
-				(errmsg("%s is not tracked", SourceRelation(source))));
 	/* A table that is gone has taken its triggers along. */
 	if (get_rel_name(source->relation) != NULL)
 	{
@@ -370,6 +368,9 @@ Untrack(int source_id, Interval *timeout)
 		LockTables(source, ms, AccessExclusiveLock);
 		DropTriggers(source);
 	}
+	if (!source->tracked)
+		ereport(NOTICE,
+				(errmsg("%s is not tracked", SourceRelation(source))));
 	NoteTracking(source, false);
 	ChangeLogDrop(source_id);
 	GuardLeave(&guard);

@@ -1,0 +1,325 @@
+/*
+ * verify.c
+ *		custseg.verify(): does what is stored say what the sources say?
+ *
+ * For a sample of customers the sources are read anew and the standings
+ * evaluated anew, by the rules of the last refresh and for its day, and both
+ * are compared with what is stored. No refresh runs meanwhile, but the shop
+ * does: so the log of changes is looked at after the sources, and whoever is
+ * in it then is left out, because the next refresh will come to him.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "common/bulk.h"
+#include "common/guard.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "refresh/incremental.h"
+#include "source/change_log.h"
+#include "source/read.h"
+
+PG_FUNCTION_INFO_V1(custseg_verify);
+
+#define MOST_SAMPLED 1000000
+
+/* Customers to look at, ascending. */
+typedef struct Sample
+{
+	int64	   *ids;
+	int			n;
+} Sample;
+
+/* What the sources say: a timeline a customer and source. */
+typedef struct Truth
+{
+	Datum	   *ids;
+	Datum	   *timelines;
+	int			n;
+	int			size;
+} Truth;
+
+static void
+ReadIds(Sample *sample)
+{
+	sample->n = SPI_processed;
+	sample->ids = palloc(Max(sample->n, 1) * sizeof(int64));
+	for (int i = 0; i < sample->n; i++)
+		sample->ids[i] = SpiInt64(i, 1, 0);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * A random sample of those stored, and as many standings, in case one has no
+ * profile any more.
+ */
+static void
+SampleStored(int most, Sample *sample)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(most)};
+
+	SpiRun("SELECT customer_id FROM ("
+		   " (SELECT customer_id FROM custseg.profile ORDER BY pg_catalog.random() LIMIT $1)"
+		   " UNION (SELECT s.customer_id FROM custseg.standing s WHERE NOT EXISTS"
+		   "  (SELECT FROM custseg.profile p WHERE p.customer_id = s.customer_id) LIMIT $1)) c"
+		   " ORDER BY customer_id", 1, types, values, NULL);
+	ReadIds(sample);
+}
+
+/*
+ * Customers in some pages of a source, in case one has no profile: those that
+ * have a number of ours or are one.
+ */
+static void
+SampleSource(Source *source, int most, Sample *sample)
+{
+	Relation	rel;
+	BlockNumber blocks;
+	ChangedCustomers found = {0};
+	int64	   *ids;
+	int			n;
+
+	SourceOpen(source);
+	rel = relation_open(source->relation, NoLock);
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_MATVIEW)
+	{
+		relation_close(rel, NoLock);
+		return;
+	}
+	blocks = RelationGetNumberOfBlocks(rel);
+	relation_close(rel, NoLock);
+
+	/* A page has some fifty rows, often of as many customers. */
+	SourceQuery(source,
+				psprintf("SELECT DISTINCT %s::pg_catalog.text FROM %s TABLESAMPLE SYSTEM (%.6f)%s LIMIT %d",
+						 SourceColumn(source, COLUMN_CUSTOMER), SourceRelation(source),
+						 Min(100, 100.0 * (most / 50 + 10) / Max(blocks, 1)),
+						 SourceFilter(source, 1, " WHERE "), most),
+				source->column[COLUMN_STATUS] ? 1 : 0, (Oid[]) {TEXTARRAYOID}, &source->accepted, NULL);
+	n = SPI_processed;
+	found.keys = palloc(Max(n, 1) * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		char	   *key = SpiText(i, 1);
+
+		if (key != NULL)
+			found.keys[found.n++] = key;
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	if (source->key_kind == KEY_NATIVE)
+	{
+		ids = palloc(Max(found.n, 1) * sizeof(int64));
+		for (int i = 0; i < found.n; i++)
+			ids[i] = strtoll(found.keys[i], NULL, 10);
+	}
+	else
+		ids = IdentityNumbers(source->namespace, found.n, found.keys);
+	sample->ids = repalloc(sample->ids, (sample->n + found.n + 1) * sizeof(int64));
+	for (int i = 0; i < found.n; i++)
+		if (source->key_kind == KEY_NATIVE ? ids[i] > 0 : ids[i] != 0)
+			sample->ids[sample->n++] = ids[i];
+}
+
+static int
+CompareIds(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Each once, ascending. */
+static void
+SortSample(Sample *sample)
+{
+	int			n = 0;
+
+	qsort(sample->ids, sample->n, sizeof(int64), CompareIds);
+	for (int i = 0; i < sample->n; i++)
+		if (i == 0 || sample->ids[i] != sample->ids[n - 1])
+			sample->ids[n++] = sample->ids[i];
+	sample->n = n;
+}
+
+static void
+AddTruth(Truth *truth, const Collected *rows, int n)
+{
+	if (truth->n + n > truth->size)
+	{
+		truth->size = Max(truth->size * 2, truth->n + n);
+		truth->ids = repalloc_huge(truth->ids, truth->size * sizeof(Datum));
+		truth->timelines = repalloc_huge(truth->timelines, truth->size * sizeof(Datum));
+	}
+	for (int i = 0; i < n; i++)
+	{
+		truth->ids[truth->n] = Int64GetDatum(rows[i].customer_id);
+		truth->timelines[truth->n++] = PointerGetDatum(rows[i].timeline);
+	}
+}
+
+static void
+ReadTruth(Source *source, const char *time_zone, const Sample *sample, Truth *truth)
+{
+	Collector  *collector;
+	char	  **keys;
+	Collected  *rows;
+	int			n;
+
+	SourceOpen(source);
+	keys = IdentityKeys(source, sample->n, sample->ids);
+	collector = CollectorCreate(CurrentMemoryContext, source, time_zone, (Size) custseg_work_mem * 1024);
+	PG_TRY();
+	{
+		rows = ReadSomeCustomers(source, collector, keys, sample->ids, sample->n, &n);
+		AddTruth(truth, rows, n);
+	}
+	PG_FINALLY();
+	{
+		CollectorClose(collector);
+	}
+	PG_END_TRY();
+}
+
+/* Leave out whom the next refresh will come to. */
+static void
+LeaveOutPending(List *sources, Sample *sample)
+{
+	bool	   *pending = palloc(Max(sample->n, 1) * sizeof(bool));
+	List	   *tracked = NIL;
+	ListCell   *cell;
+	int			n = 0;
+
+	foreach(cell, sources)
+		if (((Source *) lfirst(cell))->tracked)
+			tracked = lappend(tracked, lfirst(cell));
+	if (tracked == NIL)
+		return;
+	ChangeLogPending(tracked, sample->n, sample->ids, pending);
+	for (int i = 0; i < sample->n; i++)
+		if (!pending[i])
+			sample->ids[n++] = sample->ids[i];
+	if (n < sample->n)
+		ereport(NOTICE,
+				(errmsg("%d customers have changes that the next refresh will read, and were left out",
+						sample->n - n)));
+	sample->n = n;
+}
+
+#define EXPECTED \
+	"WITH wanted AS (SELECT unnest($1) AS id)," \
+	" expected AS (SELECT id, custseg.merge(timeline) AS timeline FROM unnest($2, $3) AS e (id, timeline) GROUP BY id)"
+
+static void
+ReturnRows(ReturnSetInfo *result)
+{
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		values[4];
+		bool		nulls[4];
+
+		for (int column = 0; column < 4; column++)
+			values[column] = SpiField(row, column + 1, &nulls[column]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+/* Were the standings evaluated by the rules of now? */
+static bool
+StandingsAreCurrent(void)
+{
+	char	   *digest = RulesDigest(CurrentMemoryContext);
+
+	SpiRun("SELECT rules, pending FROM custseg.refresh_state", 0, NULL, NULL, NULL);
+	return SPI_processed > 0 && SpiText(0, 1) != NULL && strcmp(SpiText(0, 1), digest) == 0 &&
+		SpiText(0, 2) == NULL;
+}
+
+static void
+Verify(int most, ReturnSetInfo *result)
+{
+	List	   *sources = ListSources(true);
+	char	   *time_zone = ReadShopSettings()->time_zone;
+	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
+	Oid			types[3] = {INT8ARRAYOID, INT8ARRAYOID, get_array_type(timeline)};
+	Datum		values[3];
+	Sample		sample;
+	Truth		truth = {.size = 1024};
+	ListCell   *cell;
+	uint64		differ;
+
+	truth.ids = palloc(truth.size * sizeof(Datum));
+	truth.timelines = palloc(truth.size * sizeof(Datum));
+	SampleStored(most, &sample);
+	foreach(cell, sources)
+		SampleSource(lfirst(cell), most, &sample);
+	SortSample(&sample);
+	foreach(cell, sources)
+		ReadTruth(lfirst(cell), time_zone, &sample, &truth);
+	LeaveOutPending(sources, &sample);
+
+	values[0] = IdArray(sample.ids, sample.n);
+	values[1] = PointerGetDatum(construct_array(truth.ids, truth.n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+												TYPALIGN_DOUBLE));
+	values[2] = PointerGetDatum(construct_array(truth.timelines, truth.n, timeline, -1, false, TYPALIGN_INT));
+	SpiRun(EXPECTED
+		   " SELECT w.id, 'profile', p.timeline::text, e.timeline::text FROM wanted w"
+		   " LEFT JOIN custseg.profile p ON p.customer_id = w.id LEFT JOIN expected e ON e.id = w.id"
+		   " WHERE p.timeline::text IS DISTINCT FROM e.timeline::text ORDER BY w.id", 3, types, values, NULL);
+	ReturnRows(result);
+	differ = SPI_processed;
+
+	if (StandingsAreCurrent())
+	{
+		SpiRun(EXPECTED
+			   " SELECT w.id, 'standing', s.stored::text, c.concluded::text FROM wanted w"
+			   " LEFT JOIN expected e ON e.id = w.id"
+			   " LEFT JOIN LATERAL (SELECT ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity,"
+			   "   follow_up_at, silent_at, lost_at, next_eval_at)::custseg.evaluation AS stored"
+			   "  FROM custseg.standing WHERE customer_id = w.id) s ON true"
+			   " LEFT JOIN LATERAL (SELECT custseg.evaluate(e.timeline, (SELECT day FROM custseg.refresh_state),"
+			   "   (SELECT custseg.rules())) AS concluded) c ON true"
+			   " WHERE s.stored::text IS DISTINCT FROM c.concluded::text ORDER BY w.id", 3, types, values, NULL);
+		ReturnRows(result);
+		differ += SPI_processed;
+	}
+	else
+		ereport(NOTICE,
+				(errmsg("standings were not compared: the rules changed since the last refresh")));
+	ereport(NOTICE,
+			(errmsg("%d customers compared, %llu differences", sample.n, (unsigned long long) differ)));
+}
+
+Datum
+custseg_verify(PG_FUNCTION_ARGS)
+{
+	int			most;
+	Guard		guard;
+
+	if (PG_ARGISNULL(0) || PG_GETARG_INT32(0) < 1 || PG_GETARG_INT32(0) > MOST_SAMPLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sample must be between 1 and %d customers", MOST_SAMPLED)));
+	most = PG_GETARG_INT32(0);
+	InitMaterializedSRF(fcinfo, 0);
+
+	RunKeepOut();
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	Verify(most, (ReturnSetInfo *) fcinfo->resultinfo);
+	GuardLeave(&guard);
+	SPI_finish();
+	return (Datum) 0;
+}
