@@ -326,7 +326,8 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 	CountRows(run, source, counts);
 }
 
-static void
+/* Read a source whole. What its log of changes had to say up to then, as a snapshot; NULL without a log. */
+static char *
 CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
 	TimestampTz began = GetCurrentTimestamp();
@@ -358,11 +359,10 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 
 	RunStage(run, STAGE_WRITE);
 	NoteRead(run, source, began, CollectorCounts(run->collector), run->customers - customers, layout);
-	if (snapshot)
-		ChangeLogForget(source->source_id, snapshot);
 	CollectorClose(run->collector);
 	run->collector = NULL;
 	RunCommit(run);
+	return snapshot;
 }
 
 /* Merge the parts of some customers, by ascending id, into their profiles. */
@@ -440,6 +440,7 @@ void
 CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFollower *follower)
 {
 	bool		several = list_length(sources) > 1;
+	char	  **snapshots = MemoryContextAllocZero(run->context, Max(list_length(sources), 1) * sizeof(char *));
 	ListCell   *cell;
 
 	if (reread_all)
@@ -453,13 +454,18 @@ CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFoll
 
 		RunNoteRead(run, source->source_id, reading_names[reading], why);
 		if (reading == READ_WHOLE)
-			CollectSource(run, source, &target, follower);
+			snapshots[foreach_current_index(cell)] = CollectSource(run, source, &target, follower);
 		else if (reading == READ_CHANGES)
 			CollectChanges(run, source, &target, follower);
 	}
 	if (several)
 		while (MergePending(run, follower))
 			RunCommit(run);
+
+	/* Only now is everything in the profiles, and claim() need not hold anybody back any more. */
+	foreach(cell, sources)
+		if (snapshots[foreach_current_index(cell)] != NULL)
+			ChangeLogForget(((Source *) lfirst(cell))->source_id, snapshots[foreach_current_index(cell)]);
 	if (sources == NIL)
 	{
 		const ProfileTarget profile = {0};

@@ -1,0 +1,93 @@
+-- claim() and changes that no refresh has read yet (law 3).
+\set VERBOSITY terse
+SET client_min_messages = error;
+DROP EXTENSION IF EXISTS custseg CASCADE;
+CREATE EXTENSION custseg;
+RESET client_min_messages;
+SET timezone = 'UTC';
+SET custseg.rescan_share = 1;
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (order_id serial PRIMARY KEY, customer_id bigint, paid_at timestamptz, amount numeric);
+CREATE INDEX ON shop.orders (customer_id);
+INSERT INTO shop.orders (customer_id, paid_at, amount)
+SELECT c, timestamptz '2024-01-01 12:00' + o * interval '5 days', 2000 - c FROM generate_series(1, 200) c, generate_series(1, 4) o;
+SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT channel, count(*) FROM custseg.task_queue GROUP BY 1;
+CREATE FUNCTION claim(n int, at timestamptz) RETURNS TABLE (customer bigint, fresh boolean) LANGUAGE sql AS
+$$ SELECT customer_id, orders_checked_at >= now() FROM custseg.claim('phone', n, 'desk', '1 hour', at) $$;
+
+-- The best first; whoever ordered, or of whom anything else changed, is put off.
+INSERT INTO shop.orders (customer_id, paid_at, amount) VALUES (1, '2024-06-01 12:30', 10);
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 2 AND paid_at < '2024-01-07';	-- long ago
+SELECT * FROM claim(2, '2024-06-01 13:00');
+SELECT customer_id, state, outcome, wake_at FROM custseg.task WHERE customer_id <= 2 ORDER BY 1;
+-- Not committed is not a change.
+BEGIN;
+INSERT INTO shop.orders (customer_id, paid_at, amount) VALUES (5, '2024-06-01 12:30', 10);
+ROLLBACK;
+SELECT * FROM claim(1, '2024-06-01 13:00');
+-- A refresh draws the conclusions: one has returned, the other can be had again.
+CALL custseg.refresh('2024-06-01 13:00');
+SELECT customer_id, state, outcome FROM custseg.task WHERE customer_id <= 2 ORDER BY 1;
+SELECT * FROM claim(1, '2024-06-01 13:02');
+
+-- Noted among many.
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 7 AND 20 AND paid_at < '2024-01-07';
+SELECT cardinality(customers) FROM custseg.change_log;
+SELECT * FROM claim(3, '2024-06-01 13:04');
+SELECT count(*) FROM custseg.task WHERE wake_at = '2024-06-01 13:05';
+
+-- Where everything changed, nothing can be had.
+SET custseg.max_tracked_customers = 1;
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 31 AND 32;
+SELECT * FROM claim(3, '2024-06-01 13:07');
+RESET custseg.max_tracked_customers;
+CALL custseg.refresh('2024-06-01 13:08');
+SELECT * FROM claim(2, '2024-06-01 13:10');
+
+-- So it is where a change could not be noted.
+CREATE UNIQUE INDEX log_is_broken ON custseg.change_log (source_id);
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 38 AND 39;
+DROP INDEX custseg.log_is_broken;
+SELECT * FROM claim(1, '2024-06-01 13:12');
+CALL custseg.refresh('2024-06-01 13:12');
+SELECT * FROM claim(1, '2024-06-01 13:14');
+
+-- A trigger that is off: orders are looked for in the table, as in any source that is not tracked.
+ALTER TABLE shop.orders DISABLE TRIGGER ALL;
+INSERT INTO shop.orders (customer_id, paid_at, amount) VALUES (12, '2024-06-01 13:15', 10);
+SELECT * FROM claim(3, '2024-06-01 13:16');
+SELECT customer_id, state, outcome FROM custseg.task WHERE customer_id = 12;
+SELECT custseg.track(:orders);
+CALL custseg.refresh('2024-06-01 13:17');
+
+-- A crowd of changed customers at the head of the queue is walked over in a few steps.
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 14 AND 38 AND paid_at < '2024-01-07';
+SELECT * FROM claim(1, '2024-06-01 13:19');
+
+-- Keys that are texts.
+SET client_min_messages = error;
+DROP EXTENSION custseg CASCADE;
+DROP TABLE shop.orders;
+CREATE EXTENSION custseg;
+RESET client_min_messages;
+CREATE TABLE shop.orders (customer text, paid_at date, amount int);
+CREATE INDEX ON shop.orders (customer);
+INSERT INTO shop.orders SELECT 'c' || c, date '2024-01-01' + o * 5, 200 - c FROM generate_series(1, 50) c, generate_series(1, 4) o;
+SELECT custseg.add_orders('shop.orders', 'customer', 'paid_at', 'amount', track => true) AS orders \gset
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+UPDATE shop.orders SET amount = amount + 1 WHERE customer = 'c1';
+UPDATE shop.orders SET amount = amount + 1 WHERE customer IN ('c3', 'c4', 'c5', 'c6', 'c7');
+SELECT customer_key FROM custseg.claim('phone', 3, 'desk', '1 hour', '2024-06-01 13:00');
+
+SET client_min_messages = error;
+DROP EXTENSION custseg CASCADE;
+CREATE EXTENSION custseg;
+DROP SCHEMA shop CASCADE;
+DROP FUNCTION claim;
