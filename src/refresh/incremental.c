@@ -23,6 +23,8 @@
 #include "source/read.h"
 #include "source/track.h"
 
+#define FEW_CUSTOMERS	10		/* are read one by one however small the shop is */
+
 const char *const reading_names[] = {
 	[READ_NOT] = "not",
 	[READ_CHANGES] = "changes",
@@ -83,7 +85,7 @@ HowToRead(Run *run, Source *source, const char **why)
 		*why = psprintf("it has no index on its customer column: %s", CustomerIndexStatement(source));
 		return READ_WHOLE;
 	}
-	if (summary.customers > custseg_rescan_share * source->customers && summary.customers > 1)
+	if (summary.customers > Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS))
 	{
 		*why = psprintf("of its " INT64_FORMAT " customers " INT64_FORMAT " may have changed, over custseg.rescan_share",
 						source->customers, summary.customers);

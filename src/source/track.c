@@ -220,6 +220,7 @@ LockTables(const Source *source, double ms, LOCKMODE mode)
 
 	PG_TRY();
 	{
+		LockRelationOid(source->relation, mode);
 		(void) find_all_inheritors(source->relation, mode, NULL);
 	}
 	PG_CATCH();

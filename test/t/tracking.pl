@@ -1,0 +1,163 @@
+# What tracked tables note survives crashes, restarts, prepared transactions,
+# dumps and promotion; what a subscription applies is noted too; and neither
+# the shop nor a refresh waits for the other.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use CustsegFaults;
+
+my $node = new_node('tracking', 'max_prepared_transactions = 5', 'wal_level = logical', 'custseg.rescan_share = 1', 'custseg.enabled = off');
+$node->start;
+make_shop($node, 'shop', customers => 500);
+$node->safe_psql('shop', 'SELECT custseg.track(1)');
+
+my $read = q{SELECT reads -> '1' ->> 'read' FROM custseg.run ORDER BY run_id DESC LIMIT 1};
+my $log = q{SELECT coalesce(string_agg(coalesce(customer::text, customers::text, 'everything'), ',' ORDER BY customer), '') FROM custseg.change_log};
+my $drift = 'SELECT count(*) FROM custseg.verify(1000000)';
+
+# A refresh; how it read the source, and that all is well then.
+sub refreshed
+{
+	my ($on, $db, $how, $what) = @_;
+
+	$on->safe_psql($db, refresh_sql('2024-07-20'));
+	is($on->safe_psql($db, $read), $how, "$what: read $how");
+	is($on->safe_psql($db, $log), '', "$what: the log is empty");
+	is($on->safe_psql($db, $drift), '0', "$what: no drift");
+	return;
+}
+
+refreshed($node, 'shop', 'whole', 'first');
+refreshed($node, 'shop', 'not', 'nothing new');
+
+# The shop needs no right on anything of ours.
+$node->safe_psql('shop', q{
+	SET ROLE shop;
+	INSERT INTO shop.orders VALUES (3, '2024-07-01', 5);
+	UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 4});
+is($node->safe_psql('shop', $log), '3,4', 'what the owner of the table writes is noted');
+
+# A crash keeps what was committed, and forgets the rest.
+my $writer = $node->background_psql('shop', on_error_stop => 0);
+$writer->query_safe(q{BEGIN; INSERT INTO shop.orders VALUES (5, '2024-07-01', 5)});
+$node->safe_psql('shop', q{BEGIN; INSERT INTO shop.orders VALUES (6, '2024-07-01', 5), (7, '2024-07-01', 5); PREPARE TRANSACTION 'kept'});
+$node->stop('immediate');
+eval { $writer->quit };
+$node->start;
+is($node->safe_psql('shop', $log), '3,4', 'after a crash the log has what was committed');
+refreshed($node, 'shop', 'changes', 'after a crash');
+$node->safe_psql('shop', q{COMMIT PREPARED 'kept'});
+is($node->safe_psql('shop', $log), '6,7', 'a prepared transaction brings its changes when it commits');
+refreshed($node, 'shop', 'changes', 'after a prepared transaction');
+
+# A refresh that is killed in the middle of a batch leaves the log as it was.
+$node->safe_psql('shop', q{UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 10 AND 30});
+my $holder = $node->background_psql('shop', on_error_stop => 0);
+$holder->query_safe('BEGIN; SELECT 1 FROM custseg.profile WHERE customer_id = 20 FOR UPDATE');
+my $desk = $node->background_psql('shop', on_error_stop => 0);
+my $pid = $desk->query_safe('SELECT pg_backend_pid()');
+$desk->query_until(qr/begun/, "\\echo begun\n" . refresh_sql('2024-07-20') . ";\n");
+$node->poll_query_until('shop', qq{SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $pid}) or die 'the refresh does not wait';
+
+# While it waits there, the shop goes on, even with the same customers.
+is($node->psql('shop', q{SET statement_timeout = '5s'; UPDATE shop.orders SET amount = amount + 1 WHERE customer_id IN (20, 21)}, on_error_stop => 1),
+	0, 'the shop does not wait for a refresh');
+$node->safe_psql('shop', "SELECT pg_terminate_backend($pid)");
+$node->poll_query_until('shop', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid") or die 'it does not end';
+eval { $desk->quit };
+is($node->safe_psql('shop', q{SELECT sum(coalesce(cardinality(customers), 1)) FROM custseg.change_log}), '23', 'a killed refresh has taken nothing off the log');
+$holder->query_safe('COMMIT');
+$holder->quit;
+refreshed($node, 'shop', 'changes', 'after a kill');
+
+# A log that somebody has locked: the shop waits for a second, not for ever.
+$holder = $node->background_psql('shop', on_error_stop => 0);
+$holder->query_safe('BEGIN; LOCK TABLE custseg.change_log');
+my ($out, $err);
+is($node->psql('shop', q{INSERT INTO shop.orders VALUES (8, '2024-07-02', 5)}, stdout => \$out, stderr => \$err, on_error_stop => 1),
+	0, 'the shop writes although the log is locked');
+like($err, qr/WARNING:.*could not note the customers.*lock timeout/s, '... and is warned');
+$holder->query_safe('COMMIT');
+$holder->quit;
+refreshed($node, 'shop', 'whole', 'after a gap');
+
+# track() waits for the writers of a table only so long.
+$writer = $node->background_psql('shop', on_error_stop => 0);
+$node->safe_psql('shop', 'SELECT custseg.untrack(1)');
+$writer->query_safe(q{BEGIN; INSERT INTO shop.orders VALUES (5, '2024-07-01', 5)});
+isnt($node->psql('shop', q{SELECT custseg.track(1, '100 ms')}, stderr => \$err, on_error_stop => 1), 0, 'track() gives up');
+like($err, qr/could not lock shop\.orders within 100 ms/, '... and says which table it could not have');
+$writer->query_safe('COMMIT');
+$writer->quit;
+$node->safe_psql('shop', 'SELECT custseg.track(1)');
+refreshed($node, 'shop', 'whole', 'tracked again');
+
+# Dumped and restored: the triggers come along, the first refresh reads all.
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+$node->safe_psql('shop', q{INSERT INTO shop.orders VALUES (11, '2024-07-03', 5)});
+command_ok([ 'pg_dump', '-d', $node->connstr('shop'), '-f', $dump ], 'dumped');
+refreshed($node, 'shop', 'changes', 'the original');
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('copy'), '-f', $dump ], 'restored');
+is($node->safe_psql('copy', q{SELECT count(*) FROM pg_trigger WHERE tgname ~ '^custseg_' AND tgenabled = 'A'}), '2', 'the triggers are restored');
+refreshed($node, 'copy', 'whole', 'the copy');
+$node->safe_psql('copy', q{INSERT INTO shop.orders VALUES (12, '2024-07-03', 5)});
+refreshed($node, 'copy', 'changes', 'the copy, later');
+is($node->psql('copy', 'DROP EXTENSION custseg', on_error_stop => 1), 0, 'an extension goes, and its triggers with it');
+is($node->safe_psql('copy', q{SELECT count(*) FROM pg_trigger WHERE tgname ~ '^custseg_'}), '0', '... all of them');
+is($node->psql('copy', q{INSERT INTO shop.orders VALUES (12, '2024-07-03', 5)}, on_error_stop => 1), 0, '... and the shop goes on');
+
+# What a subscription copies and applies is noted.
+my $far = PostgreSQL::Test::Cluster->new('far');
+$far->init(allows_streaming => 'logical');
+$far->start;
+$far->safe_psql('postgres', q{
+	CREATE SCHEMA shop;
+	CREATE TABLE shop.orders (order_id int PRIMARY KEY, customer_id bigint, paid_at date, amount int);
+	ALTER TABLE shop.orders REPLICA IDENTITY FULL;
+	INSERT INTO shop.orders VALUES (1, 1, '2024-01-01', 5), (2, 2, '2024-01-01', 5);
+	CREATE PUBLICATION orders FOR TABLE shop.orders});
+$node->safe_psql('postgres', 'CREATE DATABASE near');
+$node->safe_psql('near', q{
+	CREATE EXTENSION custseg;
+	CREATE SCHEMA shop;
+	CREATE TABLE shop.orders (order_id int PRIMARY KEY, customer_id bigint, paid_at date, amount int);
+	CREATE INDEX ON shop.orders (customer_id);
+	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true)});
+refreshed($node, 'near', 'whole', 'before the subscription');
+$node->safe_psql('near', sprintf q{CREATE SUBSCRIPTION orders CONNECTION '%s' PUBLICATION orders}, $far->connstr . ' dbname=postgres');
+$node->wait_for_subscription_sync($far, 'orders');
+is($node->safe_psql('near', $log), '1,2', 'the first copy is noted');
+refreshed($node, 'near', 'changes', 'after the first copy');
+$far->safe_psql('postgres', $_) foreach (
+	q{INSERT INTO shop.orders VALUES (3, 3, '2024-01-02', 5)},
+	q{UPDATE shop.orders SET customer_id = 4 WHERE order_id = 2},
+	q{DELETE FROM shop.orders WHERE order_id = 1});
+$far->wait_for_catchup('orders');
+is($node->safe_psql('near', $log), '1,2,3,4', 'what is applied is noted');
+refreshed($node, 'near', 'changes', 'after what was applied');
+$far->safe_psql('postgres', 'TRUNCATE shop.orders');
+$far->wait_for_catchup('orders');
+is($node->safe_psql('near', $log), 'everything', 'a TRUNCATE that is applied is noted');
+refreshed($node, 'near', 'whole', 'after TRUNCATE');
+$node->safe_psql('near', 'DROP SUBSCRIPTION orders');
+
+# A standby that is promoted goes on with the log.
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+$node->safe_psql('shop', q{INSERT INTO shop.orders VALUES (13, '2024-07-04', 5)});
+$node->wait_for_catchup($standby, 'replay');
+$node->stop('immediate');
+$standby->promote;
+is($standby->safe_psql('shop', $log), '13', 'the log was replicated');
+refreshed($standby, 'shop', 'changes', 'after promotion');
+$standby->stop;
+$far->stop;
+
+done_testing();
