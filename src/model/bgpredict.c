@@ -341,12 +341,12 @@ BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate)
 		double		to = Min(last, Min(from + 2.5, further));
 		double		half = 0.5 * (to - from);
 
-		for (int i = 0; i < LEGENDRE_ORDER; i++)
+		for (int i = 0; i < legendre_16.order; i++)
 		{
-			double		y = from + half * (1 + legendre_nodes[i]);
+			double		y = from + half * (1 + legendre_16.nodes[i]);
 			double		s = unit * expm1(y);
 
-			total += half * legendre_weights[i] * rate * exp(-rate * s) * (unit + s) *
+			total += half * legendre_16.weights[i] * rate * exp(-rate * s) * (unit + s) *
 				ExpectedAlive(bg, x, beta, s);
 		}
 		from = to;
