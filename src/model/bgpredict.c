@@ -35,7 +35,7 @@
 #include "model/special.h"
 
 #define ROWS 256				/* remembered are x below */
-#define PANELS 10				/* and y below */
+#define PANELS 12				/* and y below */
 #define TERMS 20
 #define MOST_TABLES 2			/* of discounted purchases */
 #define ORDINARY_LOW 1e-3		/* and parameters between */
