@@ -21,6 +21,10 @@
  * On a panel of width 1 a polynomial of degree 19 is then E/y to the last few
  * bits.  Which customers are looked up that way depends on their own numbers
  * alone, so that equal histories always get equal values.
+ *
+ * A discounted expectation is an integral over E.  Where all customers are asked
+ * about the same horizon and rate it depends, given x, on T alone, and is as
+ * smooth a function of ln(1 + T/alpha): BgTabulate() has it remembered too.
  */
 #include "postgres.h"
 
@@ -31,8 +35,9 @@
 #include "model/special.h"
 
 #define ROWS 256				/* remembered are x below */
-#define PANELS 10				/* and y below */
+#define PANELS 12				/* and y below */
 #define TERMS 20
+#define MOST_TABLES 2			/* of discounted purchases */
 #define ORDINARY_LOW 1e-3		/* and parameters between */
 #define ORDINARY_HIGH 1e4
 
@@ -42,6 +47,14 @@ typedef struct Row
 	double	   *panels[PANELS];
 	double		log_weight;		/* LogWeightTotal() */
 } Row;
+
+/* Discounted purchases within t of a customer who is alive: polynomials likewise, by ln(1 + T/alpha). */
+typedef struct Discounted
+{
+	double		t;
+	double		rate;
+	double	  **rows[ROWS];
+} Discounted;
 
 struct Bg
 {
@@ -53,6 +66,8 @@ struct Bg
 	bool		ordinary;
 	MemoryContext context;
 	Row		   *rows[ROWS];
+	int			ntables;
+	Discounted *tables[MOST_TABLES];
 };
 
 /* A mean over p ~ beta(a, B), on the axis of ln(p/(1-p)) from the mode on. */
@@ -228,21 +243,21 @@ Integrate(const Bg *bg, double x, double tau, double log_weight)
 	return exp(LogIntegral(LogWeighted, &leaving, leaving.scale) - log_weight);
 }
 
-/* The polynomial through E/y at the Chebyshev points of a panel. */
+/* The place of the i-th Chebyshev point of a panel. */
+static double
+PanelPoint(int panel, int i)
+{
+	return panel + 0.5 * (1 + cos(M_PI * (i + 0.5) / TERMS));
+}
+
+/* The polynomial through values at the Chebyshev points. */
 static double *
-MakePanel(const Bg *bg, double x, double c, int panel, double log_weight)
+MakePolynomial(const Bg *bg, const double *values)
 {
 	double	   *polynomial = MemoryContextAllocZero(bg->context, TERMS * sizeof(double));
-	double		values[TERMS];
 	double		before[TERMS] = {0};	/* the Chebyshev polynomials T(k-1) and T(k) */
 	double		current[TERMS] = {1};
 
-	for (int i = 0; i < TERMS; i++)
-	{
-		double		y = panel + 0.5 * (1 + cos(M_PI * (i + 0.5) / TERMS));
-
-		values[i] = Integrate(bg, x, expm1(y) / c, log_weight) / y;
-	}
 	for (int k = 0; k < TERMS; k++)
 	{
 		double		sum = 0;
@@ -262,6 +277,34 @@ MakePanel(const Bg *bg, double x, double c, int panel, double log_weight)
 	return polynomial;
 }
 
+/* In four sums that the processor can work on at the same time. */
+static double
+Polynomial(const double *p, double z)
+{
+	double		z2 = z * z;
+	double		z4 = z2 * z2;
+	double		sums[4];
+
+	for (int k = 0; k < 4; k++)
+		sums[k] = p[k] + z4 * (p[k + 4] + z4 * (p[k + 8] + z4 * (p[k + 12] + z4 * p[k + 16])));
+	return sums[0] + z * sums[1] + z2 * (sums[2] + z * sums[3]);
+}
+
+/* The polynomial of E/y on a panel. */
+static double *
+MakePanel(const Bg *bg, double x, double c, int panel, double log_weight)
+{
+	double		values[TERMS];
+
+	for (int i = 0; i < TERMS; i++)
+	{
+		double		y = PanelPoint(panel, i);
+
+		values[i] = Integrate(bg, x, expm1(y) / c, log_weight) / y;
+	}
+	return MakePolynomial(bg, values);
+}
+
 /* E of a customer who is alive, at beta = alpha + T, within t. */
 static double
 ExpectedAlive(Bg *bg, double x, double beta, double t)
@@ -269,13 +312,8 @@ ExpectedAlive(Bg *bg, double x, double beta, double t)
 	double		tau = t / beta;
 	double		c = Max(1, bg->r + x);
 	double		y;
-	double		z;
-	double		z2;
-	double		z4;
-	double		sums[4];
 	int			panel;
 	Row		   *row;
-	const double *p;
 
 	if (tau == 0)
 		return 0;
@@ -297,15 +335,7 @@ ExpectedAlive(Bg *bg, double x, double beta, double t)
 	panel = (int) y;
 	if (row->panels[panel] == NULL)
 		row->panels[panel] = MakePanel(bg, x, c, panel, row->log_weight);
-
-	/* four sums that the processor can work on at the same time */
-	p = row->panels[panel];
-	z = 2 * (y - panel) - 1;
-	z2 = z * z;
-	z4 = z2 * z2;
-	for (int k = 0; k < 4; k++)
-		sums[k] = p[k] + z4 * (p[k + 4] + z4 * (p[k + 8] + z4 * (p[k + 12] + z4 * p[k + 16])));
-	return y * (sums[0] + z * sums[1] + z2 * (sums[2] + z * sums[3]));
+	return y * Polynomial(row->panels[panel], 2 * (y - panel) - 1);
 }
 
 double
@@ -323,10 +353,9 @@ BgExpected(Bg *bg, double x, double t_x, double T, double t)
  * The integral is taken in y as above, up to where e^(-rate s) is nothing, by
  * panels over which y grows by 2.5 at most and rate s by 8 more than it was.
  */
-double
-BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate)
+static double
+DiscountedAlive(Bg *bg, double x, double beta, double t, double rate)
 {
-	double		beta = bg->alpha + T;
 	double		unit = beta / Max(1, bg->r + x);
 	double		end = Min(t, 40 / rate);
 	double		last = log1p(end / unit);
@@ -341,17 +370,66 @@ BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate)
 		double		to = Min(last, Min(from + 2.5, further));
 		double		half = 0.5 * (to - from);
 
-		for (int i = 0; i < LEGENDRE_ORDER; i++)
+		for (int i = 0; i < legendre_16.order; i++)
 		{
-			double		y = from + half * (1 + legendre_nodes[i]);
+			double		y = from + half * (1 + legendre_16.nodes[i]);
 			double		s = unit * expm1(y);
 
-			total += half * legendre_weights[i] * rate * exp(-rate * s) * (unit + s) *
+			total += half * legendre_16.weights[i] * rate * exp(-rate * s) * (unit + s) *
 				ExpectedAlive(bg, x, beta, s);
 		}
 		from = to;
 	}
 	if (t < 700 / rate)
 		total += exp(-rate * t) * ExpectedAlive(bg, x, beta, t);
-	return BgAlive(bg, x, t_x, T) * total;
+	return total;
+}
+
+/* The polynomial of a table's row x on a panel, made when it is first needed. */
+static const double *
+DiscountedPanel(Bg *bg, Discounted *table, int x, int panel)
+{
+	double	  **row = table->rows[x];
+
+	if (row == NULL)
+		row = table->rows[x] = MemoryContextAllocZero(bg->context, PANELS * sizeof(double *));
+	if (row[panel] == NULL)
+	{
+		double		values[TERMS];
+
+		for (int i = 0; i < TERMS; i++)
+			values[i] = DiscountedAlive(bg, x, bg->alpha * exp(PanelPoint(panel, i)), table->t, table->rate);
+		row[panel] = MakePolynomial(bg, values);
+	}
+	return row[panel];
+}
+
+void
+BgTabulate(Bg *bg, double t, double rate)
+{
+	Discounted *table = MemoryContextAllocZero(bg->context, sizeof(Discounted));
+
+	Assert(bg->ntables < MOST_TABLES && rate > 0);
+	table->t = t;
+	table->rate = rate;
+	bg->tables[bg->ntables++] = table;
+}
+
+double
+BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate)
+{
+	double		alive = BgAlive(bg, x, t_x, T);
+	double		y = log1p(T / bg->alpha);
+	int			panel;
+
+	if (bg->ordinary && x < ROWS && y < PANELS)
+		for (int i = 0; i < bg->ntables; i++)
+		{
+			if (bg->tables[i]->t != t || bg->tables[i]->rate != rate)
+				continue;
+			panel = (int) y;
+			return alive * Polynomial(DiscountedPanel(bg, bg->tables[i], (int) x, panel),
+									  2 * (y - panel) - 1);
+		}
+	return alive * DiscountedAlive(bg, x, bg->alpha + T, t, rate);
 }

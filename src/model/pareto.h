@@ -10,6 +10,7 @@
 /*
  * A positive function that falls from 1 at v = 0:
  * e^(-rate v) (1 + v/a)^-p (1 + v/b)^-q, with a, b > 0 and p, q, rate >= 0.
+ * Without a second factor b is infinite and q = 0.
  */
 typedef struct Decay
 {

@@ -18,11 +18,16 @@
  *			  s integral over (t_x, T) of (alpha+u)^-(r+x) (beta+u)^-(s+1) du },
  *
  * and everything else is made of it.  With v = u - t_x the integrand, relative
- * to its value at t_x, falls from 1 as (1 + v/a)^-p (1 + v/b)^-q.  Panels are
- * marched from there, each so short that neither the function nor a
- * logarithm's argument changes by more than a few powers of e; on such a panel
- * Gauss-Legendre quadrature of order 16 is exact to rounding.  A usual
- * customer takes one panel, the wildest a few dozen.  Nothing is subtracted.
+ * to its value at t_x, falls from 1 as (1 + v/a)^-p (1 + v/b)^-q.
+ *
+ * Let a be the smaller of a and b.  In w = ln(1 + v/a) the first factor is the
+ * exponential e^-pw, the singularity at v = -a has gone to infinity, and that
+ * at v = -b is nowhere nearer to the axis than pi.  Such a function a
+ * Gauss-Legendre quadrature of low order integrates to rounding: 8 or 12 nodes
+ * for a usual customer, 16 for a long silence.  Which it takes follows from how
+ * wide a panel is, beside pi, and how steeply the function falls on it; where no
+ * order suffices panels are marched from v = 0 until the rest is nothing, a few
+ * dozen for the wildest customer.  Nothing is subtracted.
  *
  * The distribution of purchases of a new customer needs the integral of a
  * function that rises and falls.  In the logarithm of u it is log-concave and
@@ -45,64 +50,156 @@ struct Pareto
 	double		beta;
 };
 
-#define PANEL_FALL	3.0			/* a factor of the decay falls by at most e^this over a panel */
-#define PANEL_WIDTH 1.5			/* and 1 + v/a grows at most by e^this */
-#define NEGLIGIBLE	1e-18
-
-#define MODE_FALL	6.0			/* likewise for the panels around a mode */
-#define MODE_WIDTH	4.0
-
-/* By how much of its argument a factor with this exponent may go ahead in a panel. */
-static double
-PanelGrowth(double exponent)
+/*
+ * A quadrature, and the panels on which its error is below 1e-13 whatever the
+ * parameters: at most this wide in w, and such that the logarithm of the
+ * integrand would fall by at most this if it were as steep everywhere as at
+ * the end.  Found by trying all kinds of parameters.
+ */
+typedef struct Rule
 {
-	return exponent > 0 ? expm1(Min(PANEL_WIDTH, PANEL_FALL / exponent)) : INFINITY;
+	const Legendre *legendre;
+	double		width;
+	double		fall;
+} Rule;
+
+static const Rule rules[] = {
+	{&legendre_8, 1.0, 3.75},
+	{&legendre_12, 2.25, 12.5},
+	{&legendre_16, 3.5, 25.5},
+};
+
+#define LAST_RULE	(&rules[lengthof(rules) - 1])
+#define NEGLIGIBLE	1e-17
+
+/*
+ * On a panel at least this wide, for a far factor of at most this power, the
+ * digits that expm1() and log1p() save do not matter: plain functions are faster.
+ */
+#define PLAIN_WIDTH 0.25
+#define PLAIN_POWER 30.0
+
+#define MODE_FALL	6.0			/* on a panel beside a mode the function falls by at most e^this */
+#define MODE_WIDTH	4.0			/* and ln u changes at most by this */
+
+/* How steeply the integrand falls at v, in its logarithm, by w. */
+static inline double
+Steepness(const Decay *decay, double v)
+{
+	double		a = decay->a + v;
+
+	return decay->p + decay->q * (a / (decay->b + v)) + decay->rate * a - 1;
+}
+
+/* A bound of what is left of the integral from v on, relative to the decay there. */
+static double
+RestAfter(const Decay *decay, double v, double length)
+{
+	double		rest = Min(length - v, 1 / decay->rate);
+
+	if (decay->p > 1)
+		rest = Min(rest, (decay->a + v) / (decay->p - 1));
+	if (decay->q > 1)
+		rest = Min(rest, (decay->b + v) / (decay->q - 1));
+	return rest;
+}
+
+/*
+ * The longest step from v that the last rule allows, or nearly.  The steepness
+ * only grows, so a narrower panel is steep by no more than in proportion.
+ */
+static double
+CutStep(const Decay *decay, double v, double step)
+{
+	double		a = decay->a + v;
+	double		b = decay->b + v;
+	double		fall;
+
+	step = Min(step, a * expm1(Min(LAST_RULE->width, LAST_RULE->fall / decay->p)));
+	step = Min(step, b * expm1(LAST_RULE->fall / decay->q));
+	step = Min(step, LAST_RULE->fall / decay->rate);
+	fall = log1p(step / a) * Steepness(decay, v + step);
+	if (fall > LAST_RULE->fall)
+		step = a * expm1(log1p(step / a) * (LAST_RULE->fall / fall));
+	return step;
 }
 
 double
-DecayIntegral(const Decay *decay, double length, DecayNode node, void *data)
+DecayIntegral(const Decay *given, double length, DecayNode node, void *data)
 {
-	double		grow_a = PanelGrowth(decay->p);
-	double		grow_b = PanelGrowth(decay->q);
+	Decay		decay = *given;
 	double		v = 0;
 	double		fallen = 0;		/* -ln decay(v) */
 	double		sum = 0;
 
+	if (decay.b < decay.a)
+		decay = (Decay) {
+			.rate = given->rate,.a = given->b,.p = given->q,.b = given->a,.q = given->p
+		};
+
 	while (v < length)
 	{
-		double		a = decay->a + v;
-		double		b = decay->b + v;
-		double		half = 0.5 * Min(length - v, Min(a * grow_a, b * grow_b));
-		double		at_start = exp(-fallen);
-		double		panel = 0;
-		double		rest = length - v;
+		double		a = decay.a + v;
+		double		ratio = a / (decay.b + v);
+		double		at_start = v > 0 ? exp(-fallen) : 1;
+		double		step = length - v;
+		double		width = log1p(step / a);
+		double		fall = width * Steepness(&decay, length);
+		const Rule *rule = rules;
+		double		half;
+		double		middle;
+		bool		plain;
 
-		if (decay->rate > 0)
-		{
-			half = Min(half, 0.5 * PANEL_FALL / decay->rate);
-			rest = Min(rest, 1 / decay->rate);
-		}
-		if (decay->p > 1)
-			rest = Min(rest, a / (decay->p - 1));
-		if (decay->q > 1)
-			rest = Min(rest, b / (decay->q - 1));
-		if (at_start * rest <= NEGLIGIBLE * sum)
+		if (v > 0 && at_start * RestAfter(&decay, v, length) <= NEGLIGIBLE * sum)
 			break;
-
-		for (int i = 0; i < LEGENDRE_ORDER; i++)
+		/* An infinite length makes fall infinite or NaN. */
+		if (!(width <= LAST_RULE->width && fall <= LAST_RULE->fall))
 		{
-			double		step = half * (1 + legendre_nodes[i]);
-			double		value = legendre_weights[i] *
-				exp(-decay->rate * step - decay->p * log1p(step / a) - decay->q * log1p(step / b));
-
-			panel += value;
-			if (node)
-				node(v + step, half * at_start * value, data);
+			step = CutStep(&decay, v, step);
+			width = log1p(step / a);
+			rule = LAST_RULE;
 		}
-		sum += half * at_start * panel;
-		fallen += decay->rate * 2 * half + decay->p * log1p(2 * half / a) +
-			decay->q * log1p(2 * half / b);
-		v += 2 * half;
+		while (rule < LAST_RULE && (width > rule->width || fall > rule->fall))
+			rule++;
+
+		half = 0.5 * width;
+		middle = sqrt(1 + step / a);
+		plain = width >= PLAIN_WIDTH && decay.q <= PLAIN_POWER;
+		for (int i = rule->legendre->order / 2; i < rule->legendre->order; i++)
+		{
+			/* A node and its mirror image: w, and v in units of a, both since the start. */
+			double		off = half * rule->legendre->nodes[i];
+			double		w[2] = {half + off, half - off};
+			double		grown[2];
+
+			if (plain)
+			{
+				double		factor = exp(off);
+
+				grown[0] = middle * factor - 1;
+				grown[1] = middle / factor - 1;
+			}
+			else
+			{
+				grown[0] = expm1(w[0]);
+				grown[1] = expm1(w[1]);
+			}
+			for (int k = 0; k < 2; k++)
+			{
+				double		far = ratio * grown[k];
+				double		log_far = plain ? log(1 + far) : log1p(far);
+				double		weight = at_start * half * rule->legendre->weights[i] *
+					(a + a * grown[k]) *
+					exp(-decay.p * w[k] - decay.q * log_far - decay.rate * a * grown[k]);
+
+				sum += weight;
+				if (node)
+					node(v + a * grown[k], weight, data);
+			}
+		}
+		v += step;
+		if (v < length)
+			fallen += decay.p * width + decay.q * log1p(ratio * (step / a)) + decay.rate * step;
 	}
 	return sum;
 }
@@ -204,7 +301,7 @@ double
 ParetoDiscounted(Pareto *pareto, double x, double t_x, double T, double t, double rate)
 {
 	Decay		decay = {
-		.rate = rate,.a = 1,.p = 0,.b = pareto->beta + T,.q = pareto->s
+		.rate = rate,.a = pareto->beta + T,.p = pareto->s,.b = INFINITY,.q = 0
 	};
 
 	return ParetoAlive(pareto, x, t_x, T) * (pareto->r + x) / (pareto->alpha + T) *
@@ -292,9 +389,9 @@ HillSide(const Hill *hill, double end)
 		}
 		if (next == y)
 			break;
-		for (int i = 0; i < LEGENDRE_ORDER; i++)
-			panel += legendre_weights[i] *
-				exp(LogHill(hill, y + 0.5 * (next - y) * (1 + legendre_nodes[i])));
+		for (int i = 0; i < legendre_16.order; i++)
+			panel += legendre_16.weights[i] *
+				exp(LogHill(hill, y + 0.5 * (next - y) * (1 + legendre_16.nodes[i])));
 		sum += 0.5 * fabs(next - y) * panel;
 
 		y = next;

@@ -71,6 +71,17 @@ PredictSpend(const Predictor *predictor, const History *history, double *spend)
 	return isfinite(*spend);
 }
 
+void
+TabulateValues(Predictor *predictor)
+{
+	double		rate = DailyRate(predictor->annual_rate);
+
+	if (predictor->purchase == NULL || rate <= 0)
+		return;
+	PurchaseTabulate(predictor->purchase, 12 * DAYS_A_MONTH, rate);
+	PurchaseTabulate(predictor->purchase, INFINITY, rate);
+}
+
 bool
 PredictValue(const Predictor *predictor, const History *history, DateADT day, double months,
 			 double *value)

@@ -64,6 +64,9 @@ extern bool PredictOrders(const Predictor *predictor, const History *history, Da
 						  double days, double *orders);
 extern bool PredictSpend(const Predictor *predictor, const History *history, double *spend);
 
+/* To be called when the predictor is complete, before the values of many customers are asked for. */
+extern void TabulateValues(Predictor *predictor);
+
 /* margin x spend per order x discounted orders within months; INFINITY for the whole residual life */
 extern bool PredictValue(const Predictor *predictor, const History *history, DateADT day,
 						 double months, double *value);

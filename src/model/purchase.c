@@ -137,6 +137,13 @@ PurchaseDiscounted(Purchase *purchase, double x, double t_x, double T, double t,
 	return (purchase->r + x) / (purchase->alpha + T) * (-expm1(-rate * t) / rate);
 }
 
+void
+PurchaseTabulate(Purchase *purchase, double t, double rate)
+{
+	if (purchase->bg)
+		BgTabulate(purchase->bg, t, rate);
+}
+
 double
 PurchaseAliveUntil(Purchase *purchase, double x, double t_x, double level)
 {

@@ -102,6 +102,13 @@ extern double PurchaseDiscounted(Purchase *purchase, double x, double t_x, doubl
 								 double t, double rate);
 
 /*
+ * Many customers will be asked about this horizon and positive rate: from now
+ * on answer from tables. For two pairs at most, and before the first question,
+ * so that equal questions get equal answers.
+ */
+extern void PurchaseTabulate(Purchase *purchase, double t, double rate);
+
+/*
  * The T >= t_x at which P(alive) of this history falls to a level: INFINITY
  * when it never does, t_x when it is at or below the level from the start.
  */

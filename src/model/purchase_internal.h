@@ -47,6 +47,7 @@ extern double BgAlive(const Bg *bg, double x, double t_x, double T);
 extern double BgExpected(Bg *bg, double x, double t_x, double T, double t);
 extern double BgPmf(const Bg *bg, double n, double t);
 extern double BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate);
+extern void BgTabulate(Bg *bg, double t, double rate);
 extern double BgAliveUntil(const Bg *bg, double x, double t_x, double level);
 
 /*

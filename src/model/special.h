@@ -55,9 +55,16 @@ extern double LogSum(double a, double b);
 extern double NormalCdf(double z);
 extern double NormalQuantile(double p);
 
-/* Nodes on (-1, 1) and weights of Gauss-Legendre quadrature of order 16. */
-#define LEGENDRE_ORDER 16
-extern const double legendre_nodes[LEGENDRE_ORDER];
-extern const double legendre_weights[LEGENDRE_ORDER];
+/* Gauss-Legendre quadrature: nodes on (-1, 1), ascending and symmetric, and weights. */
+typedef struct Legendre
+{
+	int			order;
+	double		nodes[16];
+	double		weights[16];
+} Legendre;
+
+extern const Legendre legendre_8;
+extern const Legendre legendre_12;
+extern const Legendre legendre_16;
 
 #endif							/* CUSTSEG_SPECIAL_H */

@@ -402,6 +402,7 @@ ParseModels(HeapTupleHeader value, Predictor *predictor)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("margin and discount_rate of custseg.models must be numbers from 0 on")));
+	TabulateValues(predictor);
 	if (!nulls[MODELS_COMEBACK])
 		ParseComeback(values[MODELS_COMEBACK], predictor);
 	predictor->has_potential = !nulls[MODELS_POTENTIAL_HIGH_CUT] && !nulls[MODELS_POTENTIAL_MID_CUT];

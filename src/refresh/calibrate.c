@@ -400,6 +400,7 @@ Calibrate(DateADT day, TimestampTz as_of, int64 run_id)
 		PredictorFromFits(&fits, &predictor);
 		predictor.margin = wishes.margin;
 		predictor.annual_rate = wishes.annual_rate;
+		TabulateValues(&predictor);
 		calibration_id = Store(&calibration, &cuts, &fits,
 							   PotentialCuts(calibration.sample, &predictor, wishes.potential_shares,
 											 potential_cuts) ? potential_cuts : NULL,

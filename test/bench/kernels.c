@@ -98,6 +98,9 @@ kernels(PG_FUNCTION_ARGS)
 	double		total = 0;
 	Datum		took[2];
 
+	/* as the predictions in custseg.customer have it */
+	if (rate > 0)
+		PurchaseTabulate(purchase, days, rate);
 	for (int pass = 0; pass < 2; pass++)
 	{
 		for (int i = 0; i < n; i++)
