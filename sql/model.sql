@@ -690,7 +690,7 @@ BEGIN ATOMIC
     SELECT ROW(c.calibration_id,
                (p.purchase).model, (p.purchase).params, (p.purchase).dropout_identified, (p.purchase).verdict,
                (m.spend).params, (m.spend).verdict,
-               g.gap, s.margin, s.discount_rate, c.potential_high_cut, c.potential_mid_cut, c.comeback,
+               g.gap, s.margin, s.discount_rate, v.potential_high_cut, v.potential_mid_cut, r.comeback,
                EXISTS (SELECT FROM custseg.calibration_group o WHERE o.calibration_id = c.calibration_id)
               )::custseg.models
     FROM custseg.settings s
@@ -700,7 +700,11 @@ BEGIN ATOMIC
     LEFT JOIN LATERAL (SELECT k.spend FROM known k
                        ORDER BY (k.spend).params IS NULL, k.n LIMIT 1) m ON true
     LEFT JOIN LATERAL (SELECT k.gap FROM known k
-                       ORDER BY (k.gap).means IS NULL, k.n LIMIT 1) g ON true;
+                       ORDER BY (k.gap).means IS NULL, k.n LIMIT 1) g ON true
+    LEFT JOIN LATERAL (SELECT k.potential_high_cut, k.potential_mid_cut FROM known k
+                       ORDER BY k.potential_high_cut IS NULL, k.n LIMIT 1) v ON true
+    LEFT JOIN LATERAL (SELECT k.comeback FROM known k
+                       ORDER BY ((k.comeback).purchase).params IS NULL, k.n LIMIT 1) r ON true;
 END;
 COMMENT ON FUNCTION custseg.models(date) IS
 'The models in force: for each the newest fit that can be used, of now or of the calibrations made by the day as_of (the first there is, for a day before it), with margin and discount rate as they are set now.';
