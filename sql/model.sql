@@ -690,7 +690,7 @@ BEGIN ATOMIC
     SELECT ROW(c.calibration_id,
                (p.purchase).model, (p.purchase).params, (p.purchase).dropout_identified, (p.purchase).verdict,
                (m.spend).params, (m.spend).verdict,
-               g.gap, s.margin, s.discount_rate, c.potential_high_cut, c.potential_mid_cut, c.comeback,
+               g.gap, s.margin, s.discount_rate, v.potential_high_cut, v.potential_mid_cut, r.comeback,
                EXISTS (SELECT FROM custseg.calibration_group o WHERE o.calibration_id = c.calibration_id)
               )::custseg.models
     FROM custseg.settings s
@@ -700,7 +700,11 @@ BEGIN ATOMIC
     LEFT JOIN LATERAL (SELECT k.spend FROM known k
                        ORDER BY (k.spend).params IS NULL, k.n LIMIT 1) m ON true
     LEFT JOIN LATERAL (SELECT k.gap FROM known k
-                       ORDER BY (k.gap).means IS NULL, k.n LIMIT 1) g ON true;
+                       ORDER BY (k.gap).means IS NULL, k.n LIMIT 1) g ON true
+    LEFT JOIN LATERAL (SELECT k.potential_high_cut, k.potential_mid_cut FROM known k
+                       ORDER BY k.potential_high_cut IS NULL, k.n LIMIT 1) v ON true
+    LEFT JOIN LATERAL (SELECT k.comeback FROM known k
+                       ORDER BY ((k.comeback).purchase).params IS NULL, k.n LIMIT 1) r ON true;
 END;
 COMMENT ON FUNCTION custseg.models(date) IS
 'The models in force: for each the newest fit that can be used, of now or of the calibrations made by the day as_of (the first there is, for a day before it), with margin and discount rate as they are set now.';
@@ -760,7 +764,7 @@ CREATE FUNCTION custseg.return_chance(models custseg.models, tier_number integer
 RETURNS double precision
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_return_chance';
 COMMENT ON FUNCTION custseg.return_chance(custseg.models, integer, integer, integer) IS
-'The chance that a customer who has been silent for silent_days comes back unaided within so many days, by replay of the shop''s past silences: tier_number 1 high, 2 mid, 3 low, shrunken to all tiers where returns are few; 0 all of them. NULL without a past silence.';
+'The chance that a customer who has been silent for silent_days comes back unaided within so many days, by replay of the shop''s past silences: tier_number 1 high, 2 mid, 3 low, shrunken to all tiers where returns are few; 0 all of them. The chance of a day is that of its interval (custseg.return_model): of all tiers (returns + 1) / (days watched + 1 / that of the interval before), of a tier (returns + 10) / (days watched + 10 / that of all). NULL without a past silence.';
 
 CREATE FUNCTION custseg.past_returns(models custseg.models, tier_number integer) RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_past_returns';

@@ -27,6 +27,7 @@ SELECT p.customer_id, p.customer_key,
        CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 180) END AS p_return_180d,
        CASE WHEN s.silent_at <= d.today THEN custseg.past_returns(m.models, array_position(enum_range(NULL::custseg.tier), s.tier)) END AS past_returns,
        CASE WHEN s.silent_at <= d.today THEN custseg.winback_value(p.timeline, d.today, m.models) END AS winback_value,
+       CASE WHEN s.silent_at <= d.today THEN (((m.models).comeback).purchase).customers END AS winback_returns,
        custseg.prediction_note(p.timeline, d.today, m.models) AS prediction_note,
        p.timeline
 FROM custseg.profile p
@@ -71,6 +72,7 @@ COMMENT ON COLUMN custseg.customer.p_return IS 'the same within 90 days';
 COMMENT ON COLUMN custseg.customer.p_return_180d IS 'the same within 180 days';
 COMMENT ON COLUMN custseg.customer.past_returns IS 'how many past returns of customers of this tier these chances rest on';
 COMMENT ON COLUMN custseg.customer.winback_value IS 'for silent customers: what they are worth if won back, over 12 months from the return (custseg.winback_value)';
+COMMENT ON COLUMN custseg.customer.winback_returns IS 'how many customers who came back, each counted from the first return, that value rests on';
 COMMENT ON COLUMN custseg.customer.prediction_note IS 'which predictions are missing, and why; NULL when none is';
 COMMENT ON COLUMN custseg.customer.timeline IS 'the whole history, for the accessors of custseg.timeline';
 
@@ -103,6 +105,7 @@ BEGIN ATOMIC
            CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 180) END,
            CASE WHEN e.silent_at <= d.day THEN custseg.past_returns(m.models, array_position(enum_range(NULL::custseg.tier), e.tier)) END,
            CASE WHEN e.silent_at <= d.day THEN custseg.winback_value(p.timeline, d.day, m.models) END,
+           CASE WHEN e.silent_at <= d.day THEN (((m.models).comeback).purchase).customers END,
            custseg.prediction_note(p.timeline, d.day, m.models),
            p.timeline
     FROM (SELECT s.day, custseg.rules(s.day) AS rules, custseg.models(s.day) AS models
@@ -122,12 +125,13 @@ SELECT c.customer_id, c.customer_key, c.tier, c.quadrant,
        custseg.quantile_gap(c.timeline, 0.5) AS usual_gap,
        c.spend AS past_spend,
        round(c.gross / nullif(c.orders, 0), 2) AS mean_order_value,
-       c.lost_at
+       c.lost_at, c.p_return_30d, c.p_return, c.p_return_180d, c.past_returns,
+       c.winback_value, c.winback_returns
 FROM custseg.customer c
 WHERE c.lifecycle = 'silent' AND c.quadrant <> 'angry_churn'
 ORDER BY c.spend DESC, c.customer_id;
 COMMENT ON VIEW custseg.sleeping_gold IS
-'The sleeping gold (沉睡金矿): every silent customer who did not leave in anger, with what they spent in the past, best first. Past spend is not a forecast of what waking them would bring; a forecast takes outcomes that have been measured.';
+'The sleeping gold (沉睡金矿): every silent customer who did not leave in anger, with what they spent in the past, their chance to return by themselves and what they would be worth then; best past spend first. None of it is what waking them would add: who comes back unaided is another kind of customer than who comes back because somebody called, and that difference takes outcomes that have been measured (custseg.kpi).';
 COMMENT ON COLUMN custseg.sleeping_gold.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.sleeping_gold.customer_key IS 'the shop''s own key, where it is not the customer_id';
 COMMENT ON COLUMN custseg.sleeping_gold.tier IS 'worth by net spend';
@@ -140,6 +144,12 @@ COMMENT ON COLUMN custseg.sleeping_gold.usual_gap IS 'median days between the cu
 COMMENT ON COLUMN custseg.sleeping_gold.past_spend IS 'net spend so far; not a forecast';
 COMMENT ON COLUMN custseg.sleeping_gold.mean_order_value IS 'gross amount per order';
 COMMENT ON COLUMN custseg.sleeping_gold.lost_at IS 'the day from which the customer counts as lost';
+COMMENT ON COLUMN custseg.sleeping_gold.p_return_30d IS 'the chance to come back unaided within 30 days from today, by replay of the shop''s past silences; NULL before there was one';
+COMMENT ON COLUMN custseg.sleeping_gold.p_return IS 'the same within 90 days';
+COMMENT ON COLUMN custseg.sleeping_gold.p_return_180d IS 'the same within 180 days';
+COMMENT ON COLUMN custseg.sleeping_gold.past_returns IS 'how many past returns of customers of this tier these chances rest on';
+COMMENT ON COLUMN custseg.sleeping_gold.winback_value IS 'what the customer is worth if back, over 12 months from the return, by what customers did who came back unaided (custseg.winback_value); not what a call adds';
+COMMENT ON COLUMN custseg.sleeping_gold.winback_returns IS 'how many customers who came back that value rests on';
 
 CREATE VIEW custseg.sleeping_gold_summary AS
 SELECT g.tier, g.quadrant,

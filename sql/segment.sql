@@ -336,7 +336,7 @@ REVOKE ALL ON FUNCTION custseg.remove_tag(bigint, text) FROM PUBLIC;
 
 CREATE FUNCTION custseg.explain(customer_id bigint, as_of timestamptz DEFAULT now(), language text DEFAULT NULL)
 RETURNS TABLE (label text, value text, rule text, detail text)
-LANGUAGE c STABLE ROWS 12 AS 'MODULE_PATHNAME', 'custseg_explain';
+LANGUAGE c STABLE ROWS 14 AS 'MODULE_PATHNAME', 'custseg_explain';
 COMMENT ON FUNCTION custseg.explain(bigint, timestamptz, text) IS
-'Why a customer is labelled so on a day: for every score, label, clock and manual tag the value, the rule, and the customer''s numbers beside the thresholds; in English (en) or Chinese (zh), the shop''s language if left out.';
+'Why a customer is labelled so on a day: for every score, label, clock and manual tag, and for churn_risk and potential_value, the value, the rule, and the customer''s numbers beside the thresholds; in English (en) or Chinese (zh), the shop''s language if left out.';
 REVOKE ALL ON FUNCTION custseg.explain(bigint, timestamptz, text) FROM PUBLIC;

@@ -14,7 +14,8 @@
  * This mean over p is positive throughout, and LogIntegral() finds it for any
  * parameters on the axis of ln(p/(1-p)).
  *
- * It takes some ten microseconds, so for the parameters that fits give and the
+ * It takes some ten microseconds, and far from ordinary parameters a hundred
+ * times that, so for the parameters that fits give and the
  * x that most customers have it is remembered.  Given x, E depends on tau
  * alone, and E/y is a smooth function of y = ln(1 + c tau), c = max(1, R): its
  * nearest singularity is a distance of pi away, and half of that for large R.
@@ -38,8 +39,8 @@
 #define PANELS 12				/* and y below */
 #define TERMS 20
 #define MOST_TABLES 2			/* of discounted purchases */
-#define ORDINARY_LOW 1e-3		/* and parameters between */
-#define ORDINARY_HIGH 1e4
+#define ORDINARY_LOW 1e-5		/* and parameters between */
+#define ORDINARY_HIGH 1e5
 
 /* E/y on the panels of one x: polynomials by 2 (y - panel) - 1, where computed. */
 typedef struct Row

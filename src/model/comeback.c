@@ -42,23 +42,36 @@ ReturnsOf(const ReturnTable *table, int group)
 	return returns;
 }
 
-/* The chance of a return on one day of an interval. */
+/* The chance of a return on one day of an interval, of all groups. */
+static double
+SharedChance(const ReturnTable *table, int i)
+{
+	double		chance = 0;
+
+	for (int k = 0; k <= i; k++)
+	{
+		double		returned = 0;
+		double		watched = 0;
+
+		for (int g = 0; g < RETURN_GROUPS; g++)
+		{
+			returned += table->returned[g][k];
+			watched += table->watched[g][k];
+		}
+		if (chance > 0)
+			chance = (returned + INTERVAL_PRIOR) / (watched + INTERVAL_PRIOR / chance);
+		else if (watched > 0)
+			chance = returned / watched;
+	}
+	return chance;
+}
+
 static double
 DailyChance(const ReturnTable *table, int group, int i)
 {
-	double		returned = 0;
-	double		watched = 0;
-	double		all;
+	double		all = SharedChance(table, i);
 
-	for (int g = 0; g < RETURN_GROUPS; g++)
-	{
-		returned += table->returned[g][i];
-		watched += table->watched[g][i];
-	}
-	if (returned == 0)
-		return 0;
-	all = returned / watched;
-	if (group < 0)
+	if (group < 0 || all == 0)
 		return all;
 	return (table->returned[group][i] + RETURN_PRIOR) /
 		(table->watched[group][i] + RETURN_PRIOR / all);

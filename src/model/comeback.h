@@ -33,9 +33,14 @@ extern int64 ReturnsOf(const ReturnTable *table, int group);
 /*
  * The chance that a customer who has been silent for "since" days returns
  * within the next "days". Groups with few returns are shrunken to all groups,
- * which count as RETURN_PRIOR returns; group -1 is all of them. NaN without a silence to learn from.
+ * which count as RETURN_PRIOR returns; group -1 is all of them. An interval is
+ * shrunken to the one before it, which counts as INTERVAL_PRIOR returns: late
+ * in a silence a young shop has seen little or nothing, and that nobody was
+ * seen to return is not to say that nobody will. NaN without a silence to
+ * learn from.
  */
 #define RETURN_PRIOR 10
+#define INTERVAL_PRIOR 1
 extern double ReturnChance(const ReturnTable *table, int group, int32 since, int32 days);
 
 #endif							/* CUSTSEG_COMEBACK_H */

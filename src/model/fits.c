@@ -101,4 +101,5 @@ PredictorFromFits(const Fits *fits, Predictor *predictor)
 	memcpy(predictor->spend, fits->spend.params, sizeof(predictor->spend));
 	predictor->spend_note = fits->spend.verdict;
 	predictor->gap = fits->gap;
+	predictor->gap_note = fits->gap.verdict;
 }

@@ -83,20 +83,31 @@ TabulateValues(Predictor *predictor)
 }
 
 bool
-PredictValue(const Predictor *predictor, const History *history, DateADT day, double months,
-			 double *value)
+PredictDiscounted(const Predictor *predictor, const History *history, DateADT day, double months,
+				  double *orders)
 {
 	double		x;
 	double		t_x;
 	double		T;
-	double		spend;
 	double		rate = DailyRate(predictor->annual_rate);
 
-	if (!Summary(predictor, history, day, &x, &t_x, &T) ||
-		!PredictSpend(predictor, history, &spend) || (isinf(months) && rate <= 0))
+	if (!Summary(predictor, history, day, &x, &t_x, &T) || (isinf(months) && rate <= 0))
 		return false;
-	*value = predictor->margin * spend *
-		PurchaseDiscounted(predictor->purchase, x, t_x, T, months * DAYS_A_MONTH, rate);
+	*orders = PurchaseDiscounted(predictor->purchase, x, t_x, T, months * DAYS_A_MONTH, rate);
+	return true;
+}
+
+bool
+PredictValue(const Predictor *predictor, const History *history, DateADT day, double months,
+			 double *value)
+{
+	double		spend;
+	double		orders;
+
+	if (!PredictSpend(predictor, history, &spend) ||
+		!PredictDiscounted(predictor, history, day, months, &orders))
+		return false;
+	*value = predictor->margin * spend * orders;
 	return true;
 }
 
@@ -111,24 +122,35 @@ PredictWinback(const Predictor *predictor, const History *history, double *value
 	return true;
 }
 
+bool
+PredictStaying(const Predictor *predictor, const History *history, DateADT day, double *staying,
+			   bool *by_gaps)
+{
+	double		log_sum = 0;
+
+	*by_gaps = false;
+	if (history->order_days == 0)
+		return false;
+	if (PredictAlive(predictor, history, day, staying))
+		return true;
+	if (!predictor->gap.usable)
+		return false;
+	for (int i = 0; i < history->order_days - 1; i++)
+		log_sum += log(history->gaps[i]);
+	*staying = 1 - GapCdf(&predictor->gap, history->order_days - 1, log_sum,
+						  (double) day - history->last_order);
+	*by_gaps = true;
+	return true;
+}
+
 Level
 PredictChurnRisk(const Predictor *predictor, const History *history, DateADT day)
 {
 	double		staying;
+	bool		by_gaps;
 
-	if (history->order_days == 0)
+	if (!PredictStaying(predictor, history, day, &staying, &by_gaps))
 		return LEVEL_NONE;
-	if (!PredictAlive(predictor, history, day, &staying))
-	{
-		double		log_sum = 0;
-
-		if (!predictor->gap.usable)
-			return LEVEL_NONE;
-		for (int i = 0; i < history->order_days - 1; i++)
-			log_sum += log(history->gaps[i]);
-		staying = 1 - GapCdf(&predictor->gap, history->order_days - 1, log_sum,
-							 (double) day - history->last_order);
-	}
 	return staying > RISK_MEDIUM ? LEVEL_LOW : staying > RISK_HIGH ? LEVEL_MEDIUM : LEVEL_HIGH;
 }
 
@@ -143,6 +165,27 @@ PredictPotential(const Predictor *predictor, const History *history, DateADT day
 		value > predictor->potential_mid ? LEVEL_MEDIUM : LEVEL_LOW;
 }
 
+/* Why there is no expected spend; NULL when there is. */
+static const char *
+SpendFaultOf(const Predictor *predictor, const History *history)
+{
+	if (!predictor->has_spend)
+		return predictor->spend_note;
+	if (!SpendIsKnown(history))
+		return "the repeat orders add up to nothing after refunds";
+	return NULL;
+}
+
+const char *
+ValueFault(const Predictor *predictor, const History *history)
+{
+	if (history->order_days == 0)
+		return "no order yet";
+	if (predictor->purchase == NULL)
+		return predictor->purchase_note;
+	return SpendFaultOf(predictor, history);
+}
+
 static void
 Add(StringInfo note, const char *what, const char *why)
 {
@@ -152,6 +195,7 @@ Add(StringInfo note, const char *what, const char *why)
 char *
 PredictionNote(const Predictor *predictor, const History *history)
 {
+	const char *spend_fault = SpendFaultOf(predictor, history);
 	StringInfoData note;
 
 	if (history->order_days == 0)
@@ -159,14 +203,14 @@ PredictionNote(const Predictor *predictor, const History *history)
 
 	initStringInfo(&note);
 	if (predictor->purchase == NULL)
-		Add(&note, "p_alive, expected_orders, clv_12m, residual_value", predictor->purchase_note);
+		Add(&note, "p_alive, expected_orders, clv_12m, residual_value, potential_value",
+			predictor->purchase_note);
 	else if (!predictor->dropout_identified)
 		Add(&note, "p_alive", predictor->dropout_note);
-	if (!predictor->has_spend)
-		Add(&note, "expected_spend, clv_12m, residual_value", predictor->spend_note);
-	else if (!SpendIsKnown(history))
-		Add(&note, "expected_spend, clv_12m, residual_value",
-			"the repeat orders add up to nothing after refunds");
+	if (!predictor->dropout_identified && !predictor->gap.usable)
+		Add(&note, "churn_risk", predictor->gap_note);
+	if (spend_fault != NULL)
+		Add(&note, "expected_spend, clv_12m, residual_value, potential_value", spend_fault);
 	else if (predictor->purchase != NULL && predictor->annual_rate <= 0)
 		Add(&note, "residual_value", "settings.discount_rate is 0");
 	if (note.len == 0)

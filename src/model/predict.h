@@ -29,6 +29,7 @@ typedef enum Level
 	LEVEL_HIGH,
 	LEVEL_NONE = -1,
 } Level;
+#define LEVELS 3
 
 /* The models in force. Time is in days, money in the shop's currency. */
 typedef struct Predictor
@@ -41,6 +42,7 @@ typedef struct Predictor
 	double		spend[SPEND_PARAMS];
 	const char *spend_note;
 	GapModel	gap;
+	const char *gap_note;		/* why there is no gap rule */
 	double		margin;			/* share of spend that is earned */
 	double		annual_rate;	/* discount, effective, a year */
 	bool		has_potential;
@@ -71,10 +73,20 @@ extern void TabulateValues(Predictor *predictor);
 extern bool PredictValue(const Predictor *predictor, const History *history, DateADT day,
 						 double months, double *value);
 
+/* The discounted order days within months that a value counts. */
+extern bool PredictDiscounted(const Predictor *predictor, const History *history, DateADT day,
+							  double months, double *orders);
+
+/* Why there is no value over a finite time; NULL when there is one. */
+extern const char *ValueFault(const Predictor *predictor, const History *history);
+
 /*
- * By P(alive) where dropout is identified, else by how much longer than the
- * own gaps the customer has been away.
+ * What churn_risk goes by, 1 for whoever is sure to have stayed: P(alive)
+ * where dropout is identified, else the chance that a gap of the own rhythm is
+ * longer than the customer has been away.
  */
+extern bool PredictStaying(const Predictor *predictor, const History *history, DateADT day,
+						   double *staying, bool *by_gaps);
 extern Level PredictChurnRisk(const Predictor *predictor, const History *history, DateADT day);
 extern Level PredictPotential(const Predictor *predictor, const History *history, DateADT day);
 

@@ -215,6 +215,8 @@ GapModelFromDatum(Datum value, bool isnull, GapModel *model)
 	if (isnull)
 		return;
 	DeformRow(DatumGetHeapTupleHeader(value), "custseg.gap_model", GAP_ATTRIBUTES, values, nulls);
+	if (!nulls[GAP_VERDICT])
+		model->verdict = TextDatumGetCString(values[GAP_VERDICT]);
 	if (nulls[GAP_MEANS] || nulls[GAP_WITHIN] || nulls[GAP_BETWEEN] || nulls[GAP_FIRST])
 		return;
 	memcpy(model->means, FloatArray(values[GAP_MEANS], "custseg.gap_model.means", &n),
@@ -395,6 +397,7 @@ ParseModels(HeapTupleHeader value, Predictor *predictor)
 	}
 
 	GapModelFromDatum(values[MODELS_GAP], nulls[MODELS_GAP], &predictor->gap);
+	predictor->gap_note = predictor->gap.verdict ? predictor->gap.verdict : uncalibrated;
 	predictor->margin = nulls[MODELS_MARGIN] ? 1 : DatumGetFloat8(values[MODELS_MARGIN]);
 	predictor->annual_rate = nulls[MODELS_DISCOUNT_RATE] ? 0 : DatumGetFloat8(values[MODELS_DISCOUNT_RATE]);
 	if (!(predictor->margin >= 0 && isfinite(predictor->margin) &&

@@ -55,11 +55,17 @@ typedef struct State
 	char	   *pending;
 } State;
 
-/* The digest of what a calibration depends on besides the data. */
+/*
+ * The digest of what a calibration depends on besides the data. Past silences
+ * are replayed by the policy of the tiers.
+ */
 #define CUT_SETTINGS \
 	"SELECT md5(row(c.tier_high_share, c.tier_mid_share, c.quadrant_m_percentile," \
 	" c.activity_value_share, c.purchase_model, c.margin, c.discount_rate, c.model_group," \
-	" c.model_group_min)::text) FROM custseg.settings c"
+	" c.model_group_min, c.silence_gap_quantile, c.silence_p_alive," \
+	" (SELECT string_agg(row(p.tier, p.silence, p.silent_days, p.silent_min_days," \
+	" p.silent_max_days)::text, ',' ORDER BY p.tier) FROM custseg.tier_policy p))::text)" \
+	" FROM custseg.settings c"
 
 /* --------------------------------------------------------------- state */
 

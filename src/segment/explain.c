@@ -21,28 +21,11 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "segment/clock.h"
-#include "segment/evaluate.h"
+#include "segment/explain.h"
 #include "timeline/amount.h"
 
 PG_FUNCTION_INFO_V1(custseg_explain);
 PG_FUNCTION_INFO_V1(custseg_label_name);
-
-typedef struct Explanation
-{
-	ReturnSetInfo *result;
-	bool		chinese;
-	DateADT		day;
-	Rules		rules;
-	Facts		facts;
-	Evaluation	now;
-	double		high_share;		/* settings that the cut points were taken with */
-	double		mid_share;
-	double		value_share;
-	double		m_percentile;
-} Explanation;
-
-/* One text of two, by the language; the translations stand beside each other. */
-#define WORDS(en, zh) (why->chinese ? (zh) : (en))
 
 static Datum
 ServerText(const char *utf8)
@@ -50,15 +33,13 @@ ServerText(const char *utf8)
 	return CStringGetTextDatum(pg_any_to_server(utf8, strlen(utf8), PG_UTF8));
 }
 
-/* What the server stores, as the texts here are written. */
-static char *
+char *
 Utf8(char *text)
 {
 	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
 }
 
-/* The value is as the server stores it, rule and detail are UTF-8. */
-static void
+void
 Say(Explanation *why, const char *label, const char *value, const char *rule, const char *detail)
 {
 	Datum		values[4];
@@ -71,7 +52,7 @@ Say(Explanation *why, const char *label, const char *value, const char *rule, co
 	tuplestore_putvalues(why->result->setResult, why->result->setDesc, values, nulls);
 }
 
-static char *
+char *
 Day(DateADT day)
 {
 	if (day == NO_DAY)
@@ -99,7 +80,7 @@ Orders(Explanation *why, int64 n)
 	return Count(why, n, "order", "orders", "单");
 }
 
-static char *
+char *
 Days(Explanation *why, int64 n)
 {
 	return Count(why, n, "day", "days", "天");
@@ -130,7 +111,7 @@ Cuts(const int64 *cuts, bool money)
 	return text.data;
 }
 
-static char *
+char *
 Percent(double share)
 {
 	return psprintf("%.10g %%", share * 100);
@@ -408,10 +389,10 @@ ExplainActivity(Explanation *why)
 }
 
 static void
-ExplainTags(Explanation *why, int64 customer_id)
+ExplainTags(Explanation *why)
 {
 	Oid			types[1] = {INT8OID};
-	Datum		values[1] = {Int64GetDatum(customer_id)};
+	Datum		values[1] = {Int64GetDatum(why->customer_id)};
 
 	SpiRun("SELECT tag, note, set_by, set_at::date::text FROM custseg.manual_tag"
 		   " WHERE customer_id = $1 ORDER BY tag COLLATE \"C\"", 1, types, values, NULL);
@@ -448,6 +429,8 @@ Explain(Explanation *why)
 		why->now.next_eval_at == NO_DAY ?
 		WORDS("never changes without new data", "没有新数据就不再变化") :
 		WORDS("until then everything above stays as it is", "在此之前以上各项保持不变"));
+	if (!prospect)
+		ExplainPredictions(why);	/* which move from day to day */
 }
 
 static bool
@@ -466,11 +449,11 @@ IsChinese(const char *language)
 Datum
 custseg_explain(PG_FUNCTION_ARGS)
 {
+	static SPIPlanPtr rules = NULL;
 	Explanation why = {0};
 	ShopSettings *settings;
 	Oid			types[1];
 	Datum		values[1];
-	Datum		timeline;
 	bool		isnull;
 	Guard		guard;
 
@@ -498,7 +481,8 @@ custseg_explain(PG_FUNCTION_ARGS)
 
 	types[0] = DATEOID;
 	values[0] = DateADTGetDatum(why.day);
-	SpiRun("SELECT custseg.rules($1)", 1, types, values, NULL);
+	SpiKeep(&rules, "SELECT custseg.rules($1)", 1, types);
+	SpiRunPlan(rules, values, NULL);
 	ParseRules(DatumGetHeapTupleHeader(SpiField(0, 1, &isnull)), &why.rules);
 
 	types[0] = INT8OID;
@@ -509,12 +493,14 @@ custseg_explain(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("customer %lld does not exist", (long long) PG_GETARG_INT64(0)),
 				 errhint("Customers come with their orders: see custseg.customer, or run CALL custseg.refresh().")));
-	timeline = SpiField(0, 1, &isnull);
-	GatherFacts(&why.rules, pg_detoast_datum_packed((struct varlena *) DatumGetPointer(timeline)),
+	why.customer_id = PG_GETARG_INT64(0);
+	why.timeline = SpiField(0, 1, &isnull);
+	GatherFacts(&why.rules,
+				pg_detoast_datum_packed((struct varlena *) DatumGetPointer(why.timeline)),
 				why.day, &why.facts);
 	EvaluateFacts(&why.rules, &why.facts, why.day, &why.now);
 	Explain(&why);
-	ExplainTags(&why, PG_GETARG_INT64(0));
+	ExplainTags(&why);
 
 	GuardLeave(&guard);
 	SPI_finish();
@@ -534,6 +520,8 @@ custseg_label_name(PG_FUNCTION_ARGS)
 		{"lifecycle", lifecycle_names, LIFECYCLES},
 		{"quadrant", quadrant_names, QUADRANTS},
 		{"activity", activity_names, ACTIVITIES},
+		{"churn_risk", churn_risk_names, LEVELS},
+		{"potential_value", potential_names, LEVELS},
 	};
 	const char *label = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	const char *value = text_to_cstring(PG_GETARG_TEXT_PP(1));

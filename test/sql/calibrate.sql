@@ -134,7 +134,12 @@ DELETE FROM shop.orders WHERE customer_id > 6;
 CALL custseg.refresh('2024-07-01', rebuild => true);
 SELECT customers, verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1;
 SELECT (purchase).params, (purchase).verdict, (spend).verdict, (gap).verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1;
-SELECT (custseg.models()).purchase_params IS NOT NULL AS last_good_one_serves;
+-- The last good one serves, for each model and for what follows from it.
+SELECT m.calibration_id = (SELECT max(calibration_id) FROM custseg.calibration) AS newest, m.purchase_params = (k.purchase).params AS purchase, m.spend_params = (k.spend).params AS spend,
+       m.potential_high_cut = k.potential_high_cut AS potential, (m.gap)::text = k.gap::text AS gap, (m.comeback)::text = k.comeback::text AS comeback
+FROM custseg.models() m, (SELECT * FROM custseg.calibration WHERE (purchase).params IS NOT NULL ORDER BY calibration_id DESC LIMIT 1) k;
+SELECT count(*) AS customers, count(p_alive) AS p_alive, count(clv_12m) AS clv, count(churn_risk) AS churn_risk, count(potential_value) AS potential, count(prediction_note) AS notes
+FROM custseg.customer_at('2024-07-01');
 TRUNCATE custseg.calibration;
 SELECT p_alive, clv_12m, churn_risk, potential_value, prediction_note FROM custseg.customer ORDER BY customer_id LIMIT 1;
 CALL custseg.calibrate('2024-07-01');

@@ -66,13 +66,14 @@ SELECT state, reason FROM custseg.episode WHERE customer_id = :caller;
 SELECT state FROM custseg.task WHERE customer_id = :caller;
 SELECT label, from_value, to_value, cause FROM custseg.transition WHERE customer_id = :caller AND label = 'lifecycle' ORDER BY transition_id DESC LIMIT 1;
 
--- A setting changes: everybody is evaluated, nobody is called for it.
+-- A setting changes: everybody is evaluated, nobody is called for it. Past
+-- silences are replayed by this one, so cut points and models are new as well.
 SELECT count(*) AS episodes FROM custseg.episode \gset
 SELECT max(transition_id) AS last FROM custseg.transition \gset
 UPDATE custseg.tier_policy SET silent_days = silent_days - 30;
 CALL custseg.refresh(as_of => '2023-06-06');
 SELECT shop.drift();
-SELECT DISTINCT cause FROM custseg.transition WHERE transition_id > :last;
+SELECT DISTINCT cause FROM custseg.transition WHERE transition_id > :last ORDER BY 1;
 SELECT count(*) > 0 AS some_became_silent FROM custseg.transition WHERE transition_id > :last AND to_value = 'silent';
 SELECT count(*) - :episodes AS new_episodes FROM custseg.episode;
 UPDATE custseg.tier_policy SET silent_days = NULL;

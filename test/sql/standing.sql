@@ -84,11 +84,12 @@ SELECT label, to_value, cause FROM custseg.transition
 WHERE customer_id = 7 AND run_id = (SELECT max(run_id) FROM custseg.run) ORDER BY transition_id;
 SELECT count(*) AS gaps FROM standing_shop.gap;
 
--- A setting: its own cause, and no other.
+-- A setting: its own cause; and that of the calibration, as past silences are
+-- replayed by this one.
 UPDATE custseg.tier_policy SET silent_days = 70 WHERE tier = 'low';
 CALL custseg.refresh('2022-08-30 12:00+00');
 TABLE standing_shop.wrong;
-SELECT DISTINCT cause FROM custseg.transition WHERE run_id = (SELECT max(run_id) FROM custseg.run);
+SELECT DISTINCT cause FROM custseg.transition WHERE run_id = (SELECT max(run_id) FROM custseg.run) ORDER BY 1;
 
 -- New cut points, days later: what was due came by time, the rest by calibration.
 UPDATE custseg.settings SET calibrate_every_days = 1;

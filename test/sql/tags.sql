@@ -20,6 +20,7 @@ FROM custseg.transition ORDER BY transition_id;
 -- What cannot be a tag, and who cannot have one.
 SELECT custseg.add_tag(1, 'tier');
 SELECT custseg.add_tag(1, 'Lifecycle');
+SELECT custseg.add_tag(1, 'churn_risk');
 SELECT custseg.add_tag(1, '');
 SELECT custseg.add_tag(1, ' vip');
 SELECT custseg.add_tag(1, repeat('x', 64));

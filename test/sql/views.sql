@@ -12,8 +12,10 @@ INSERT INTO custseg.profile VALUES
  (7, 'gina', pg_temp.t(-5, 10)),             -- an order of the future
  (8, 'hugo', pg_temp.t(200, 12, 2));         -- silent, light
 INSERT INTO custseg.calibration (fitted_at, as_of, customers, orders, r_cuts, f_cuts, m_cuts,
-    tier_high_cut, tier_mid_cut, quadrant_m_cut, order_value_cut, verdict)
-VALUES (now(), custseg.shop_day(), 7, 15, '{10,150,200,700}', '{1,1,2,4}', '{5,10,100,400}', 400, 100, 200, 90, 'ok');
+    tier_high_cut, tier_mid_cut, quadrant_m_cut, order_value_cut, purchase, spend, comeback, verdict)
+SELECT now(), custseg.shop_day(), 7, 15, '{10,150,200,700}', '{1,1,2,4}', '{5,10,100,400}', 400, 100, 200, 90, f.p, f.s,
+    ROW(90, 30, (SELECT array_agg('{1,1,1,1,1,1,1,1,1,1,0,0}'::bigint[]) FROM generate_series(1, 3)), array_fill(100::bigint, '{3,12}'), f.p)::custseg.return_model, 'ok'
+FROM (VALUES ('("mbgnbd",,"{0.5,43,0.9,1.6}",,,,9,9,9,t,ok,)'::custseg.model_fit, '("gamma_gamma",,"{6.25,3.74,15.4}",,,,9,9,9,,ok,)'::custseg.model_fit)) f (p, s);
 -- A profile that no refresh has evaluated yet is a customer all the same.
 SELECT customer_id, customer_key, tier, lifecycle, orders FROM custseg.customer WHERE customer_id = 1;
 INSERT INTO custseg.standing
@@ -27,6 +29,9 @@ FROM custseg.customer ORDER BY 1;
 SELECT customer_id, customer_key, tier, quadrant, orders, days_silent, usual_gap, past_spend, mean_order_value,
        custseg.shop_day() - silent_since AS silent_for
 FROM custseg.sleeping_gold;
+SELECT g.customer_id, round(g.p_return_30d::numeric, 4) AS p_30d, round(g.p_return::numeric, 4) AS p_90d, round(g.p_return_180d::numeric, 4) AS p_180d, g.past_returns, g.winback_value, g.winback_returns,
+       (g.p_return_30d, g.p_return, g.p_return_180d, g.past_returns, g.winback_value, g.winback_returns) = (c.p_return_30d, c.p_return, c.p_return_180d, c.past_returns, c.winback_value, c.winback_returns) AS as_customer
+FROM custseg.sleeping_gold g JOIN custseg.customer c USING (customer_id);
 SELECT * FROM custseg.sleeping_gold_summary;
 SELECT * FROM custseg.quadrant_summary;
 

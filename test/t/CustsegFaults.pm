@@ -59,6 +59,7 @@ sub make_shop
 		ALTER TABLE shop.customers OWNER TO shop;
 		SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount');
 		SELECT custseg.add_customers('shop.customers', 'id', 'name', 'phone', 'email', 'no_ads');
+		UPDATE custseg.settings SET model_group = 'tier', model_group_min = 50;
 	}) unless $option{empty};
 	return;
 }
@@ -111,6 +112,7 @@ my %content = (
 	pending => "SELECT $key FROM custseg.profile_pending x",
 	transition => "SELECT $key, to_jsonb(x) - '{transition_id,customer_id,run_id}'::text[] FROM custseg.transition x",
 	calibration => q{SELECT to_jsonb(c) - '{calibration_id,run_id}'::text[] FROM custseg.calibration c},
+	calibration_group => q{SELECT c.fitted_at, to_jsonb(g) - 'calibration_id' FROM custseg.calibration_group g LEFT JOIN custseg.calibration c USING (calibration_id)},
 	episode => "SELECT $key, to_jsonb(x) - '{episode_id,customer_id,opened_run}'::text[] FROM custseg.episode x",
 	task => "SELECT $key, to_jsonb(x) - '{task_id,episode_id,customer_id,planned_run}'::text[] FROM custseg.task x",
 	outcome => "SELECT $key, to_jsonb(o) - 'episode_id' FROM custseg.outcome o JOIN custseg.episode x USING (episode_id)",

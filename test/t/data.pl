@@ -48,7 +48,7 @@ my $silences = 'SELECT silence, tier, silent_percent, ended_30d_percent, ended_9
 sub ask { return $node->safe_psql('postgres', $_[0]); }
 
 SKIP: {
-	my $rows = rows_of('cdnow_sample.csv') or skip 'no cdnow_sample.csv', 31;
+	my $rows = rows_of('cdnow_sample.csv') or skip 'no cdnow_sample.csv', 32;
 
 	ask("CREATE EXTENSION custseg; CREATE SCHEMA shop;
 		CREATE TABLE shop.orders (customer_id int, paid_at date, amount numeric(12,2), cds int, master int);
@@ -126,6 +126,13 @@ SKIP: {
 					(SELECT custseg.rules() AS r OFFSET 0) r, LATERAL custseg.repeat_summary(p.timeline, s.silent_at) h
 				WHERE s.silent_at - custseg.last_order_day(p.timeline) > t.silent_min_days) d"),
 		't|0', 'CDNOW: no silence begins later than the first day on which P(alive) is down to the level');
+	is(ask("SELECT count(*) > 50, count(*) FILTER (WHERE that_day > 0.5), count(*) FILTER (WHERE day_before <= 0.5)
+			FROM (SELECT custseg.mbgnbd_p_alive(h.x, h.t_x, h.t - 1, (r.r).alive_params) AS day_before,
+					custseg.mbgnbd_p_alive(h.x, h.t_x, h.t, (r.r).alive_params) AS that_day
+				FROM custseg.profile p JOIN custseg.standing s USING (customer_id), (SELECT custseg.rules() AS r OFFSET 0) r,
+					LATERAL custseg.explain(customer_id, '1998-07-15') e, LATERAL custseg.repeat_summary(p.timeline, s.silent_at) h
+				WHERE e.label = 'silent_at' AND e.rule LIKE 'the first day on which P(alive)%' AND customer_id % 5 = 0) d"),
+		't|0|0', 'CDNOW: and where P(alive) sets it, it is that day');
 	ask('DROP EXTENSION custseg; DROP SCHEMA shop CASCADE');
 }
 

@@ -23,6 +23,15 @@ $node->safe_psql('real', q{
 	SELECT custseg.schedule('refresh', days => 'Mon-Fri', at_time => '08:00'); SELECT custseg.request_refresh()});
 wait_for($node, 'real', q{SELECT last_status = 'succeeded' AND next_start > last_finish FROM custseg.job}, 'a worker runs the real refresh');
 is($node->safe_psql('real', q{SELECT bool_and(status = 'succeeded'), (SELECT count(*) FROM custseg.customer) FROM custseg.run}), 't|50', 'which keeps its own record');
+
+# The weekly calibration, beside it.
+$node->safe_psql('real', q{SELECT custseg.unschedule('refresh'); UPDATE custseg.settings SET model_group = 'tier', model_group_min = 5});
+my $known = $node->safe_psql('real', 'SELECT count(*) FROM custseg.calibration');
+$node->safe_psql('real', q{SELECT custseg.schedule('calibrate')});
+wait_for($node, 'real', q{SELECT last_status = 'succeeded' AND next_start - last_start BETWEEN '6 days 23 hours' AND '7 days' FROM custseg.job WHERE job = 'calibrate'}, 'a worker calibrates, and again in a week');
+is($node->safe_psql('real', qq{SELECT count(*) = $known + 1, max(calibration_id) = (custseg.models()).calibration_id FROM custseg.calibration}), 't|t', 'which adds a calibration, and it is in force');
+is($node->safe_psql('real', q{SELECT status, calibrated, rows_read, note FROM custseg.run ORDER BY run_id DESC LIMIT 1}), 'succeeded|t|0|calibration alone', 'and reads no source');
+is($node->safe_psql('real', q{SELECT count(*) > 0 AND bool_and(tag = 'tier' AND customers >= 5) FROM custseg.calibration_group}), 't', 'groups of customers have models of their own');
 $node->safe_psql('postgres', 'DROP DATABASE real');
 
 # From here on a refresh does what the test says. The extension belongs to keeper, who cannot log in.
