@@ -128,7 +128,7 @@ custseg_overlay(PG_FUNCTION_ARGS)
 			appendStringInfo(&sets, "%s%s = EXCLUDED.%s", sets.len ? ", " : "", name, name);
 	}
 
-	if (nargs == 0)
+	if (nargs == 0 && TRIGGER_FIRED_BY_INSERT(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("a new row of view \"%s\" must have a value for column \"%s\"",

@@ -5,8 +5,9 @@
  * An episode is one silence of one customer for one goal, and the day of the
  * last order before it tells it from any other: (goal, customer, since) is
  * unique, so however often a transition is followed, and whatever other
- * playbooks of the same goal want, there is one. Only silence that came with
- * data or time opens one; a new calibration or setting that moves a thousand
+ * playbooks of the same goal want, there is one. Where a correction moves that
+ * day, an episode that is open stays the one. Only silence that came with data
+ * or time opens one; a new calibration or setting that moves a thousand
  * customers across a line does not.
  *
  * Who is eligible is decided, and stamped, without a look at arms; the arm is
@@ -80,6 +81,8 @@ DrawSalt(void)
 	" AND custseg.last_order_day(p.timeline, $2) IS NOT NULL" \
 	" AND NOT EXISTS (SELECT FROM custseg.suppression x" \
 	"   WHERE x.customer_id = f.customer_id AND x.channel IS NULL AND x.until IS NULL)" \
+	" AND NOT EXISTS (SELECT FROM custseg.episode o" \
+	"   WHERE o.customer_id = f.customer_id AND o.goal = b.goal AND o.state IN " EPISODE_OPEN ")" \
 	" ORDER BY b.goal, f.customer_id, b.playbook"
 
 #define FRESHLY_SILENT \
@@ -218,16 +221,17 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 		RecallLock();
 		opens = SpiRun("SELECT FROM custseg.playbook_choice WHERE enabled LIMIT 1", 0, NULL, NULL, NULL);
 	}
+	/* Before opening, because who has an open episode gets no other. */
+	if (closes > 0)
+	{
+		SpiRun(CLOSE(LEFT_SILENCE), 3, types, values, NULL);
+		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
+	}
 	if (opens > 0)
 	{
 		DrawSalt();
 		SpiRun(DRAW(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 3, types, values, NULL);
 		SpiRun(OPEN(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 4, types, values, run_id ? NULL : "   n");
-	}
-	if (closes > 0)
-	{
-		SpiRun(CLOSE(LEFT_SILENCE), 3, types, values, NULL);
-		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
 	}
 }
 

@@ -436,6 +436,20 @@ DropParts(Run *run, List *sources)
 	RunCommit(run);
 }
 
+/*
+ * Customers whom no source knows any more have no part that could say so: those
+ * of a time when there was one source, and no parts.
+ */
+static void
+NoteUnknown(Run *run)
+{
+	RunStage(run, STAGE_WRITE);
+	SpiRun("INSERT INTO custseg.profile_pending SELECT p.customer_id FROM custseg.profile p"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.profile_part s WHERE s.customer_id = p.customer_id)"
+		   " ON CONFLICT DO NOTHING", 0, NULL, NULL, NULL);
+	RunCommit(run);
+}
+
 void
 CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFollower *follower)
 {
@@ -458,6 +472,8 @@ CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFoll
 		else if (reading == READ_CHANGES)
 			CollectChanges(run, source, &target, follower);
 	}
+	if (several && reread_all)
+		NoteUnknown(run);
 	if (several)
 		while (MergePending(run, follower))
 			RunCommit(run);

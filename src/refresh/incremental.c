@@ -71,7 +71,7 @@ HowToRead(Run *run, Source *source, const char **why)
 	else if (summary.everything)
 		*why = "everything in it changed";
 	else if (source->layout == NULL || strcmp(source->layout, TableLayout(source)) != 0)
-		*why = "its partitions or our triggers on them changed";
+		*why = "it was rewritten, or its columns, partitions or our triggers changed";
 	if (*why)
 		return READ_WHOLE;
 

@@ -128,14 +128,14 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
-					 "SELECT %1$s::pg_catalog.text, pg_catalog.max(%2$s) FROM %3$s"
-					 " WHERE %1$s OPERATOR(pg_catalog.=) ANY ($1) AND %2$s OPERATOR(pg_catalog.<) 'infinity'"
+					 "SELECT %1$s::pg_catalog.text COLLATE pg_catalog.\"C\", pg_catalog.max(%2$s) FROM %3$s"
+					 " WHERE %7$s AND %2$s OPERATOR(pg_catalog.<) 'infinity'"
 					 " AND %4$s OPERATOR(pg_catalog.>=) 0%5$s%6$s GROUP BY 1",
 					 SourceColumn(source, COLUMN_CUSTOMER), SourceColumn(source, COLUMN_AT),
 					 SourceRelation(source), SourceColumn(source, COLUMN_AMOUNT),
 					 amount == NUMERICOID || amount == FLOAT4OID || amount == FLOAT8OID ?
 					 psprintf(" AND %s OPERATOR(pg_catalog.<) 'NaN'", SourceColumn(source, COLUMN_AMOUNT)) : "",
-					 SourceFilter(source, 2, " AND "));
+					 SourceFilter(source, 2, " AND "), SourceCustomerIsAny(source, 1));
 	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, NULL);
 
 	for (uint64 row = 0; row < SPI_processed; row++)

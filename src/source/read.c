@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/plancache.h"
 
 #include "common/guard.h"
@@ -142,6 +143,26 @@ SourceRead(Source *source, DestReceiver *dest)
 	ReadRows(source, "", dest);
 }
 
+char *
+SourceCustomerIsAny(const Source *source, int parameter)
+{
+	const char *column = SourceColumn(source, COLUMN_CUSTOMER);
+	StringInfoData condition;
+	Oid			type;
+	Oid			collation;
+	int32		typmod;
+
+	initStringInfo(&condition);
+	appendStringInfo(&condition, "%s OPERATOR(pg_catalog.=) ANY ($%d)", column, parameter);
+
+	/* To us two keys are the same when their bytes are. */
+	get_atttypetypmodcoll(source->relation, source->attno[COLUMN_CUSTOMER], &type, &typmod, &collation);
+	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
+		appendStringInfo(&condition, " AND %s::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=) ANY ($%d)",
+						 column, parameter);
+	return condition.data;
+}
+
 void
 SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest)
 {
@@ -151,8 +172,8 @@ SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest)
 	int			level;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)%s", SelectFrom(source),
-					 SourceColumn(source, COLUMN_CUSTOMER), SourceFilter(source, 2, " AND "));
+	appendStringInfo(&sql, "%s WHERE %s%s", SelectFrom(source),
+					 SourceCustomerIsAny(source, 1), SourceFilter(source, 2, " AND "));
 	level = PlanByIndexBegin();
 	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, dest);
 	PlanByIndexEnd(level);

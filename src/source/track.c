@@ -9,9 +9,12 @@
  * what a subscription applies changes customers too, and depend on the
  * extension, so that DROP EXTENSION takes them along.
  *
- * No trigger sees that a partition is attached or detached, or that a trigger
- * was off while rows came. Both leave traces in the catalog, though: a refresh
- * compares a digest of them with that of the last complete read.
+ * No trigger sees that a partition is attached or detached, that ALTER TABLE
+ * computes a column anew or gives its name to another, or that a trigger was
+ * off while rows came. All of it leaves traces in the catalog, though: a
+ * refresh compares a digest of them with that of the last complete read. What
+ * rewrites the table and changes nothing, as VACUUM FULL does, looks the same
+ * and costs one complete read.
  */
 #include "postgres.h"
 
@@ -28,6 +31,7 @@
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -45,10 +49,11 @@ PG_FUNCTION_INFO_V1(custseg_track);
 PG_FUNCTION_INFO_V1(custseg_untrack);
 PG_FUNCTION_INFO_V1(custseg_set_rescan);
 
-/* The table and whatever inherits from it. */
+/* The table and whatever is read with it: not a partition that is half detached. */
 #define TREE \
 	"WITH RECURSIVE tree AS (SELECT $1 AS relid UNION" \
-	" SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.relid)"
+	" SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree t ON i.inhparent = t.relid" \
+	" WHERE NOT i.inhdetachpending)"
 
 static Oid
 TriggerFunction(void)
@@ -56,27 +61,40 @@ TriggerFunction(void)
 	return LookupFuncName(list_make2(makeString("custseg"), makeString("track_change")), 0, NULL, false);
 }
 
+static Datum
+MappedColumns(const Source *source)
+{
+	Datum		names[MAPPED_COLUMNS];
+	int			n = 0;
+
+	for (int i = 0; i < MAPPED_COLUMNS; i++)
+		if (source->column[i])
+			names[n++] = CStringGetTextDatum(source->column[i]);
+	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[2] = {OIDOID, OIDOID};
-	Datum		values[2] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction())};
+	Oid			types[3] = {OIDOID, OIDOID, TEXTARRAYOID};
+	Datum		values[3] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source)};
 
-	/* A table without a trigger for TRUNCATE shows it by another file. */
+	/* A generated column that is not stored changes with its expression alone. */
 	SpiRunPlan(SpiKeep(&kept,
 					   TREE
 					   " SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
-					   "  g.row_triggers, g.truncate_triggers,"
-					   "  CASE WHEN g.truncate_triggers IS NULL THEN pg_catalog.pg_relation_filenode(t.relid) END),"
-					   "  ' ' ORDER BY t.relid))"
+					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid))"
 					   " FROM tree t CROSS JOIN LATERAL (SELECT"
-					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid)"
-					   "   FILTER (WHERE g.tgtype & 1 = 1) AS row_triggers,"
-					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid)"
-					   "   FILTER (WHERE g.tgtype & 1 = 0) AS truncate_triggers"
+					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, d.oid), ','"
+					   "   ORDER BY a.attnum) AS columns"
+					   "  FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
+					   "   ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''"
+					   "  WHERE a.attrelid = t.relid AND a.attname = ANY ($3::name[])) a"
+					   " CROSS JOIN LATERAL (SELECT"
+					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
-					   2, types), values, NULL);
+					   3, types), values, NULL);
 	return SpiText(0, 1);
 }
 
@@ -105,7 +123,29 @@ HasTrigger(Oid relid, Oid function)
 bool
 TrackingIsLive(const Source *source)
 {
-	return source->tracked && HasTrigger(source->relation, TriggerFunction());
+	static SPIPlanPtr kept = NULL;
+	Oid			types[2] = {OIDOID, OIDOID};
+	Datum		values[2];
+	bool		live;
+
+	if (!source->tracked)
+		return false;
+	if (ConditionalLockRelationOid(source->relation, AccessShareLock))
+	{
+		live = HasTrigger(source->relation, TriggerFunction());
+		UnlockRelationOid(source->relation, AccessShareLock);
+		return live;
+	}
+
+	/* Somebody keeps the table for himself; the catalog says without waiting what was so when he came. */
+	values[0] = ObjectIdGetDatum(source->relation);
+	values[1] = ObjectIdGetDatum(TriggerFunction());
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgfoid = $2"
+					   " AND tgenabled = 'A' AND tgtype & 1 = 1", 2, types), values, NULL);
+	live = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return live;
 }
 
 const char *
@@ -116,6 +156,9 @@ TrackingFault(const Source *source)
 	ListCell   *cell;
 	bool		partitioned = get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE;
 
+	/* A generated column that is not stored, which PostgreSQL 18 has, is null to a trigger. */
+	if (get_attgenerated(source->relation, source->attno[COLUMN_CUSTOMER]) == 'v')
+		return "its customer column is computed when it is read";
 	foreach(cell, find_all_inheritors(source->relation, AccessShareLock, NULL))
 	{
 		Oid			relid = lfirst_oid(cell);
@@ -124,6 +167,8 @@ TrackingFault(const Source *source)
 			fault = "other tables inherit from it";
 		else if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
 			fault = psprintf("its partition %s is a foreign table", get_rel_name(relid));
+		else if (get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED)
+			fault = psprintf("%s is unlogged, and empty after a crash", get_rel_name(relid));
 		else if (!HasTrigger(relid, function))
 			fault = psprintf("the trigger custseg_track_%d of %s is missing or not ENABLE ALWAYS:"
 							 " SELECT custseg.track(%d) mends it",

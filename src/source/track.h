@@ -9,10 +9,11 @@
 #include "utils/timestamp.h"
 
 /*
- * A digest of the table's partitions and of our triggers on them. When it is
- * not the one of the last complete read, something happened that no trigger
- * notes: a partition came or went, was emptied before it had a trigger, or a
- * trigger was off for a while. Call inside SPI, as the owner of the extension.
+ * A digest of the table's files, mapped columns and partitions, and of our
+ * triggers on them. When it is not the one of the last complete read, something
+ * happened that no trigger notes: a partition came or went, a column was
+ * computed anew or is another one now, or a trigger was off for a while. Call
+ * inside SPI, as the owner of the extension.
  */
 extern char *TableLayout(const Source *source);
 

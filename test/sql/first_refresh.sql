@@ -18,6 +18,11 @@ UPDATE custseg.settings SET tier_mid_share = 0.8;
 UPDATE custseg.settings SET tier_high_share = 0.5, tier_mid_share = 0.4;
 UPDATE custseg.settings SET tier_mid_share = NULL, tier_high_share = NULL;
 
+-- A change that changes nothing.
+UPDATE custseg.settings SET tier_high_share = 0.2, time_zone = 'UTC';
+UPDATE custseg.tier_policy SET silent_days = silent_days;
+SELECT count(*) AS chosen FROM custseg.tier_policy_choice;
+
 -- A row without a key says which column is missing.
 INSERT INTO custseg.channel DEFAULT VALUES;
 INSERT INTO custseg.channel (handle) VALUES ('phone');

@@ -56,6 +56,26 @@ SELECT custseg.drop_source(:orders);
 SELECT custseg.add_orders('shop.parent', 'c', 'at', 'amount') AS orders \gset
 SELECT count(orders_checked_at) AS asked, count(*) FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
 
+-- A correction that moves the last order of somebody who has an open episode opens no second one.
+DROP EXTENSION custseg CASCADE;
+CREATE EXTENSION custseg;
+CREATE TABLE shop.corrected AS
+    SELECT c::bigint, date '2024-01-01' + o * 30 AS at, 10.00 AS amount FROM generate_series(1, 3) c, generate_series(0, 1) o;
+SELECT custseg.add_orders('shop.corrected', 'c', 'at', 'amount') > 0 AS added;
+CALL custseg.refresh(as_of => '2024-02-01');
+UPDATE custseg.playbook SET holdout = 0;
+SELECT custseg.enable('silent_churn', force => true, as_of => '2024-02-01') LIKE '%is on%' AS enabled;
+CALL custseg.refresh(as_of => '2024-08-05');
+SELECT customer_id, since, state, opened_by FROM custseg.episode ORDER BY 1, 2;
+UPDATE custseg.tier_policy SET silent_days = 200;
+CALL custseg.refresh(as_of => '2024-08-05');
+SELECT customer_id, lifecycle FROM custseg.standing ORDER BY 1;
+DELETE FROM shop.corrected WHERE c = 1 AND at = '2024-01-31';
+CALL custseg.refresh(as_of => '2024-08-05');
+SELECT customer_id, lifecycle FROM custseg.standing ORDER BY 1;
+SELECT customer_id, since, state, opened_by FROM custseg.episode ORDER BY 1, 2;
+SELECT customer_id, count(*) AS tasks FROM custseg.task WHERE state = 'open' GROUP BY 1 ORDER BY 1;
+
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;

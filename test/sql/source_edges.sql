@@ -47,6 +47,17 @@ SELECT (SELECT count(*) FROM custseg.rejected), (SELECT count(*) FROM custseg.re
 SELECT conrelid::regclass, conname FROM pg_constraint
 WHERE contype = 'f' AND connamespace = 'custseg'::regnamespace;
 
+-- Whoever vanished from the only source goes when a second one comes.
+CALL custseg.refresh(as_of => '2024-03-01');
+SELECT customer_key FROM custseg.profile ORDER BY customer_key COLLATE "C";
+DELETE FROM shop.by_uuid WHERE at = '2024-01-04';
+CREATE TABLE shop.second (c bigint, at date, amount numeric);
+INSERT INTO shop.second VALUES (1, '2024-01-01', 1);
+SELECT custseg.add_orders('shop.second', 'c', 'at', 'amount') > 0 AS added;
+CALL custseg.refresh(as_of => '2024-03-01');
+SELECT coalesce(customer_key, customer_id::text) AS customer FROM custseg.profile ORDER BY 1;
+SELECT count(*) AS standings FROM custseg.standing;
+
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;

@@ -1,0 +1,77 @@
+-- What changes a tracked table without changing a row of it is noticed too.
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+DROP EXTENSION custseg CASCADE;
+CREATE EXTENSION custseg;
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (id bigint GENERATED ALWAYS AS IDENTITY, customer_id bigint, paid_at timestamptz, amount numeric(12,2), net numeric(12,2));
+INSERT INTO shop.orders (customer_id, paid_at, amount, net)
+SELECT 1 + i % 100, timestamptz '2023-01-01 10:00+00' + i % 150 * interval '1 day', i, i * 2 FROM generate_series(1, 400) i;
+CREATE INDEX ON shop.orders (customer_id);
+SELECT custseg.add_orders('shop.orders', customer => 'customer_id', at => 'paid_at', amount => 'amount', track => true);
+CREATE VIEW shop.last AS SELECT status, r.reads FROM custseg.run r ORDER BY run_id DESC LIMIT 1;
+CREATE FUNCTION shop.off(OUT n bigint) LANGUAGE sql AS $$
+    SELECT count(*) FROM (SELECT customer_id, custseg.timeline(paid_at, amount, 'UTC')::text AS t FROM shop.orders GROUP BY 1) o
+    FULL JOIN custseg.profile p USING (customer_id) WHERE o.t IS DISTINCT FROM p.timeline::text $$;
+CALL custseg.refresh('2023-06-01');
+UPDATE shop.orders SET amount = amount + 1 WHERE id = 7;
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+
+-- A column computed anew.
+ALTER TABLE shop.orders ALTER amount TYPE numeric(12,2) USING amount * 10;
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+
+-- Another column under its name.
+ALTER TABLE shop.orders RENAME amount TO gross;
+ALTER TABLE shop.orders RENAME net TO amount;
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+
+-- Emptied while the trigger for that was off, and on again.
+ALTER TABLE shop.orders DISABLE TRIGGER custseg_truncate_1;
+CALL custseg.refresh('2023-06-01');
+TRUNCATE shop.orders;
+INSERT INTO shop.orders (customer_id, paid_at, amount) VALUES (1, '2023-05-01', 5);
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+
+-- A table that is empty after a crash has no trigger to tell of it.
+ALTER TABLE shop.orders SET UNLOGGED;
+CALL custseg.refresh('2023-06-01');
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+ALTER TABLE shop.orders SET LOGGED;
+CALL custseg.refresh('2023-06-01');
+CALL custseg.refresh('2023-06-01');
+SELECT reads, shop.off() FROM shop.last;
+
+-- Keys that a collation takes for the same are not the same customer.
+SELECT count(*) > 0 AS icu FROM pg_collation WHERE collprovider = 'i' \gset
+\if :icu
+CREATE COLLATION shop.any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+\else
+CREATE COLLATION shop.any_case FROM "C";
+\endif
+CREATE TABLE shop.web (customer text COLLATE shop.any_case, at date, amount integer);
+INSERT INTO shop.web VALUES ('Ann', '2023-05-01', 10), ('ANN', '2023-05-02', 20), ('ann', '2023-05-03', 30), ('Bob', '2023-05-04', 40);
+CREATE INDEX ON shop.web (customer);
+SELECT custseg.add_orders('shop.web', customer => 'customer', at => 'at', amount => 'amount', track => true);
+CALL custseg.refresh('2023-06-01');
+SET custseg.rescan_share = 1;
+INSERT INTO shop.web VALUES ('ann', '2023-05-05', 5);
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'2' AS reads FROM shop.last;
+SELECT customer_key, custseg.spend(timeline) FROM custseg.profile WHERE customer_id < 0 ORDER BY customer_key COLLATE "C";
+DELETE FROM shop.web WHERE customer = 'Bob';
+UPDATE shop.web SET amount = 1 WHERE customer COLLATE "C" = 'ANN';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'2' AS reads FROM shop.last;
+SELECT customer_key, custseg.spend(timeline) FROM custseg.profile WHERE customer_id < 0 ORDER BY customer_key COLLATE "C";
+
+DROP SCHEMA shop CASCADE;
+DROP EXTENSION custseg;
+CREATE EXTENSION custseg;
