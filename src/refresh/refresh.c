@@ -145,10 +145,10 @@ CalibrateNow(Run *run)
 
 	RunActivity(run, "calibrating");
 	added = Calibrate(run->day, run->as_of, run->run_id);
-	SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1,"
-		   " cut_settings = (" CUT_SETTINGS ")", 1, types, values, NULL);
 	if (added)
 	{
+		SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1,"
+			   " cut_settings = (" CUT_SETTINGS ")", 1, types, values, NULL);
 		SpiRun("SELECT verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1",
 			   0, NULL, NULL, NULL);
 		RunTell(run, "calibrated: %s", SpiText(0, 1));

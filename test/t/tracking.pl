@@ -132,7 +132,8 @@ refreshed($node, 'near', 'whole', 'before the subscription');
 $node->safe_psql('near', sprintf q{CREATE SUBSCRIPTION orders CONNECTION '%s' PUBLICATION orders}, $far->connstr . ' dbname=postgres');
 $node->wait_for_subscription_sync($far, 'orders');
 is($node->safe_psql('near', $log), '1,2', 'the first copy is noted');
-refreshed($node, 'near', 'changes', 'after the first copy');
+# An empty shop knows nothing; with the first orders it learns, and only then are changes changes.
+refreshed($node, 'near', 'whole', 'after the first copy');
 $far->safe_psql('postgres', $_) foreach (
 	q{INSERT INTO shop.orders VALUES (3, 3, '2024-01-02', 5)},
 	q{UPDATE shop.orders SET customer_id = 4 WHERE order_id = 2},
