@@ -53,6 +53,9 @@ typedef struct State
 	char	   *sources;
 	char	   *rules;
 	char	   *pending;
+	TimestampTz settled_at;		/* DT_NOBEGIN: not */
+	TimestampTz settled_until;
+	char	   *settled_choices;
 } State;
 
 /* The digest of what a calibration depends on besides the data. */
@@ -82,9 +85,14 @@ ReadState(Run *run, State *state)
 {
 	MemoryContext old;
 
-	SpiRun("SELECT home, day, time_zone, sources::text, rules, pending, day IS NOT NULL FROM custseg.refresh_state",
+	bool		isnull;
+	Datum		moment;
+
+	SpiRun("SELECT home, day, time_zone, sources::text, rules, pending, day IS NOT NULL,"
+		   " settled_at, coalesce(settled_until, 'infinity'), settled_choices FROM custseg.refresh_state",
 		   0, NULL, NULL, NULL);
 	memset(state, 0, sizeof(*state));
+	state->settled_at = DT_NOBEGIN;
 	if (SPI_processed == 0)
 		return;
 	old = MemoryContextSwitchTo(run->context);
@@ -96,7 +104,58 @@ ReadState(Run *run, State *state)
 	state->rules = SpiText(0, 5);
 	state->pending = SpiText(0, 6);
 	state->has_day = SpiInt64(0, 7, 0) != 0;
+	moment = SpiField(0, 8, &isnull);
+	if (!isnull)
+		state->settled_at = DatumGetTimestampTz(moment);
+	state->settled_until = DatumGetTimestampTz(SpiField(0, 9, &isnull));
+	state->settled_choices = SpiText(0, 10);
 	MemoryContextSwitchTo(old);
+
+	/* Ours until the end: a run that dies leaves those it changed to be found by looking at everybody. */
+	if (state->settled_at != DT_NOBEGIN)
+		SpiRun("UPDATE custseg.refresh_state SET settled_at = NULL", 0, NULL, NULL, NULL);
+}
+
+/* Has everybody been looked at today, and can only those this run touched be different since? */
+static bool
+IsSettled(const Run *run, const State *state, const char *choices)
+{
+	return state->settled_at != DT_NOBEGIN && !run->rebuild && !run->touched_all &&
+		state->settled_at <= run->as_of && run->as_of < state->settled_until &&
+		ShopDay(state->settled_at, run->settings->time_zone) == run->day &&
+		state->settled_choices != NULL && strcmp(state->settled_choices, choices) == 0;
+}
+
+static void
+Settle(const Run *run, const State *state, bool all, const char *choices)
+{
+	Oid			types[2] = {TIMESTAMPTZOID, TEXTOID};
+	Datum		values[2] = {TimestampTzGetDatum(all ? run->as_of : state->settled_at), CStringGetTextDatum(choices)};
+
+	SpiRun(all ? "UPDATE custseg.refresh_state SET settled_at = $1, settled_choices = $2, settled_until ="
+		   " (SELECT pg_catalog.min(expires_at) FROM custseg.task WHERE state IN ('open', 'claimed') AND expires_at > $1)" :
+		   "UPDATE custseg.refresh_state SET settled_at = $1", 2, types, values, NULL);
+}
+
+/*
+ * Tasks and outcomes: those of everybody once a day, and after that of the
+ * customers whose profile changed. Of most refreshes nobody's did.
+ */
+static void
+PlanAndMeasure(Run *run, const State *state)
+{
+	char	   *choices = state->settled_at != DT_NOBEGIN ? RecallChoices() : NULL;
+	ArrayType  *customers = NULL;
+	bool		done;
+
+	if (choices && IsSettled(run, state, choices))
+		customers = DatumGetArrayTypeP(IdArray(run->touched, run->n_touched));
+	RunActivity(run, "planning recall tasks");
+	done = RecallPlan(run->run_id, run->as_of, run->day, customers, state->settled_at);
+	RunStage(run, STAGE_MEASURE);
+	MeasureOutcomes(run->run_id, run->day, customers);
+	if (done)
+		Settle(run, state, customers == NULL, choices ? choices : RecallChoices());
 }
 
 /*
@@ -195,7 +254,10 @@ EvaluateDue(Run *run, StandingRun *standing)
 		n = StandingEvaluateDue(standing, custseg_batch_size);
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
+		{
 			RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+			run->touched_all = true;
+		}
 		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);
 		if (n > 0)
 			RunCommit(run);
@@ -207,6 +269,7 @@ EvaluateAll(Run *run, StandingRun *standing, Cause cause)
 {
 	int64		last = PG_INT64_MIN;
 
+	run->touched_all = true;
 	RunStage(run, STAGE_EVALUATE);
 	RunActivity(run, "evaluating all customers");
 	if (cause == CAUSE_BASELINE && StandingIsEmpty())
@@ -387,10 +450,7 @@ Refresh(Run *run)
 
 	/* 5 and 6. Tasks and outcomes. */
 	RunStage(run, STAGE_RECALL);
-	RunActivity(run, "planning recall tasks");
-	RecallPlan(run->run_id, run->as_of, run->day);
-	RunStage(run, STAGE_MEASURE);
-	MeasureOutcomes(run->run_id, run->day);
+	PlanAndMeasure(run, &state);
 
 	RunStage(run, STAGE_END);
 	RunRecordFinish(run, "succeeded", NULL);

@@ -63,6 +63,9 @@ typedef struct Run
 	StringInfo	reads;			/* how each source was read, as JSON members */
 	int64		profiles_written;
 	int64		profiles_removed;
+	int64	   *touched;		/* customers whose profile changed */
+	int			n_touched;
+	bool		touched_all;	/* any customer's profile or standing may have */
 	int64		evaluated;
 	int64		standings_written;
 	int64		transitions;
