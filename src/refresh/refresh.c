@@ -29,6 +29,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "common/home.h"
@@ -186,14 +187,23 @@ WriteState(const char *day, const char *time_zone, const char *sources,
 		   6, types, values, nulls);
 }
 
+/* Reads the rules in force, and what tells them from others. */
 static char *
 RulesDigest(Run *run)
 {
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+	bool		isnull;
 	char	   *digest;
 
-	SpiRun("SELECT md5((to_jsonb(custseg.rules()) - 'calibration_id')::text)", 0, NULL, NULL, NULL);
+	SpiRun("SELECT md5((to_jsonb(r.rules) - 'calibration_id')::text), r.rules"
+		   " FROM (SELECT custseg.rules() AS rules OFFSET 0) r", 0, NULL, NULL, NULL);
 	digest = SpiText(0, 1);
-	return MemoryContextStrdup(run->context, digest ? digest : "");
+	run->rules = SpiField(0, 2, &isnull);
+	if (isnull)
+		elog(ERROR, "custseg.rules() returned no rules");
+	run->rules = datumCopy(run->rules, false, -1);
+	MemoryContextSwitchTo(old);
+	return digest;
 }
 
 /* -------------------------------------------------------------- stages */
@@ -382,7 +392,7 @@ Refresh(Run *run)
 		Cause		cause = state.pending && strcmp(state.pending, "calibration") == 0 ?
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
-		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->rules, run->context);
 		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
 		CountStandings(run, &standing);
@@ -401,7 +411,7 @@ Refresh(Run *run)
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */
 	if (!baseline)
-		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->rules, run->context);
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
 	CollectSources(run, sources,
@@ -438,7 +448,7 @@ Refresh(Run *run)
 		RunCommit(run);
 		if (!baseline)
 			CountStandings(run, &standing);
-		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->rules, run->context);
 		EvaluateAll(run, &standing, baseline ? CAUSE_BASELINE :
 					strcmp(pending, "calibration") == 0 ? CAUSE_CALIBRATION : CAUSE_SETTING);
 	}
@@ -500,7 +510,7 @@ CalibrateAlone(Run *run)
 	{
 		WriteState(NULL, NULL, NULL, NULL, "calibration");
 		RunCommit(run);
-		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->rules, run->context);
 		EvaluateAll(run, &standing, CAUSE_CALIBRATION);
 		CountStandings(run, &standing);
 		WriteState(NULL, NULL, NULL, after, NULL);

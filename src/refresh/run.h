@@ -42,6 +42,7 @@ typedef struct Run
 	bool		verbose;
 	int			only_source;	/* 0: all */
 	ShopSettings *settings;
+	Datum		rules;			/* in force: a custseg.rules */
 	Collector  *collector;		/* to be closed whatever happens */
 
 	Oid			extension;		/* of which this is a run */
