@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/plancache.h"
 
 #include "common/guard.h"
@@ -154,6 +155,8 @@ SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest)
 	appendStringInfo(&sql, "%s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)%s", SelectFrom(source),
 					 SourceColumn(source, COLUMN_CUSTOMER), SourceFilter(source, 2, " AND "));
 	level = PlanByIndexBegin();
+	/* Customers' rows lie all over the table: better all of them in its order than customer by customer. */
+	(void) set_config_option("enable_bitmapscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, dest);
 	PlanByIndexEnd(level);
 }
