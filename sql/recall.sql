@@ -292,6 +292,8 @@ CREATE INDEX task_ready_idx ON custseg.task (channel, priority DESC, task_id) WH
 CREATE INDEX task_wake_idx ON custseg.task (channel, wake_at) WHERE wake_at IS NOT NULL;
 CREATE UNIQUE INDEX task_one_at_a_time_idx ON custseg.task (episode_id) WHERE state IN ('open', 'claimed');
 CREATE INDEX task_episode_idx ON custseg.task (episode_id, task_id);
+-- Closed without a contact, by claim() among others: a refresh looks what becomes of their episodes.
+CREATE INDEX task_closed_idx ON custseg.task (closed_at) WHERE state IN ('withdrawn', 'expired');
 COMMENT ON TABLE custseg.task IS
 'One thing to do about one customer. claim() hands tasks out, complete() and fail() bring back what came of them.';
 COMMENT ON COLUMN custseg.task.task_id IS 'running number';

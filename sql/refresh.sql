@@ -66,6 +66,9 @@ CREATE TABLE custseg.refresh_state (
     cut_day date,
     calibrated_on date,
     pending text CHECK (pending IN ('baseline', 'calibration', 'setting')),
+    settled_at timestamptz,
+    settled_until timestamptz,
+    settled_choices text,
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE custseg.refresh_state IS
@@ -80,6 +83,9 @@ COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings 
 COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day of the last calibration; NULL once a profile changed since';
 COMMENT ON COLUMN custseg.refresh_state.calibrated_on IS 'the day of the last calibration';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
+COMMENT ON COLUMN custseg.refresh_state.settled_at IS 'as of when episodes and tasks of all customers were last looked at; until the end of that day those of changed customers are enough. NULL: somebody may have been left out, so look at all';
+COMMENT ON COLUMN custseg.refresh_state.settled_until IS 'when the first task expires that was there then; NULL: none';
+COMMENT ON COLUMN custseg.refresh_state.settled_choices IS 'digest of playbooks, channels, templates, tiers and settings as they were then';
 COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
 SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');
 

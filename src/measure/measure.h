@@ -7,9 +7,14 @@
 
 #include "postgres.h"
 
+#include "utils/array.h"
 #include "utils/date.h"
 
-/* After RecallPlan, inside SPI and a transaction, as the extension's owner. */
-extern void MeasureOutcomes(int64 run_id, DateADT day);
+/*
+ * After RecallPlan, inside SPI and a transaction, as the extension's owner.
+ * Looks at the new episodes, and at those of some customers (bigint[]) or,
+ * with NULL, of all.
+ */
+extern void MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers);
 
 #endif							/* CUSTSEG_MEASURE_H */

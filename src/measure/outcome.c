@@ -26,35 +26,42 @@ PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
 	"SELECT e.* FROM custseg.episode e" \
 	" WHERE e.episode_id > coalesce((SELECT max(m.episode_id) FROM custseg.outcome m), -1)" \
 	" UNION ALL" \
-	" SELECT e.* FROM custseg.outcome m JOIN custseg.episode e USING (episode_id) WHERE NOT m.final"
+	" SELECT e.* FROM custseg.outcome m JOIN custseg.episode e USING (episode_id) WHERE NOT m.final" \
+	" AND ($2 IS NULL OR e.customer_id = ANY ($2))"
 
+/*
+ * What is as it was is left out before the insert: a conflict locks the row it
+ * meets, and so writes it, whether it is then changed or not.
+ */
 void
-MeasureOutcomes(int64 run_id, DateADT day)
+MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 {
-	Oid			types[] = {DATEOID};
-	Datum		values[] = {DateADTGetDatum(day)};
+	Oid			types[] = {DATEOID, INT8ARRAYOID};
+	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers)};
 
-	SpiRun("INSERT INTO custseg.outcome AS o (episode_id, converted_on, orders, spend, final, measured_on)"
-		   " SELECT w.episode_id,"
-		   "  CASE WHEN custseg.last_order_day(p.timeline) > w.eligible_on THEN"
-		   "   (SELECT min(d.day) FROM custseg.entries(p.timeline, w.last_day) d"
-		   "    WHERE d.day > w.eligible_on AND d.orders > 0) END,"
-		   "  coalesce(custseg.order_count(p.timeline, w.last_day)"
-		   "   - custseg.order_count(p.timeline, w.eligible_on), 0),"
-		   "  coalesce(custseg.spend(p.timeline, w.last_day) - custseg.spend(p.timeline, w.eligible_on), 0),"
-		   "  w.final, $1"
-		   " FROM (SELECT e.episode_id, e.customer_id, e.eligible_on,"
-		   "   greatest(e.eligible_on, least(e.eligible_on + e.window_days, $1)) AS last_day,"
-		   "   e.eligible_on + e.window_days < $1 AS final"
-		   "  FROM (" TO_MEASURE ") e) w"
-		   " LEFT JOIN custseg.profile p USING (customer_id)"
-		   " ORDER BY w.episode_id"
+	SpiRun("INSERT INTO custseg.outcome (episode_id, converted_on, orders, spend, final, measured_on)"
+		   " SELECT n.episode_id, n.converted_on, n.orders, n.spend, n.final, $1"
+		   " FROM (SELECT w.episode_id,"
+		   "   CASE WHEN custseg.last_order_day(p.timeline) > w.eligible_on THEN"
+		   "    (SELECT min(d.day) FROM custseg.entries(p.timeline, w.last_day) d"
+		   "     WHERE d.day > w.eligible_on AND d.orders > 0) END AS converted_on,"
+		   "   coalesce(custseg.order_count(p.timeline, w.last_day)"
+		   "    - custseg.order_count(p.timeline, w.eligible_on), 0) AS orders,"
+		   "   coalesce(custseg.spend(p.timeline, w.last_day) - custseg.spend(p.timeline, w.eligible_on), 0) AS spend,"
+		   "   w.final"
+		   "  FROM (SELECT e.episode_id, e.customer_id, e.eligible_on,"
+		   "    greatest(e.eligible_on, least(e.eligible_on + e.window_days, $1)) AS last_day,"
+		   "    e.eligible_on + e.window_days < $1 AS final"
+		   "   FROM (" TO_MEASURE ") e) w"
+		   "  LEFT JOIN custseg.profile p USING (customer_id) OFFSET 0) n"
+		   " LEFT JOIN custseg.outcome o USING (episode_id)"
+		   " WHERE o.episode_id IS NULL OR (o.converted_on, o.orders, o.spend, o.final)"
+		   "  IS DISTINCT FROM (n.converted_on, n.orders, n.spend, n.final)"
+		   " ORDER BY n.episode_id"
 		   " ON CONFLICT (episode_id) DO UPDATE SET converted_on = EXCLUDED.converted_on,"
 		   "  orders = EXCLUDED.orders, spend = EXCLUDED.spend, final = EXCLUDED.final,"
-		   "  measured_on = EXCLUDED.measured_on"
-		   " WHERE (o.converted_on, o.orders, o.spend, o.final)"
-		   "  IS DISTINCT FROM (EXCLUDED.converted_on, EXCLUDED.orders, EXCLUDED.spend, EXCLUDED.final)",
-		   1, types, values, NULL);
+		   "  measured_on = EXCLUDED.measured_on",
+		   2, types, values, customers ? NULL : " n");
 }
 
 Datum
@@ -66,7 +73,7 @@ custseg_measure_outcomes(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	MeasureOutcomes(run_id, ShopDay(as_of, ReadShopSettings()->time_zone));
+	MeasureOutcomes(run_id, ShopDay(as_of, ReadShopSettings()->time_zone), NULL);
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -143,10 +143,8 @@ OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episode
  * than eligibility, within the window; an order that became known late and
  * lies before leaves a customer who is still silent where he is.
  */
-#define CLOSE(which) \
-	"UPDATE custseg.episode u SET reason = 'ordered', closed_at = $1," \
-	" state = CASE WHEN o.converted THEN 'converted' ELSE 'withdrawn' END" \
-	" FROM (SELECT e.episode_id," \
+#define ORDERED(which) \
+	"SELECT e.episode_id," \
 	"   custseg.order_count(p.timeline, least(e.eligible_on + e.window_days, $2))" \
 	"   > custseg.order_count(p.timeline, e.eligible_on) AS converted" \
 	"  FROM custseg.episode e" \
@@ -156,17 +154,23 @@ OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episode
 	"  AND custseg.last_order_day(p.timeline) > e.since" \
 	"  AND (custseg.order_count(p.timeline, $2) > custseg.order_count(p.timeline, e.eligible_on)" \
 	"   OR (s.lifecycle NOT IN ('silent', 'lost')" \
-	"    AND custseg.order_count(p.timeline, $2) > custseg.order_count(p.timeline, e.since)))" \
-	"  FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
+	"    AND custseg.order_count(p.timeline, $2) > custseg.order_count(p.timeline, e.since)))"
+
+#define CLOSE(which) \
+	"UPDATE custseg.episode u SET reason = 'ordered', closed_at = $1," \
+	" state = CASE WHEN o.converted THEN 'converted' ELSE 'withdrawn' END" \
+	" FROM (" ORDERED(which) " FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
 	" WHERE u.episode_id = o.episode_id"
 
-void
-CloseOrdered(TimestampTz as_of, DateADT day)
+bool
+CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 {
-	Oid			types[] = {TIMESTAMPTZOID, DATEOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day)};
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8ARRAYOID};
+	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), PointerGetDatum(customers)};
+	const char *nulls = customers ? NULL : "  n";
 
-	SpiRun(CLOSE(""), 2, types, values, NULL);
+	SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls);
+	return SpiRun(ORDERED(OF_CUSTOMERS("$3")) " LIMIT 1", 3, types, values, nulls) == 0;
 }
 
 #define WITHDRAW(which) \
@@ -183,12 +187,12 @@ CloseOrdered(TimestampTz as_of, DateADT day)
 	" WHERE u.task_id = o.task_id"
 
 void
-WithdrawTasks(TimestampTz as_of)
+WithdrawTasks(TimestampTz as_of, ArrayType *customers)
 {
-	Oid			types[] = {TIMESTAMPTZOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of)};
+	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
+	Datum		values[] = {TimestampTzGetDatum(as_of), PointerGetDatum(customers)};
 
-	SpiRun(WITHDRAW(""), 1, types, values, NULL);
+	SpiRun(WITHDRAW(OF_CUSTOMERS("$2")), 2, types, values, customers ? NULL : " n");
 }
 
 #define LEFT_SILENCE \

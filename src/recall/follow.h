@@ -8,7 +8,11 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "utils/array.h"
 #include "utils/date.h"
+
+/* Episodes of some customers; of all where the parameter, a bigint[], is NULL. */
+#define OF_CUSTOMERS(param) " AND (" param " IS NULL OR e.customer_id = ANY (" param "))"
 
 /* Episodes that are not over. */
 #define EPISODE_OPEN "('waiting', 'watching', 'contacting', 'unreachable')"
@@ -37,10 +41,13 @@ extern const char *BacklogAudience(void);
 extern void OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day,
 						int64 *episodes, int64 *controls);
 
-/* Close the open episodes of all customers who have ordered since. */
-extern void CloseOrdered(TimestampTz as_of, DateADT day);
+/*
+ * Close the open episodes of customers (bigint[]; NULL: all) who have ordered
+ * since. False when some stayed open because somebody held them.
+ */
+extern bool CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers);
 
-/* Withdraw the unclaimed tasks of episodes that are over. */
-extern void WithdrawTasks(TimestampTz as_of);
+/* Withdraw the unclaimed tasks of episodes that are over, of customers or (NULL) all. */
+extern void WithdrawTasks(TimestampTz as_of, ArrayType *customers);
 
 #endif							/* CUSTSEG_FOLLOW_H */

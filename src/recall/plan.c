@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -44,8 +45,12 @@ typedef struct Planning
 	DateADT		day;
 	bool		chinese;
 	bool		contacts;		/* a customer table is mapped */
-	Oid			types[2];
-	Datum		values[2];		/* as_of and day, for statements about all */
+	ArrayType  *customers;		/* whom to look at; NULL: all */
+
+	/* For statements about many: as_of, day, customers, and since when claims are looked at. */
+	Oid			types[4];
+	Datum		values[4];
+	char		nulls[4];
 } Planning;
 
 typedef struct Channel
@@ -69,10 +74,10 @@ typedef struct Candidate
 	CustomerFacts facts;
 } Candidate;
 
-static void
+static uint64
 RunForAll(Planning *plan, const char *sql)
 {
-	SpiRun(sql, 2, plan->types, plan->values, NULL);
+	return SpiRun(sql, lengthof(plan->types), plan->types, plan->values, plan->nulls);
 }
 
 const char *
@@ -93,25 +98,26 @@ Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_tem
 	return NULL;
 }
 
-/* End the episodes and tasks whose time is over. */
-static void
+/* End the episodes and tasks whose time is over; false when some could not be. */
+static bool
 EndWhatIsOver(Planning *plan)
 {
-	CloseOrdered(plan->as_of, plan->day);
+	bool		all = CloseOrdered(plan->as_of, plan->day, plan->customers);
+	uint64		expired;
 
-	RunForAll(plan,
-			  "UPDATE custseg.episode u SET state = 'expired', closed_at = $1,"
-			  " reason = CASE WHEN u.state IN ('waiting', 'unreachable') THEN coalesce(u.reason, 'not_contacted')"
-			  "  ELSE 'no_order' END"
-			  " FROM (SELECT e.episode_id FROM custseg.episode e"
-			  "  WHERE e.state IN " EPISODE_OPEN " AND e.expires_on < $2"
-			  "  AND (e.state IN ('waiting', 'unreachable') OR e.eligible_on + e.window_days < $2)"
-			  "  AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.episode_id = e.episode_id"
-			  "   AND t.state = 'claimed' AND t.lease_until > $1)"
-			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
-			  " WHERE u.episode_id = o.episode_id");
+	expired = RunForAll(plan,
+						"UPDATE custseg.episode u SET state = 'expired', closed_at = $1,"
+						" reason = CASE WHEN u.state IN ('waiting', 'unreachable') THEN coalesce(u.reason, 'not_contacted')"
+						"  ELSE 'no_order' END"
+						" FROM (SELECT e.episode_id FROM custseg.episode e"
+						"  WHERE e.state IN " EPISODE_OPEN " AND e.expires_on < $2"
+						"  AND (e.state IN ('waiting', 'unreachable') OR e.eligible_on + e.window_days < $2)"
+						"  AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.episode_id = e.episode_id"
+						"   AND t.state = 'claimed' AND t.lease_until > $1)"
+						"  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
+						" WHERE u.episode_id = o.episode_id");
 
-	WithdrawTasks(plan->as_of);
+	WithdrawTasks(plan->as_of, expired > 0 ? NULL : plan->customers);
 
 	/* Tasks that no longer make sense, though their episodes go on. */
 	RunForAll(plan,
@@ -131,7 +137,8 @@ EndWhatIsOver(Planning *plan)
 			  "  WHERE (t.state = 'open' OR (t.state = 'claimed' AND t.lease_until <= $1))"
 			  "  AND (t.expires_at <= $1 OR s.lifecycle NOT IN ('silent', 'lost')"
 			  "   OR s.quadrant = 'angry_churn' OR b.enabled IS NOT TRUE OR c.enabled IS NOT TRUE)"
-			  "  AND $2 IS NOT NULL"
+			  "  AND ($3 IS NULL OR t.episode_id = ANY (ARRAY(SELECT e.episode_id FROM custseg.episode e"
+			  "   WHERE e.customer_id = ANY ($3))))"
 			  "  FOR UPDATE OF t SKIP LOCKED) o"
 			  " WHERE u.task_id = o.task_id");
 
@@ -152,7 +159,9 @@ EndWhatIsOver(Planning *plan)
 			  "   WHERE t.episode_id = e.episode_id ORDER BY t.task_id DESC LIMIT 1) l"
 			  "  LEFT JOIN custseg.playbook b ON b.playbook = e.playbook"
 			  "  WHERE e.state = 'contacting' AND l.state IN ('withdrawn', 'expired')"
-			  "  AND l.outcome <> 'ordered' AND $1 IS NOT NULL"
+			  "  AND l.outcome <> 'ordered'"
+			  "  AND ($3 IS NULL OR e.customer_id = ANY ($3) OR e.episode_id = ANY (ARRAY("
+			  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired') AND d.closed_at >= $4)))"
 			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
 			  " WHERE u.episode_id = o.episode_id");
 
@@ -164,9 +173,53 @@ EndWhatIsOver(Planning *plan)
 			  "  JOIN custseg.tier_policy y USING (tier)"
 			  "  LEFT JOIN custseg.channel c ON c.channel = y.channel AND c.enabled"
 			  "  WHERE e.state = 'waiting' AND c.channel IS NULL"
-			  "  AND e.reason IS DISTINCT FROM 'channel_off' AND $1 IS NOT NULL AND $2 IS NOT NULL"
+			  "  AND e.reason IS DISTINCT FROM 'channel_off'" OF_CUSTOMERS("$3")
 			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
 			  " WHERE u.episode_id = o.episode_id");
+	return all;
+}
+
+/* Tasks of earlier days that are still to be done today. */
+#define LEFT_OVER \
+	"custseg.task t WHERE t.state IN ('open', 'claimed') AND t.slot_day < $2" \
+	" AND custseg.day_of(t.due_at, (SELECT time_zone FROM custseg.settings)) <= $2"
+
+/* Up to "most" of a channel's places that are free on the day, in order. */
+static int *
+FreeSlots(Planning *plan, const char *channel, int most, int *n)
+{
+	Oid			types[] = {TEXTOID, DATEOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(channel), DateADTGetDatum(plan->day), Int32GetDatum(most)};
+	int		   *slots;
+
+	SpiRun("SELECT g.slot FROM custseg.channel c"
+		   " CROSS JOIN LATERAL generate_series(1, c.daily_capacity) g (slot)"
+		   " WHERE c.channel = $1 AND NOT EXISTS (SELECT FROM custseg.task t"
+		   "  WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot = g.slot)"
+		   " ORDER BY g.slot LIMIT $3", 3, types, values, NULL);
+	*n = (int) SPI_processed;
+	slots = palloc(sizeof(int) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		slots[i] = (int) SpiInt64(i, 1, 0);
+	SPI_freetuptable(SPI_tuptable);
+	return slots;
+}
+
+/* Give some tasks the places of today. */
+static void
+Place(Planning *plan, const Datum *tasks, const int *slots, int n)
+{
+	Oid			types[] = {INT8ARRAYOID, DATEOID, INT4ARRAYOID};
+	Datum		values[3];
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int32GetDatum(slots[i]);
+	values[0] = PointerGetDatum(construct_array((Datum *) tasks, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = DateADTGetDatum(plan->day);
+	values[2] = PointerGetDatum(construct_array(elements, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	SpiRun("UPDATE custseg.task u SET slot_day = $2, slot = p.slot FROM unnest($1, $3) p (task_id, slot)"
+		   " WHERE u.task_id = p.task_id", 3, types, values, NULL);
 }
 
 /*
@@ -176,24 +229,34 @@ EndWhatIsOver(Planning *plan)
 static void
 CarryOver(Planning *plan)
 {
+	uint64		n;
+	Datum	   *tasks;
+	char	  **channels;
+
 	RunForAll(plan,
-			  "WITH left_over AS MATERIALIZED ("
-			  " SELECT t.task_id, t.channel, t.priority FROM custseg.task t"
-			  " WHERE t.state IN ('open', 'claimed') AND t.slot_day < $2 AND custseg.shop_day(t.due_at) <= $2"
-			  " AND $1 IS NOT NULL"
-			  " FOR UPDATE SKIP LOCKED),"
-			  "placed AS ("
-			  " SELECT task_id, channel, row_number() OVER (PARTITION BY channel ORDER BY priority DESC, task_id) AS n"
-			  " FROM left_over),"
-			  "free AS ("
-			  " SELECT c.channel, g.slot, row_number() OVER (PARTITION BY c.channel ORDER BY g.slot) AS n"
-			  " FROM custseg.channel c CROSS JOIN LATERAL generate_series(1, c.daily_capacity) g (slot)"
-			  " WHERE c.channel IN (SELECT channel FROM left_over)"
-			  " AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.channel = c.channel"
-			  "  AND t.slot_day = $2 AND t.slot = g.slot))"
-			  "UPDATE custseg.task u SET slot_day = $2, slot = f.slot"
-			  " FROM placed p JOIN free f USING (channel, n)"
-			  " WHERE u.task_id = p.task_id");
+			  "SELECT t.task_id, t.channel FROM " LEFT_OVER
+			  " ORDER BY t.channel, t.priority DESC, t.task_id FOR UPDATE SKIP LOCKED");
+	n = SPI_processed;
+	tasks = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
+	channels = palloc_extended(sizeof(char *) * Max(n, 1), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < n; i++)
+	{
+		tasks[i] = Int64GetDatum(SpiInt64(i, 1, 0));
+		channels[i] = SpiText(i, 2);
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	for (uint64 first = 0, end; first < n; first = end)
+	{
+		int			nslots;
+		int		   *slots;
+
+		for (end = first + 1; end < n && strcmp(channels[end], channels[first]) == 0; end++)
+			;
+		slots = FreeSlots(plan, channels[first], (int) (end - first), &nslots);
+		if (nslots > 0)
+			Place(plan, &tasks[first], slots, nslots);
+	}
 }
 
 static Channel *
@@ -217,22 +280,18 @@ ReadChannels(Planning *plan, int *nchannels)
 	for (int i = 0; i < *nchannels; i++)
 	{
 		Datum		values[] = {CStringGetTextDatum(channels[i].name), DateADTGetDatum(plan->day)};
+		int64		room;
 
 		/* What could not be carried over still needs doing, so it counts. */
-		SpiRun("SELECT g.slot FROM custseg.channel c"
-			   " CROSS JOIN LATERAL generate_series(1, c.daily_capacity) g (slot)"
-			   " WHERE c.channel = $1 AND NOT EXISTS (SELECT FROM custseg.task t"
-			   "  WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot = g.slot)"
-			   " ORDER BY g.slot LIMIT greatest(0, (SELECT daily_capacity FROM custseg.channel WHERE channel = $1)"
-			   "  - (SELECT count(*) FROM custseg.task t WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot IS NOT NULL)"
-			   "  - (SELECT count(*) FROM custseg.task t WHERE t.channel = $1 AND t.slot_day < $2"
-			   "     AND t.state IN ('open', 'claimed') AND custseg.shop_day(t.due_at) <= $2))",
+		SpiRun("SELECT CASE WHEN r.room > 0 THEN r.room - (SELECT count(*) FROM " LEFT_OVER " AND t.channel = $1) END"
+			   " FROM (SELECT c.daily_capacity - (SELECT count(*) FROM custseg.task t"
+			   "   WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot IS NOT NULL) AS room"
+			   "  FROM custseg.channel c WHERE c.channel = $1 OFFSET 0) r",
 			   2, types, values, NULL);
-		channels[i].nslots = (int) SPI_processed;
-		channels[i].slots = palloc(sizeof(int) * Max(channels[i].nslots, 1));
-		for (int j = 0; j < channels[i].nslots; j++)
-			channels[i].slots[j] = (int) SpiInt64(j, 1, 0);
+		room = SpiInt64(0, 1, 0);
 		SPI_freetuptable(SPI_tuptable);
+		if (room > 0)
+			channels[i].slots = FreeSlots(plan, channels[i].name, (int) room, &channels[i].nslots);
 	}
 	return channels;
 }
@@ -402,34 +461,57 @@ FillChannel(Planning *plan, Channel *channel)
 	SPI_cursor_close(portal);
 }
 
-void
-RecallPlan(int64 run_id, TimestampTz as_of, DateADT day)
+char *
+RecallChoices(void)
 {
-	Planning	plan = {run_id, as_of, day};
+	SpiRun("SELECT md5(concat_ws('|',"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c.channel) FROM custseg.channel_choice c),"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c.playbook) FROM custseg.playbook_choice c),"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c::text) FROM custseg.template_choice c),"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c.tier) FROM custseg.tier_policy_choice c),"
+		   " (SELECT c::text FROM custseg.settings_choice c)))", 0, NULL, NULL, NULL);
+	return SpiText(0, 1);
+}
+
+bool
+RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since)
+{
+	Planning	plan = {run_id, as_of, day,.customers = customers};
 	Channel    *channels;
 	int			nchannels;
+	bool		all;
 
 	plan.types[0] = TIMESTAMPTZOID;
 	plan.types[1] = DATEOID;
+	plan.types[2] = INT8ARRAYOID;
+	plan.types[3] = TIMESTAMPTZOID;
 	plan.values[0] = TimestampTzGetDatum(as_of);
 	plan.values[1] = DateADTGetDatum(day);
+	plan.values[2] = PointerGetDatum(customers);
+	/* A claim that was under way then may say so with an earlier moment. */
+	plan.values[3] = TimestampTzGetDatum(since - USECS_PER_HOUR);
+	memset(plan.nulls, ' ', sizeof(plan.nulls));
+	if (customers == NULL)
+		plan.nulls[2] = plan.nulls[3] = 'n';
 
 	RecallLock();
 	SpiRun("SELECT FROM custseg.episode LIMIT 1", 0, NULL, NULL, NULL);
 	if (SPI_processed == 0)
-		return;
+		return false;
 
-	EndWhatIsOver(&plan);
-	CarryOver(&plan);
+	all = EndWhatIsOver(&plan);
+	if (customers == NULL)
+		CarryOver(&plan);
 
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
 	if (SPI_processed == 0)
-		return;
+		return all;
 	plan.chinese = ReadShopSettings()->chinese;
 	plan.contacts = ContactsMapped();
 	channels = ReadChannels(&plan, &nchannels);
 	for (int i = 0; i < nchannels; i++)
 		FillChannel(&plan, &channels[i]);
+	return all;
 }
 
 Datum
@@ -441,7 +523,7 @@ custseg_recall_plan(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	RecallPlan(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone));
+	(void) RecallPlan(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), NULL, 0);
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();

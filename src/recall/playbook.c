@@ -166,7 +166,7 @@ custseg_enable(PG_FUNCTION_ARGS)
 	PlaybookNote(playbook, "enabled", BoolGetDatum(true), BOOLOID);
 	PlaybookNote(playbook, "enabled_at", TimestampTzGetDatum(as_of), TIMESTAMPTZOID);
 	OpenBacklog(playbook, as_of, day, &episodes, &controls);
-	RecallPlan(0, as_of, day);
+	(void) RecallPlan(0, as_of, day, NULL, 0);
 
 	SpiRun("SELECT count(*) FROM custseg.task WHERE playbook = $1 AND state IN ('open', 'claimed')",
 		   1, types, values, NULL);

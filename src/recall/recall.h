@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "utils/array.h"
 #include "utils/date.h"
 
 /*
@@ -20,8 +21,14 @@ extern void RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 aft
 
 /*
  * Once per refresh, at its end: end what is over, and fill the day's free
- * slots with the best of those who wait.
+ * slots with the best of those who wait. Looks at all customers; or, where
+ * that was done earlier on the day, only at those (bigint[]) whose profile
+ * changed since, and at the tasks that claim() closed since that moment. True
+ * when there are episodes and nothing is left to be done for any of them.
  */
-extern void RecallPlan(int64 run_id, TimestampTz as_of, DateADT day);
+extern bool RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since);
+
+/* Digest of what the shop chose: when it differs, all customers are to be looked at. */
+extern char *RecallChoices(void);
 
 #endif							/* CUSTSEG_RECALL_H */

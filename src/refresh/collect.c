@@ -25,6 +25,7 @@
 #include "source/track.h"
 
 #define LOAD_CUSTOMERS	1000000 /* a first load commits this often */
+#define TOUCH_MOST		20000	/* customers remembered for recall */
 
 /* Customers that were seen, of those with ids of ours (-1, -2, ...): a bit each. */
 typedef struct SeenIds
@@ -98,12 +99,28 @@ KnowKey(void *collector, const char *key, int len, int64 customer_id)
 	CollectorKnowKey(collector, key, len, customer_id);
 }
 
+/* Remember whom recall has to look at, unless they are so many that it may as well look at all. */
+static void
+Touch(Run *run, const int64 *ids, int n)
+{
+	if (run->n_touched + n > TOUCH_MOST)
+		run->touched_all = true;
+	if (run->touched_all)
+		return;
+	if (run->touched == NULL)
+		run->touched = MemoryContextAlloc(run->context, TOUCH_MOST * sizeof(int64));
+	memcpy(run->touched + run->n_touched, ids, n * sizeof(int64));
+	run->n_touched += n;
+}
+
 void
 FollowChanges(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
 {
 	StandingRun *standing = follower->standing;
 	int64		last_transition;
 
+	if (n > 0)
+		Touch(run, ids, n);
 	if (standing == NULL || n == 0)
 		return;
 	RunStage(run, STAGE_EVALUATE);

@@ -29,6 +29,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "common/home.h"
@@ -53,6 +54,9 @@ typedef struct State
 	char	   *sources;
 	char	   *rules;
 	char	   *pending;
+	TimestampTz settled_at;		/* DT_NOBEGIN: not */
+	TimestampTz settled_until;
+	char	   *settled_choices;
 } State;
 
 /*
@@ -88,9 +92,14 @@ ReadState(Run *run, State *state)
 {
 	MemoryContext old;
 
-	SpiRun("SELECT home, day, time_zone, sources::text, rules, pending, day IS NOT NULL FROM custseg.refresh_state",
+	bool		isnull;
+	Datum		moment;
+
+	SpiRun("SELECT home, day, time_zone, sources::text, rules, pending, day IS NOT NULL,"
+		   " settled_at, coalesce(settled_until, 'infinity'), settled_choices FROM custseg.refresh_state",
 		   0, NULL, NULL, NULL);
 	memset(state, 0, sizeof(*state));
+	state->settled_at = DT_NOBEGIN;
 	if (SPI_processed == 0)
 		return;
 	old = MemoryContextSwitchTo(run->context);
@@ -102,7 +111,58 @@ ReadState(Run *run, State *state)
 	state->rules = SpiText(0, 5);
 	state->pending = SpiText(0, 6);
 	state->has_day = SpiInt64(0, 7, 0) != 0;
+	moment = SpiField(0, 8, &isnull);
+	if (!isnull)
+		state->settled_at = DatumGetTimestampTz(moment);
+	state->settled_until = DatumGetTimestampTz(SpiField(0, 9, &isnull));
+	state->settled_choices = SpiText(0, 10);
 	MemoryContextSwitchTo(old);
+
+	/* Ours until the end: a run that dies leaves those it changed to be found by looking at everybody. */
+	if (state->settled_at != DT_NOBEGIN)
+		SpiRun("UPDATE custseg.refresh_state SET settled_at = NULL", 0, NULL, NULL, NULL);
+}
+
+/* Has everybody been looked at today, and can only those this run touched be different since? */
+static bool
+IsSettled(const Run *run, const State *state, const char *choices)
+{
+	return state->settled_at != DT_NOBEGIN && !run->rebuild && !run->touched_all &&
+		state->settled_at <= run->as_of && run->as_of < state->settled_until &&
+		ShopDay(state->settled_at, run->settings->time_zone) == run->day &&
+		state->settled_choices != NULL && strcmp(state->settled_choices, choices) == 0;
+}
+
+static void
+Settle(const Run *run, const State *state, bool all, const char *choices)
+{
+	Oid			types[2] = {TIMESTAMPTZOID, TEXTOID};
+	Datum		values[2] = {TimestampTzGetDatum(all ? run->as_of : state->settled_at), CStringGetTextDatum(choices)};
+
+	SpiRun(all ? "UPDATE custseg.refresh_state SET settled_at = $1, settled_choices = $2, settled_until ="
+		   " (SELECT pg_catalog.min(expires_at) FROM custseg.task WHERE state IN ('open', 'claimed') AND expires_at > $1)" :
+		   "UPDATE custseg.refresh_state SET settled_at = $1", 2, types, values, NULL);
+}
+
+/*
+ * Tasks and outcomes: those of everybody once a day, and after that of the
+ * customers whose profile changed. Of most refreshes nobody's did.
+ */
+static void
+PlanAndMeasure(Run *run, const State *state)
+{
+	char	   *choices = state->settled_at != DT_NOBEGIN ? RecallChoices() : NULL;
+	ArrayType  *customers = NULL;
+	bool		done;
+
+	if (choices && IsSettled(run, state, choices))
+		customers = DatumGetArrayTypeP(IdArray(run->touched, run->n_touched));
+	RunActivity(run, "planning recall tasks");
+	done = RecallPlan(run->run_id, run->as_of, run->day, customers, state->settled_at);
+	RunStage(run, STAGE_MEASURE);
+	MeasureOutcomes(run->run_id, run->day, customers);
+	if (done)
+		Settle(run, state, customers == NULL, choices ? choices : RecallChoices());
 }
 
 /*
@@ -191,7 +251,10 @@ EvaluateDue(Run *run, StandingRun *standing)
 		n = StandingEvaluateDue(standing, custseg_batch_size);
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
+		{
 			RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+			run->touched_all = true;
+		}
 		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);
 		if (n > 0)
 			RunCommit(run);
@@ -203,6 +266,7 @@ EvaluateAll(Run *run, StandingRun *standing, Cause cause)
 {
 	int64		last = PG_INT64_MIN;
 
+	run->touched_all = true;
 	RunStage(run, STAGE_EVALUATE);
 	RunActivity(run, "evaluating all customers");
 	if (cause == CAUSE_BASELINE && StandingIsEmpty())
@@ -308,14 +372,14 @@ Refresh(Run *run)
 	 * Settings first, and for the day that was evaluated last: what changes
 	 * now changes for no other reason. Also what a run that died left.
 	 */
-	digest = RulesDigest(run->context);
+	digest = RulesDigest(run->context, &run->rules);
 	if (!baseline && state.has_day &&
 		(state.pending || state.rules == NULL || strcmp(digest, state.rules) != 0))
 	{
 		Cause		cause = state.pending && strcmp(state.pending, "calibration") == 0 ?
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
-		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->rules, run->context);
 		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
 		CountStandings(run, &standing);
@@ -334,7 +398,7 @@ Refresh(Run *run)
 
 	/* 1. Sources to profiles. New sources and zones are settings, not events. */
 	if (!baseline)
-		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->rules, run->context);
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
 	CollectSources(run, sources,
@@ -357,7 +421,7 @@ Refresh(Run *run)
 	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed || zone_changed);
 	if (run->calibrated)
 	{
-		char	   *now = RulesDigest(run->context);
+		char	   *now = RulesDigest(run->context, &run->rules);
 
 		if (!baseline && strcmp(now, digest) != 0)
 			pending = "calibration";
@@ -371,7 +435,7 @@ Refresh(Run *run)
 		RunCommit(run);
 		if (!baseline)
 			CountStandings(run, &standing);
-		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->rules, run->context);
 		EvaluateAll(run, &standing, baseline ? CAUSE_BASELINE :
 					strcmp(pending, "calibration") == 0 ? CAUSE_CALIBRATION : CAUSE_SETTING);
 	}
@@ -383,10 +447,7 @@ Refresh(Run *run)
 
 	/* 5 and 6. Tasks and outcomes. */
 	RunStage(run, STAGE_RECALL);
-	RunActivity(run, "planning recall tasks");
-	RecallPlan(run->run_id, run->as_of, run->day);
-	RunStage(run, STAGE_MEASURE);
-	MeasureOutcomes(run->run_id, run->day);
+	PlanAndMeasure(run, &state);
 
 	RunStage(run, STAGE_END);
 	RunRecordFinish(run, "succeeded", NULL);
@@ -423,20 +484,20 @@ CalibrateAlone(Run *run)
 	RunCommit(run);
 	run->recorded = true;
 
-	before = RulesDigest(run->context);
+	before = RulesDigest(run->context, &run->rules);
 	run->calibrated = CalibrateNow(run);
 	if (!run->calibrated)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is nothing to calibrate on: nobody has an order up to that day"),
 				 errhint("Pass the moment to calibrate for: CALL custseg.calibrate(as_of => ...).")));
-	after = RulesDigest(run->context);
+	after = RulesDigest(run->context, &run->rules);
 	if (state.pending == NULL && state.rules != NULL && strcmp(before, state.rules) == 0 &&
 		strcmp(before, after) != 0)
 	{
 		WriteState(NULL, NULL, NULL, NULL, "calibration");
 		RunCommit(run);
-		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->context);
+		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->rules, run->context);
 		EvaluateAll(run, &standing, CAUSE_CALIBRATION);
 		CountStandings(run, &standing);
 		WriteState(NULL, NULL, NULL, after, NULL);

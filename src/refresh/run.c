@@ -18,6 +18,7 @@
 #include "tcop/utility.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
@@ -253,13 +254,23 @@ RunNoteRead(Run *run, int source_id, const char *how, const char *why)
 }
 
 char *
-RulesDigest(MemoryContext context)
+RulesDigest(MemoryContext context, Datum *rules)
 {
+	MemoryContext old = MemoryContextSwitchTo(context);
+	bool		isnull;
+	Datum		value;
 	char	   *digest;
 
-	SpiRun("SELECT md5((to_jsonb(custseg.rules()) - 'calibration_id')::text)", 0, NULL, NULL, NULL);
+	SpiRun("SELECT pg_catalog.md5((pg_catalog.to_jsonb(r.rules) - 'calibration_id')::text), r.rules"
+		   " FROM (SELECT custseg.rules() AS rules OFFSET 0) r", 0, NULL, NULL, NULL);
 	digest = SpiText(0, 1);
-	return MemoryContextStrdup(context, digest ? digest : "");
+	value = SpiField(0, 2, &isnull);
+	if (isnull)
+		elog(ERROR, "custseg.rules() returned no rules");
+	if (rules)
+		*rules = datumCopy(value, false, -1);
+	MemoryContextSwitchTo(old);
+	return digest;
 }
 
 /* ------------------------------------------------- from call to return */

@@ -42,6 +42,7 @@ typedef struct Run
 	bool		verbose;
 	int			only_source;	/* 0: all */
 	ShopSettings *settings;
+	Datum		rules;			/* in force: a custseg.rules */
 	Collector  *collector;		/* to be closed whatever happens */
 
 	Oid			extension;		/* of which this is a run */
@@ -63,6 +64,9 @@ typedef struct Run
 	StringInfo	reads;			/* how each source was read, as JSON members */
 	int64		profiles_written;
 	int64		profiles_removed;
+	int64	   *touched;		/* customers whose profile changed */
+	int			n_touched;
+	bool		touched_all;	/* any customer's profile or standing may have */
 	int64		evaluated;
 	int64		standings_written;
 	int64		transitions;
@@ -115,8 +119,8 @@ extern void RunTell(Run *run, const char *format,...) pg_attribute_printf(2, 3);
 
 extern void RunNote(Run *run, const char *note);
 
-/* The digest of all rules that customers are evaluated by now. Inside SPI. */
-extern char *RulesDigest(MemoryContext context);
+/* The rules in force (rules may be NULL), and a digest that tells them from others. Inside SPI. */
+extern char *RulesDigest(MemoryContext context, Datum *rules);
 
 /* Let no run begin until the end of the transaction; an error if there is one. */
 extern void RunKeepOut(void);

@@ -240,7 +240,7 @@ ReturnRows(ReturnSetInfo *result)
 static bool
 StandingsAreCurrent(void)
 {
-	char	   *digest = RulesDigest(CurrentMemoryContext);
+	char	   *digest = RulesDigest(CurrentMemoryContext, NULL);
 
 	SpiRun("SELECT rules, pending FROM custseg.refresh_state", 0, NULL, NULL, NULL);
 	return SPI_processed > 0 && SpiText(0, 1) != NULL && strcmp(SpiText(0, 1), digest) == 0 &&

@@ -65,12 +65,10 @@ static const char *const cause_names[] = {
 
 void
 StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
-			  MemoryContext context)
+			  Datum rules, MemoryContext context)
 {
 	Relation	rel;
 	MemoryContext old;
-	bool		isnull;
-	Datum		value;
 
 	memset(run, 0, sizeof(StandingRun));
 	run->run_id = run_id;
@@ -85,12 +83,8 @@ StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
 	LoadLabelTypes(RelationGetDescr(rel), 1, &run->types);
 	table_close(rel, AccessShareLock);
 
-	SpiRun("SELECT custseg.rules()", 0, NULL, NULL, NULL);
-	value = SpiField(0, 1, &isnull);
-	if (isnull)
-		elog(ERROR, "custseg.rules() returned no rules");
 	old = MemoryContextSwitchTo(context);
-	ParseRules(DatumGetHeapTupleHeader(value), &run->rules);
+	ParseRules(DatumGetHeapTupleHeader(rules), &run->rules);
 	MemoryContextSwitchTo(old);
 }
 

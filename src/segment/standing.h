@@ -45,9 +45,9 @@ typedef struct StandingRun
  * of its rules, in the context given.
  */
 
-/* Reads the rules in force, once for the run. */
+/* By these rules: a custseg.rules. */
 extern void StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
-						  MemoryContext context);
+						  Datum rules, MemoryContext context);
 
 /* True when nobody has been evaluated yet. */
 extern bool StandingIsEmpty(void);
