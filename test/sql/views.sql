@@ -31,7 +31,7 @@ SELECT customer_id, customer_key, tier, quadrant, orders, days_silent, usual_gap
 FROM custseg.sleeping_gold;
 SELECT g.customer_id, round(g.p_return_30d::numeric, 4) AS p_30d, round(g.p_return::numeric, 4) AS p_90d, round(g.p_return_180d::numeric, 4) AS p_180d, g.past_returns, g.winback_value, g.winback_returns,
        (g.p_return_30d, g.p_return, g.p_return_180d, g.past_returns, g.winback_value, g.winback_returns) = (c.p_return_30d, c.p_return, c.p_return_180d, c.past_returns, c.winback_value, c.winback_returns) AS as_customer
-FROM custseg.sleeping_gold g JOIN custseg.customer c USING (customer_id);
+FROM custseg.sleeping_gold g JOIN custseg.customer c USING (customer_id) ORDER BY 1;
 SELECT * FROM custseg.sleeping_gold_summary;
 SELECT * FROM custseg.quadrant_summary;
 
