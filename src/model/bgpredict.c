@@ -15,8 +15,8 @@
  * parameters on the axis of ln(p/(1-p)).
  *
  * It takes some ten microseconds, and far from ordinary parameters a hundred
- * times that, so for the parameters that fits give and the
- * x that most customers have it is remembered.  Given x, E depends on tau
+ * times that, so for the parameters that fits give and the x that most
+ * customers have it is remembered.  Given x, E depends on tau
  * alone, and E/y is a smooth function of y = ln(1 + c tau), c = max(1, R): its
  * nearest singularity is a distance of pi away, and half of that for large R.
  * On a panel of width 1 a polynomial of degree 19 is then E/y to the last few
