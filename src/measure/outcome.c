@@ -17,6 +17,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "measure/measure.h"
 
 PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
@@ -38,6 +39,7 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 {
 	Oid			types[] = {DATEOID, INT8ARRAYOID};
 	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers)};
+	int			level = customers ? PlanByIndexBegin() : 0;
 
 	SpiRun("INSERT INTO custseg.outcome (episode_id, converted_on, orders, spend, final, measured_on)"
 		   " SELECT n.episode_id, n.converted_on, n.orders, n.spend, n.final, $1"
@@ -62,6 +64,8 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 		   "  orders = EXCLUDED.orders, spend = EXCLUDED.spend, final = EXCLUDED.final,"
 		   "  measured_on = EXCLUDED.measured_on",
 		   2, types, values, customers ? NULL : " n");
+	if (customers)
+		PlanByIndexEnd(level);
 }
 
 Datum

@@ -27,6 +27,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "recall/follow.h"
 #include "recall/message.h"
 #include "recall/plan.h"
@@ -160,8 +161,9 @@ EndWhatIsOver(Planning *plan)
 			  "  LEFT JOIN custseg.playbook b ON b.playbook = e.playbook"
 			  "  WHERE e.state = 'contacting' AND l.state IN ('withdrawn', 'expired')"
 			  "  AND l.outcome <> 'ordered'"
-			  "  AND ($3 IS NULL OR e.customer_id = ANY ($3) OR e.episode_id = ANY (ARRAY("
-			  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired') AND d.closed_at >= $4)))"
+			  "  AND ($3 IS NULL OR e.episode_id = ANY (ARRAY("
+			  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired') AND d.closed_at >= $4"
+			  "   UNION ALL SELECT x.episode_id FROM custseg.episode x WHERE x.customer_id = ANY ($3))))"
 			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
 			  " WHERE u.episode_id = o.episode_id");
 
@@ -499,9 +501,19 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	if (SPI_processed == 0)
 		return false;
 
-	all = EndWhatIsOver(&plan);
-	if (customers == NULL)
+	if (customers)
+	{
+		/* A few customers among very many: no estimate may turn this into a scan. */
+		int			level = PlanByIndexBegin();
+
+		all = EndWhatIsOver(&plan);
+		PlanByIndexEnd(level);
+	}
+	else
+	{
+		all = EndWhatIsOver(&plan);
 		CarryOver(&plan);
+	}
 
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
 	if (SPI_processed == 0)
