@@ -57,11 +57,11 @@ typedef struct Collected
 
 typedef struct Collector Collector;
 
-/* Collects in "context", which must outlive transactions, within memory_limit bytes. */
+/* Collects in "context", which must outlive transactions, within memory_limit bytes. The source must be open. */
 extern Collector *CollectorCreate(MemoryContext context, const Source *source,
 								  const char *time_zone, Size memory_limit);
 
-/* Read the source, by as many processes as it is worth. (parallel.c) */
+/* Read the source, which is open, by as many processes as it is worth. (parallel.c) */
 extern void CollectorRead(Collector *collector, Source *source);
 
 /* Tell which keys have an id already: once for each, after the rows. */

@@ -14,7 +14,8 @@
  *	   where each partition is.
  *	2. Assemble. Whoever is free takes the next partition, reads its rows from
  *	   the files of all processes, makes timelines of them as a single process
- *	   would, appends those to its own file, and writes down where they are.
+ *	   would, appends those to its own file, and writes down where they are. The
+ *	   refreshing process keeps some of its own in memory.
  *
  * Then the helpers are gone, and CollectorNext reads the timelines back in the
  * order of the partitions, over as many transactions as it takes. A process may
@@ -29,14 +30,16 @@
  * are those that lie first in the table.
  *
  * Only the timelines are made together. Numbers of ours are looked up by the
- * refreshing process while it hands customers out, as if it were alone. It also
- * creates all files, so that they go when it closes its collector or exits.
+ * refreshing process, the leader, while it hands customers out, as if it were
+ * alone. It also creates all files, so that they go when it closes its
+ * collector or exits. PostgreSQL's parallel infrastructure gives helpers the
+ * leader's transaction, snapshot, user and settings, brings their errors to it,
+ * and ends them when it fails; and where no worker is free, one process reads.
  */
 #include "postgres.h"
 
 #include "access/parallel.h"
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "optimizer/paths.h"
 #include "pgstat.h"
@@ -46,9 +49,9 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "common/compat.h"
 #include "common/guard.h"
 #include "common/settings.h"
+#include "profile/counts.h"
 #include "profile/piece.h"
 #include "source/read.h"
 
@@ -69,10 +72,8 @@ typedef struct Part
 	int			shift;
 	int32		min_day;
 	int32		max_day;
-	int64		rows;
-	int64		rejected[REJECT_REASONS];
-	int64		samples_at;		/* in its file */
-	int64		samples_size;
+	int64		counts_at;		/* in its file */
+	int64		counts_size;
 } Part;
 
 typedef struct Collection
@@ -85,7 +86,6 @@ typedef struct Collection
 	char		time_zone[256];
 	Size		memory_limit;	/* of all processes together */
 	uint64		seed;
-	int			n_partitions;
 	int			n_parts;
 
 	Barrier		barrier;
@@ -108,6 +108,7 @@ struct Gathered
 {
 	int			n_parts;
 	ResultPlace *results;
+	char	  **kept;			/* instead of what is in the file */
 	PartitionPlace *texts;
 };
 
@@ -120,109 +121,11 @@ typedef struct Work
 	PartitionPlace *rows;		/* n_parts times n_partitions */
 	PartitionPlace *texts;
 	ResultPlace *results;		/* n_partitions */
+	char	  **kept;			/* the leader's */
+	Size		room;			/* for what it keeps */
 } Work;
 
 extern PGDLLEXPORT void CustsegCollectMain(dsm_segment *segment, shm_toc *toc);
-
-/* ------------------------------------------------------------- samples */
-
-static void
-PutField(StringInfo data, const char *text)
-{
-	int32		len = text ? strlen(text) + 1 : 0;
-
-	appendBinaryStringInfo(data, (char *) &len, sizeof(len));
-	appendBinaryStringInfo(data, text ? text : "", len);
-}
-
-static char *
-GetField(Collector *c, char **data)
-{
-	int32		len;
-	char	   *text;
-
-	memcpy(&len, *data, sizeof(len));
-	text = len ? MemoryContextStrdup(c->context, *data + sizeof(len)) : NULL;
-	*data += sizeof(len) + len;
-	return text;
-}
-
-static int
-SampleCount(const CollectCounts *counts, int reason)
-{
-	return reason == REJECT_TOTAL_RANGE ? 0 : Min(counts->rejected[reason], REJECT_SAMPLES);
-}
-
-static void
-PublishCounts(Work *work)
-{
-	Collector  *c = work->collector;
-	Part	   *part = &work->shared->parts[work->self];
-	StringInfoData data;
-
-	part->rows = c->counts.rows;
-	memcpy(part->rejected, c->counts.rejected, sizeof(part->rejected));
-	initStringInfo(&data);
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-		for (int i = 0; i < SampleCount(&c->counts, reason); i++)
-		{
-			RejectSample *sample = &c->counts.samples[reason][i];
-
-			appendBinaryStringInfo(&data, (char *) &sample->place, sizeof(sample->place));
-			PutField(&data, sample->customer);
-			PutField(&data, sample->at);
-			PutField(&data, sample->amount);
-			PutField(&data, sample->order_id);
-		}
-	part->samples_size = data.len;
-	part->samples_at = ChunkStoreAppend(c->store, data.data, data.len);
-	ChunkStoreFlush(c->store);
-	pfree(data.data);
-}
-
-static int
-CompareSamples(const void *a, const void *b)
-{
-	uint64		place_a = ((const RejectSample *) a)->place;
-	uint64		place_b = ((const RejectSample *) b)->place;
-
-	return place_a < place_b ? -1 : place_a > place_b;
-}
-
-/* Add what another process counted to the leader's counts. */
-static void
-MergeCounts(Collector *c, const Part *part, int file)
-{
-	CollectCounts *counts = &c->counts;
-	CollectCounts theirs = {0};
-	char	   *data = palloc(Max(part->samples_size, 1));
-	char	   *at = data;
-
-	memcpy(theirs.rejected, part->rejected, sizeof(theirs.rejected));
-	ChunkStoreRead(c->store, file, part->samples_at, data, part->samples_size);
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-	{
-		RejectSample both[2 * REJECT_SAMPLES];
-		int			ours = SampleCount(counts, reason);
-		int			n = ours;
-
-		memcpy(both, counts->samples[reason], ours * sizeof(RejectSample));
-		for (int i = 0; i < SampleCount(&theirs, reason); i++)
-		{
-			memcpy(&both[n].place, at, sizeof(uint64));
-			at += sizeof(uint64);
-			both[n].customer = GetField(c, &at);
-			both[n].at = GetField(c, &at);
-			both[n].amount = GetField(c, &at);
-			both[n++].order_id = GetField(c, &at);
-		}
-		qsort(both, n, sizeof(RejectSample), CompareSamples);
-		memcpy(counts->samples[reason], both, Min(n, REJECT_SAMPLES) * sizeof(RejectSample));
-		counts->rejected[reason] += theirs.rejected[reason];
-	}
-	counts->rows += part->rows;
-	pfree(data);
-}
 
 /* -------------------------------------------------- what everybody does */
 
@@ -243,6 +146,7 @@ PublishRows(Work *work)
 			PartitionPublish(c->texts, p, &work->texts[first + p]);
 	}
 	ChunkStoreFlush(c->store);
+	ChunkStoreShrink(c->store);
 	part->joined = true;
 }
 
@@ -283,6 +187,19 @@ AdoptRows(Work *work, int p)
 	}
 }
 
+/* Add to what is kept in memory, or else to the file. */
+static void
+Put(Collector *c, char **memory, const void *data, Size size)
+{
+	if (*memory)
+	{
+		memcpy(*memory, data, size);
+		*memory += size;
+	}
+	else
+		ChunkStoreAppend(c->store, data, size);
+}
+
 /* Write down the batch, which is that of a partition. */
 static void
 PutResults(Work *work, int p, const LocalKeys *locals)
@@ -290,28 +207,37 @@ PutResults(Work *work, int p, const LocalKeys *locals)
 	static const char padding[sizeof(int)] = {0};
 	Collector  *c = work->collector;
 	ResultPlace *place = &work->results[p];
-	int64		end;
+	char	   *memory = NULL;
 
 	place->part = work->self;
 	place->n = c->n_results;
-	place->at = end = ChunkStoreAppend(c->store, NULL, 0);
+	place->size = c->n_results * (locals ? sizeof(WideKey) : sizeof(int64));
+	for (int i = 0; i < c->n_results; i++)
+		place->size += INTALIGN(VARSIZE(c->results[i].timeline));
+	if (place->size <= work->room)
+	{
+		memory = work->kept[p] = MemoryContextAllocHuge(c->context, place->size);
+		work->room -= place->size;
+	}
+	else
+		place->at = ChunkStoreAppend(c->store, NULL, 0);
+
 	for (int i = 0; i < c->n_results; i++)
 	{
 		int64		id = c->results[i].customer_id;
 
 		if (locals)
-			ChunkStoreAppend(c->store, &locals->keys[id], sizeof(WideKey));
+			Put(c, &memory, &locals->keys[id], sizeof(WideKey));
 		else
-			ChunkStoreAppend(c->store, &id, sizeof(id));
+			Put(c, &memory, &id, sizeof(id));
 	}
 	for (int i = 0; i < c->n_results; i++)
 	{
 		Size		size = VARSIZE(c->results[i].timeline);
 
-		ChunkStoreAppend(c->store, c->results[i].timeline, size);
-		end = ChunkStoreAppend(c->store, padding, INTALIGN(size) - size) + INTALIGN(size) - size;
+		Put(c, &memory, c->results[i].timeline, size);
+		Put(c, &memory, padding, INTALIGN(size) - size);
 	}
-	place->size = end - place->at;
 }
 
 static void
@@ -333,10 +259,25 @@ AssembleShare(Work *work)
 		if (c->key_kind != KEY_NATIVE)
 			locals = LocalKeysCreate();
 		AssemblePartition(c, p, locals);
-		PutResults(work, p, locals);
+		if (c->n_results > 0)
+			PutResults(work, p, locals);
 	}
 	MemoryContextSwitchTo(old);
 	ChunkStoreFlush(c->store);
+}
+
+static void
+PublishCounts(Work *work)
+{
+	Part	   *part = &work->shared->parts[work->self];
+	StringInfoData data;
+
+	initStringInfo(&data);
+	CountsPack(&data, &work->collector->counts);
+	part->counts_size = data.len;
+	part->counts_at = ChunkStoreAppend(work->collector->store, data.data, data.len);
+	ChunkStoreFlush(work->collector->store);
+	pfree(data.data);
 }
 
 /* The whole of it, for one process, which has entered the barrier. */
@@ -430,6 +371,16 @@ Estimate(ParallelContext *context, Size size)
 	shm_toc_estimate_keys(&context->estimator, 1);
 }
 
+static void
+MergeCounts(Collector *c, const Part *part, int file)
+{
+	char	   *data = palloc(part->counts_size);
+
+	ChunkStoreRead(c->store, file, part->counts_at, data, part->counts_size);
+	CountsMerge(c->context, &c->counts, data);
+	pfree(data);
+}
+
 /* Keep what CollectorNext needs when the shared memory is gone. */
 static void
 Keep(const Work *work)
@@ -442,13 +393,14 @@ Keep(const Work *work)
 
 	gathered->n_parts = work->shared->n_parts;
 	gathered->results = memcpy(palloc(results), work->results, results);
+	gathered->kept = work->kept;
 	if (c->texts)
 		gathered->texts = memcpy(palloc(texts), work->texts, texts);
 	c->gathered = gathered;
 	MemoryContextSwitchTo(old);
 }
 
-/* Read and assemble with helpers. False, with nothing done, if there are none to be had. */
+/* Read and assemble with helpers. False, with no row read, if there are none to be had. */
 static bool
 CollectWith(Collector *c, const Source *source, int helpers)
 {
@@ -484,7 +436,6 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	strlcpy(shared->time_zone, c->time_zone, sizeof(shared->time_zone));
 	shared->memory_limit = c->memory_limit;
 	shared->seed = c->seed;
-	shared->n_partitions = c->n_partitions;
 	shared->n_parts = n_parts;
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
@@ -507,6 +458,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 		Size		memory_limit = c->memory_limit;
 
 		CollectorShare(c, n_parts);
+		work.kept = MemoryContextAllocZero(c->context, c->n_partitions * sizeof(char *));
+		work.room = c->memory_limit / 2;
 		Collect(&work);
 		WaitForParallelWorkersToFinish(context);
 		for (int i = 1; i < n_parts; i++)
@@ -536,7 +489,6 @@ CollectorRead(Collector *c, Source *source)
 		Guard		guard;
 		int			helpers = 0;
 
-		SourceOpen(source);
 		callback.callback = SourceContext;
 		callback.arg = SourceShown(source);
 		callback.previous = error_context_stack;
@@ -567,8 +519,7 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 	const struct Gathered *gathered = c->gathered;
 	const ResultPlace *place = &gathered->results[p];
 	Size		key_size = locals ? sizeof(WideKey) : sizeof(int64);
-	Size		size = INTALIGN(place->size);
-	char	   *data;
+	char	   *data = gathered->kept[p];
 	char	   *timeline;
 
 	if (c->texts)
@@ -577,9 +528,14 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 	if (place->n == 0)
 		return;
 
-	MakeRoom(c, size);
-	data = c->out;
-	ChunkStoreRead(c->store, place->part, place->at, data, place->size);
+	if (data == NULL)
+	{
+		MakeRoom(c, place->size);
+		data = c->out;
+		ChunkStoreRead(c->store, place->part, place->at, data, place->size);
+		c->out += place->size;
+		c->out_left -= place->size;
+	}
 	timeline = data + place->n * key_size;
 	for (int i = 0; i < place->n; i++)
 	{
@@ -596,7 +552,5 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 		AddResult(c, id, (struct varlena *) timeline);
 		timeline += INTALIGN(VARSIZE(timeline));
 	}
-	c->out += size;
-	c->out_left -= size;
-	c->out_used += size;
+	c->out_used += place->size;
 }

@@ -38,6 +38,7 @@ ChunkStoreCreate(MemoryContext context, Size memory_limit)
 	ChunkStore *store = MemoryContextAllocZero(context, sizeof(ChunkStore));
 
 	store->context = context;
+	store->data_context = AllocSetContextCreate(context, "custseg chunks", ALLOCSET_DEFAULT_SIZES);
 	store->memory_limit = memory_limit;
 	store->free_chunk = NO_CHUNK;
 	return store;
@@ -79,6 +80,15 @@ ChunkStoreClose(ChunkStore *store)
 {
 	while (store->n_files > 0)
 		FileClose(store->files[--store->n_files]);
+}
+
+void
+ChunkStoreShrink(ChunkStore *store)
+{
+	Assert(store->n_free_data * (Size) CHUNK_SIZE == store->memory_used);
+	MemoryContextReset(store->data_context);
+	store->n_free_data = 0;
+	store->memory_used = 0;
 }
 
 void
@@ -180,7 +190,7 @@ NewData(ChunkStore *store)
 {
 	if (store->n_free_data == 0)
 	{
-		char	   *slab = MemoryContextAlloc(store->context, SLAB_CHUNKS * CHUNK_SIZE);
+		char	   *slab = MemoryContextAlloc(store->data_context, SLAB_CHUNKS * CHUNK_SIZE);
 
 		for (int i = SLAB_CHUNKS - 1; i >= 0; i--)
 			FreeData(store, slab + i * CHUNK_SIZE);

@@ -25,6 +25,7 @@ typedef struct Chunk
 typedef struct ChunkStore
 {
 	MemoryContext context;
+	MemoryContext data_context; /* of the chunks' data */
 	Chunk	   *chunks;
 	int32		n_chunks;
 	int32		max_chunks;
@@ -70,6 +71,9 @@ typedef struct PartitionPlace
 	int64		at;
 	int32		chunks;
 } PartitionPlace;
+
+/* Give memory back, which must not hold a row. */
+extern void ChunkStoreShrink(ChunkStore *store);
 
 extern ChunkStore *ChunkStoreCreate(MemoryContext context, Size memory_limit);
 extern void ChunkStoreClose(ChunkStore *store);
