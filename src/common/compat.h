@@ -69,6 +69,14 @@
 #endif
 
 #if PG_VERSION_NUM < 180000
+#define ExecutorRunAll(query) \
+	ExecutorRun((query), ForwardScanDirection, 0, true)
+#else
+#define ExecutorRunAll(query) \
+	ExecutorRun((query), ForwardScanDirection, 0)
+#endif
+
+#if PG_VERSION_NUM < 180000
 #define PortalRunAll(portal, dest, completion) \
 	PortalRun(portal, FETCH_ALL, true, true, dest, dest, completion)
 #else

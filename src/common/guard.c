@@ -49,6 +49,7 @@ GuardEnter(Guard *guard, Oid userid)
 	Pin("bytea_output", "hex");
 	Pin("row_security", "off");
 	Pin("session_replication_role", "origin");
+	Pin("synchronize_seqscans", "off");
 
 	SetUserIdAndSecContext(userid,
 						   guard->saved_context |

@@ -17,6 +17,7 @@
 
 int			custseg_work_mem = 262144;
 int			custseg_batch_size = 20000;
+int			custseg_max_parallel_workers = 2;
 
 double		custseg_rescan_share = 0.05;
 
@@ -37,6 +38,12 @@ SettingsInit(void)
 							"Customers that a refresh writes in one transaction.",
 							NULL, &custseg_batch_size,
 							20000, 1, 1000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("custseg.max_parallel_workers",
+							"Processes that read a source together, the refreshing one included.",
+							"Helpers are taken from max_parallel_workers, where the source is large enough for it to pay.",
+							&custseg_max_parallel_workers,
+							2, 1, MAX_COLLECTING,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("custseg.rescan_share",
 							 "Share of a tracked source's customers from which on a refresh reads it whole instead of customer by customer.",

@@ -11,8 +11,11 @@
 #include "datatype/timestamp.h"
 #include "utils/date.h"
 
+#define MAX_COLLECTING	16		/* processes that can read a source together */
+
 extern int	custseg_work_mem;	/* kB */
 extern int	custseg_batch_size; /* customers a transaction */
+extern int	custseg_max_parallel_workers;	/* processes that read a source together */
 
 extern double custseg_rescan_share; /* changed customers, from which on a source is read whole */
 

@@ -31,24 +31,35 @@
 
 /* ------------------------------------------------------------- results */
 
+/*
+ * Timelines of a batch go into blocks that the next batch uses again: memory
+ * fresh from the system costs more than to fill it.
+ */
 void
-EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows)
+MakeRoom(Collector *c, Size size)
 {
-	Size		bound = TimelineBound(n);
-	Size		size;
-
-	if (bound > c->out_left)
-	{
-		c->out_left = Max(bound, OUT_BLOCK);
-		c->out = MemoryContextAllocHuge(c->batch_context, c->out_left);
-	}
-	size = TimelineEncode(c->out, entries, n);
-	if (size == 0)
-	{
-		c->counts.rejected[REJECT_TOTAL_RANGE] += rows;
+	if (size <= c->out_left)
 		return;
+	if (size > OUT_BLOCK)
+		c->out = MemoryContextAllocHuge(c->batch_context, size);
+	else
+	{
+		if (c->next_out_block == c->n_out_blocks)
+		{
+			c->out_blocks = c->out_blocks ?
+				repalloc(c->out_blocks, (c->n_out_blocks + 1) * sizeof(char *)) :
+				MemoryContextAlloc(c->context, sizeof(char *));
+			c->out_blocks[c->n_out_blocks++] = MemoryContextAlloc(c->context, OUT_BLOCK);
+		}
+		c->out = c->out_blocks[c->next_out_block++];
+		size = OUT_BLOCK;
 	}
+	c->out_left = size;
+}
 
+void
+AddResult(Collector *c, int64 id, struct varlena *timeline)
+{
 	if (c->n_results == c->max_results)
 	{
 		c->max_results *= 2;
@@ -56,8 +67,25 @@ EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 
 	}
 	c->results[c->n_results].customer_id = id;
 	c->results[c->n_results].key = NULL;
-	c->results[c->n_results].timeline = (struct varlena *) c->out;
+	c->results[c->n_results].timeline = timeline;
 	c->n_results++;
+}
+
+void
+EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows)
+{
+	Size		bound = TimelineBound(n);
+	Size		size;
+
+	MakeRoom(c, bound);
+	size = TimelineEncode(c->out, entries, n);
+	if (size == 0)
+	{
+		c->counts.rejected[REJECT_TOTAL_RANGE] += rows;
+		return;
+	}
+
+	AddResult(c, id, (struct varlena *) c->out);
 	size = INTALIGN(size);
 	c->out += size;
 	c->out_left -= size;
@@ -268,40 +296,73 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 		pfree(lines);
 }
 
-int
-CollectorNext(Collector *c, int wanted, Collected **customers)
+static int
+CompareKeys(const void *a, const void *b, void *keys)
 {
-	MemoryContext old;
+	const WideKey *key_a = (const WideKey *) keys + ((const Collected *) a)->customer_id;
+	const WideKey *key_b = (const WideKey *) keys + ((const Collected *) b)->customer_id;
 
+	if (key_a->hi != key_b->hi)
+		return key_a->hi < key_b->hi ? -1 : 1;
+	return key_a->lo < key_b->lo ? -1 : key_a->lo > key_b->lo;
+}
+
+void
+AssemblePartition(Collector *c, int p, LocalKeys *locals)
+{
+	Piece		piece = {.set = c->rows,.p = p,.locals = locals};
+	int			first_result = c->n_results;
+
+	if (locals == NULL)
+	{
+		piece.base = (int64) ((uint64) p << c->shift);
+		piece.id_bits = c->shift;
+		AssemblePiece(c, &piece);
+		return;
+	}
+	piece.wide = true;
+	piece.id_bits = 32;
+	AssemblePiece(c, &piece);
+
+	/* They are numbered as their rows came, which says nothing. */
+	qsort_arg(c->results + first_result, c->n_results - first_result, sizeof(Collected), CompareKeys, locals->keys);
+}
+
+MemoryContext
+BeginBatch(Collector *c, int wanted)
+{
 	MemoryContextReset(c->batch_context);
-	old = MemoryContextSwitchTo(c->batch_context);
 	c->n_results = 0;
 	c->max_results = Max(wanted, 1024);
 	c->results = MemoryContextAllocHuge(c->batch_context, c->max_results * sizeof(Collected));
+	c->next_out_block = 0;
 	c->out_left = 0;
 	c->out_used = 0;
+	return MemoryContextSwitchTo(c->batch_context);
+}
+
+int
+CollectorNext(Collector *c, int wanted, Collected **customers)
+{
+	MemoryContext old = BeginBatch(c, wanted);
+	void		(*add) (Collector *c, int p, LocalKeys *locals) = c->gathered ? GatheredPartition : AssemblePartition;
 
 	while (c->n_results < wanted && c->out_used < OUT_ENOUGH && c->next_partition < c->n_partitions)
 	{
 		int			p = c->next_partition++;
-		int			first_result = c->n_results;
-		Piece		piece = {.set = c->rows,.p = p,.id_bits = c->shift};
 
 		if (c->key_kind == KEY_NATIVE)
-		{
-			piece.base = (int64) ((uint64) p << c->shift);
-			AssemblePiece(c, &piece);
-		}
+			add(c, p, NULL);
 		else
 		{
 			MemoryContext keys = AllocSetContextCreate(c->batch_context, "custseg keys", ALLOCSET_DEFAULT_SIZES);
+			int			first_result = c->n_results;
+			LocalKeys  *locals;
 
 			MemoryContextSwitchTo(keys);
-			piece.wide = true;
-			piece.locals = LocalKeysCreate();
-			piece.id_bits = 32;
-			AssemblePiece(c, &piece);
-			ResolveKeys(c, p, piece.locals, first_result);
+			locals = LocalKeysCreate();
+			add(c, p, locals);
+			ResolveKeys(c, p, locals, first_result);
 			MemoryContextSwitchTo(c->batch_context);
 			MemoryContextDelete(keys);
 		}

@@ -7,6 +7,9 @@
 
 #include "profile/collector.h"
 #include "profile/partition.h"
+#include "source/share.h"
+#include "tcop/dest.h"
+#include "port/atomics.h"
 #include "timeline/amount.h"
 #include "timeline/day.h"
 #include "timeline/timeline.h"
@@ -59,6 +62,7 @@ struct Collector
 	KeyKind		key_kind;
 	bool		has_order;
 	bool		has_promotion;
+	const char *time_zone;
 	DayMapper  *days;
 	uint64		seed;			/* of text hashes */
 	int32		min_day;
@@ -77,15 +81,26 @@ struct Collector
 
 	CollectCounts counts;
 
+	/* Where several processes collect; see parallel.c. */
+	SharedRead *read;			/* while it goes on */
+	pg_atomic_uint64 *rows_of_all;	/* likewise, now and then */
+	struct Gathered *gathered;	/* what came out */
+
 	/* While customers are handed out. */
 	int			next_partition;
 	Collected  *results;
 	int			n_results;
 	int			max_results;
+	char	  **out_blocks;		/* memory for timelines, used again by each batch */
+	int			n_out_blocks;
+	int			next_out_block;
 	char	   *out;			/* where the next timeline goes */
 	Size		out_left;
 	Size		out_used;		/* bytes of this batch */
 };
+
+/* Be one of several that collect: use only a share of the memory. */
+extern void CollectorShare(Collector *collector, int processes);
 
 /*
  * A row: amount, day with the promotion bit, customer (one or two words), and

@@ -17,6 +17,8 @@
  * and text keys are partitioned by hash. A text is hashed with a seed that
  * nobody knows, to 128 bits; its letters are kept aside once a customer, in a
  * second partition set, not once a row.
+ *
+ * Large sources are collected by several processes; see parallel.c.
  */
 #include "postgres.h"
 
@@ -35,6 +37,11 @@
 #include "profile/assemble.h"
 #include "source/identity.h"
 #include "source/read.h"
+
+#define REPORT_ROWS		(1 << 20)
+
+/* Chunks get three quarters; the rest is for sorting and for results. */
+#define CHUNK_SHARE(memory_limit)	((memory_limit) / 4 * 3)
 
 const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_NO_CUSTOMER] = "customer is null or empty",
@@ -64,6 +71,7 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->key_kind = source->key_kind;
 	c->has_order = source->column[COLUMN_ORDER_ID] != NULL;
 	c->has_promotion = source->column[COLUMN_PROMOTION] != NULL;
+	c->time_zone = pstrdup(time_zone);
 	c->days = DayMapperCreate(time_zone);
 	c->min_day = PG_INT32_MAX;
 	c->max_day = PG_INT32_MIN;
@@ -73,24 +81,25 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 				 errmsg("could not generate a random seed")));
 	c->row_size = ROW_ORDER_AT(c) + (c->has_order ? sizeof(uint64) : 0);
 
-	/* Chunks get three quarters; the rest is for sorting and for results. */
 	c->memory_limit = memory_limit;
-	c->store = ChunkStoreCreate(own, memory_limit / 4 * 3);
+	c->store = ChunkStoreCreate(own, CHUNK_SHARE(memory_limit));
 	c->n_partitions = memory_limit >= 64 * 1024 * 1024 ? 1024 : 256;
 	c->rows = PartitionSetCreate(c->store, c->n_partitions);
 	if (c->key_kind != KEY_NATIVE)
 	{
 		c->known = PartitionSetCreate(c->store, c->n_partitions);
 		if (c->key_kind == KEY_TEXT)
-		{
 			c->texts = PartitionSetCreate(c->store, c->n_partitions);
-			c->seen_mask = Max(pg_prevpower2_64(memory_limit / 16 / sizeof(uint64)), 1024) - 1;
-			c->seen = MemoryContextAllocExtended(own, (c->seen_mask + 1) * sizeof(uint64),
-												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-		}
 	}
 	MemoryContextSwitchTo(old);
 	return c;
+}
+
+void
+CollectorShare(Collector *c, int processes)
+{
+	c->memory_limit /= processes;
+	c->store->memory_limit = CHUNK_SHARE(c->memory_limit);
 }
 
 void
@@ -133,6 +142,7 @@ Reject(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		MemoryContext old = MemoryContextSwitchTo(c->context);
 		RejectSample *sample = &c->counts.samples[reason][n];
 
+		sample->place = c->read ? SharedReadPlace(c->read) : n;
 		sample->customer = Shown(slot, READ_CUSTOMER);
 		sample->at = Shown(slot, READ_AT);
 		sample->amount = Shown(slot, READ_AMOUNT);
@@ -265,9 +275,11 @@ static pg_noinline void
 ReportRows(Collector *c)
 {
 	char		activity[NAMEDATALEN * 2 + 64];
+	int64		rows = c->rows_of_all ?
+		pg_atomic_add_fetch_u64(c->rows_of_all, REPORT_ROWS) : c->counts.rows;
 
 	snprintf(activity, sizeof(activity), "custseg refresh: reading %s, " INT64_FORMAT " rows",
-			 SourceRelation(c->source), c->counts.rows);
+			 SourceRelation(c->source), rows);
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
@@ -292,7 +304,7 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 	values = slot->tts_values;
 	isnull = slot->tts_isnull;
 
-	if (unlikely((++c->counts.rows & 0xfffff) == 0))
+	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
 	if (unlikely(isnull[READ_CUSTOMER]))
@@ -415,6 +427,12 @@ CollectorReceiver(Collector *collector)
 {
 	CollectorDest *dest = &collector->dest;
 
+	if (collector->texts && collector->seen == NULL)
+	{
+		collector->seen_mask = Max(pg_prevpower2_64(collector->memory_limit / 16 / sizeof(uint64)), 1024) - 1;
+		collector->seen = MemoryContextAllocExtended(collector->context, (collector->seen_mask + 1) * sizeof(uint64),
+													 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	}
 	dest->pub.receiveSlot = Receive;
 	dest->pub.rStartup = Startup;
 	dest->pub.rShutdown = Shutdown;

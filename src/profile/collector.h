@@ -33,6 +33,7 @@ extern const char *const reject_reasons[REJECT_REASONS];
 
 typedef struct RejectSample
 {
+	uint64		place;			/* in the source, where processes share the read */
 	char	   *customer;
 	char	   *at;
 	char	   *amount;
@@ -41,6 +42,7 @@ typedef struct RejectSample
 
 typedef struct CollectCounts
 {
+	int			processes;		/* that read the source */
 	int64		rows;
 	int64		rejected[REJECT_REASONS];
 	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
@@ -56,20 +58,24 @@ typedef struct Collected
 
 typedef struct Collector Collector;
 
-/* Collects in "context", which must outlive transactions, within memory_limit bytes. */
+/* Collects in "context", which must outlive transactions, within memory_limit bytes. The source must be open. */
 extern Collector *CollectorCreate(MemoryContext context, const Source *source,
 								  const char *time_zone, Size memory_limit);
 
-/* Where the source's rows go (see source/read.h for their columns). */
+/* Read the source, which is open, by as many processes as it is worth. (parallel.c) */
+extern void CollectorRead(Collector *collector, Source *source);
+
+/* Where rows of the source go (see source/read.h for their columns), if only some are read. */
 extern DestReceiver *CollectorReceiver(Collector *collector);
 
 /* Tell which keys have an id already: once for each, after the rows. */
 extern void CollectorKnowKey(Collector *collector, const char *key, int len, int64 customer_id);
 
 /*
- * The next customers, at least "wanted" of them while there are that many;
- * with native ids in ascending order within and across calls. The result is
- * valid until the next call. 0 at the end.
+ * The next customers, at least "wanted" of them while there are that many; in
+ * an order that only depends on their keys and custseg.work_mem, with native
+ * ids ascending within and across calls. The result is valid until the next
+ * call. 0 at the end.
  */
 extern int	CollectorNext(Collector *collector, int wanted, Collected **customers);
 

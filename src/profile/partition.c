@@ -6,16 +6,31 @@
  * where it is; after that a full chunk is written to a temporary file and its
  * memory is used for the next. So what spills is only what is over, and no
  * chunk is ever written twice.
+ *
+ * The file only grows, and is written some chunks at a time. It is also how
+ * processes that collect together (parallel.c) exchange partitions: one
+ * publishes its own, which writes what was still in memory and where all of it
+ * is, and another adopts the chunks as if it had spilled them itself.
  */
 #include "postgres.h"
 
+#include <fcntl.h>
+
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "profile/partition.h"
 
 #define SLAB_CHUNKS		64
+#define TAIL_SIZE		(16 * CHUNK_SIZE)
+
+typedef struct ChunkPlace
+{
+	int64		at;
+	int32		used;
+} ChunkPlace;
 
 ChunkStore *
 ChunkStoreCreate(MemoryContext context, Size memory_limit)
@@ -23,23 +38,138 @@ ChunkStoreCreate(MemoryContext context, Size memory_limit)
 	ChunkStore *store = MemoryContextAllocZero(context, sizeof(ChunkStore));
 
 	store->context = context;
+	store->data_context = AllocSetContextCreate(context, "custseg chunks", ALLOCSET_DEFAULT_SIZES);
 	store->memory_limit = memory_limit;
 	store->free_chunk = NO_CHUNK;
-	store->file = -1;
 	return store;
 }
 
+void
+ChunkStoreCreateFiles(ChunkStore *store, int n)
+{
+	store->files = MemoryContextAlloc(store->context, n * sizeof(File));
+	for (store->n_files = 0; store->n_files < n; store->n_files++)
+		store->files[store->n_files] = OpenTemporaryFile(true);
+}
+
+void
+ChunkStoreOpenFiles(ChunkStore *store, int n, const char *paths, int own)
+{
+	store->files = MemoryContextAlloc(store->context, n * sizeof(File));
+	store->own = own;
+	for (store->n_files = 0; store->n_files < n; store->n_files++)
+	{
+		const char *path = paths + store->n_files * MAXPGPATH;
+		File		file = PathNameOpenFile(path, O_RDWR | PG_BINARY);
+
+		if (file < 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not open temporary file \"%s\": %m", path)));
+		store->files[store->n_files] = file;
+	}
+}
+
 /*
- * Must run even after an error, since the file outlives the transaction. That
- * is why it is no BufFile: closing one flushes its buffer, which fails again
- * when what failed was to write.
+ * Must run even after an error, since the files outlive the transaction. That
+ * is why they are no BufFiles: closing one flushes its buffer, which fails
+ * again when what failed was to write.
  */
 void
 ChunkStoreClose(ChunkStore *store)
 {
-	if (store->file >= 0)
-		FileClose(store->file);
-	store->file = -1;
+	while (store->n_files > 0)
+		FileClose(store->files[--store->n_files]);
+}
+
+void
+ChunkStoreShrink(ChunkStore *store)
+{
+	Assert(store->n_free_data * (Size) CHUNK_SIZE == store->memory_used);
+	MemoryContextReset(store->data_context);
+	store->n_free_data = 0;
+	store->memory_used = 0;
+}
+
+void
+ChunkStoreFlush(ChunkStore *store)
+{
+	int			written;
+
+	if (store->tail_used == 0)
+		return;
+	CHECK_FOR_INTERRUPTS();
+	if (store->n_files == 0)
+		ChunkStoreCreateFiles(store, 1);
+
+	/* A file that belongs to another process is not counted where ours are. */
+	if (store->own > 0 && temp_file_limit >= 0 &&
+		store->written + store->tail_used > (int64) temp_file_limit * 1024)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("temporary file size exceeds temp_file_limit (%dkB)", temp_file_limit)));
+	errno = 0;
+	written = FileWrite(store->files[store->own], store->tail, store->tail_used, (off_t) store->written,
+						WAIT_EVENT_BUFFILE_WRITE);
+	if (written != store->tail_used)
+	{
+		if (errno == 0)
+			errno = ENOSPC;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write collected rows to a temporary file: %m"),
+				 errhint("Make room in the temporary tablespace, or raise custseg.work_mem so that less is written.")));
+	}
+	store->written += written;
+	store->tail_used = 0;
+}
+
+int64
+ChunkStoreAppend(ChunkStore *store, const void *data, Size size)
+{
+	int64		at = store->written + store->tail_used;
+
+	if (store->tail == NULL)
+		store->tail = MemoryContextAlloc(store->context, TAIL_SIZE);
+	while (size > 0)
+	{
+		Size		part = Min(size, TAIL_SIZE - store->tail_used);
+
+		memcpy(store->tail + store->tail_used, data, part);
+		store->tail_used += part;
+		data = (const char *) data + part;
+		size -= part;
+		if (store->tail_used == TAIL_SIZE)
+			ChunkStoreFlush(store);
+	}
+	return at;
+}
+
+void
+ChunkStoreRead(ChunkStore *store, int file, int64 at, void *data, Size size)
+{
+	if (file == store->own && at + size > store->written)
+		ChunkStoreFlush(store);
+	while (size > 0)
+	{
+		int			part = Min(size, 1024 * 1024 * 1024);
+		int			got;
+
+		CHECK_FOR_INTERRUPTS();
+		errno = 0;
+		got = FileRead(store->files[file], data, part, (off_t) at, WAIT_EVENT_BUFFILE_READ);
+		if (got <= 0)
+		{
+			if (errno == 0)
+				errno = EIO;	/* it ends too early */
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read back collected rows from a temporary file: %m")));
+		}
+		data = (char *) data + got;
+		at += got;
+		size -= got;
+	}
 }
 
 static void
@@ -60,7 +190,7 @@ NewData(ChunkStore *store)
 {
 	if (store->n_free_data == 0)
 	{
-		char	   *slab = MemoryContextAlloc(store->context, SLAB_CHUNKS * CHUNK_SIZE);
+		char	   *slab = MemoryContextAlloc(store->data_context, SLAB_CHUNKS * CHUNK_SIZE);
 
 		for (int i = SLAB_CHUNKS - 1; i >= 0; i--)
 			FreeData(store, slab + i * CHUNK_SIZE);
@@ -95,6 +225,7 @@ NewChunk(ChunkStore *store)
 	store->chunks[c].data = NULL;
 	store->chunks[c].next = NO_CHUNK;
 	store->chunks[c].used = 0;
+	store->chunks[c].file = 0;
 	return c;
 }
 
@@ -108,28 +239,12 @@ FreeChunk(ChunkStore *store, int32 c)
 	store->free_chunk = c;
 }
 
-/* Move a full chunk to the file; its memory is free. */
+/* Move a chunk to the file; its memory is free. */
 static void
 Spill(ChunkStore *store, Chunk *chunk)
 {
-	int			written;
-
-	if (store->file < 0)
-		store->file = OpenTemporaryFile(true);
-	CHECK_FOR_INTERRUPTS();
-	errno = 0;
-	written = FileWrite(store->file, chunk->data, CHUNK_SIZE, (off_t) store->n_blocks * CHUNK_SIZE,
-						WAIT_EVENT_BUFFILE_WRITE);
-	if (written != CHUNK_SIZE)
-	{
-		if (errno == 0)
-			errno = ENOSPC;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not write collected rows to a temporary file: %m"),
-				 errhint("Make room in the temporary tablespace, or raise custseg.work_mem so that less is written.")));
-	}
-	chunk->block = store->n_blocks++;
+	chunk->at = ChunkStoreAppend(store, chunk->data, chunk->used);
+	chunk->file = store->own;
 	FreeData(store, chunk->data);
 	chunk->data = NULL;
 }
@@ -165,6 +280,14 @@ NoteUsed(PartitionSet *set, int p)
 
 	if (list->last != NO_CHUNK)
 		set->store->chunks[list->last].used = CHUNK_SIZE - set->ends[p].left;
+}
+
+static void
+EmptyPartition(PartitionSet *set, int p)
+{
+	set->lists[p].first = set->lists[p].last = NO_CHUNK;
+	set->lists[p].bytes = 0;
+	memset(&set->ends[p], 0, sizeof(PartitionEnd));
 }
 
 /* Begin a new chunk at the partition's end. */
@@ -211,9 +334,7 @@ PartitionHalve(PartitionSet *set, Size row_size)
 
 		if (i >= set->n / 2)
 		{
-			to->first = to->last = NO_CHUNK;
-			to->bytes = 0;
-			memset(&set->ends[i], 0, sizeof(PartitionEnd));
+			EmptyPartition(set, i);
 			continue;
 		}
 
@@ -248,6 +369,69 @@ PartitionHalve(PartitionSet *set, Size row_size)
 }
 
 void
+PartitionPublish(PartitionSet *set, int p, PartitionPlace *place)
+{
+	ChunkStore *store = set->store;
+	PartitionList *list = &set->lists[p];
+	ChunkPlace *places;
+	int32		next;
+
+	NoteUsed(set, p);
+	place->chunks = 0;
+	for (int32 c = list->first; c != NO_CHUNK; c = store->chunks[c].next)
+		place->chunks++;
+	if (place->chunks == 0)
+		return;
+
+	places = MemoryContextAllocExtended(CurrentMemoryContext, place->chunks * sizeof(ChunkPlace),
+										MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	place->chunks = 0;
+	for (int32 c = list->first; c != NO_CHUNK; c = next)
+	{
+		next = store->chunks[c].next;
+		if (store->chunks[c].data)
+			Spill(store, &store->chunks[c]);
+		places[place->chunks].at = store->chunks[c].at;
+		places[place->chunks++].used = store->chunks[c].used;
+		FreeChunk(store, c);
+	}
+	place->at = ChunkStoreAppend(store, places, place->chunks * sizeof(ChunkPlace));
+	pfree(places);
+	EmptyPartition(set, p);
+}
+
+void
+PartitionAdopt(PartitionSet *set, int p, int file, const PartitionPlace *place)
+{
+	ChunkStore *store = set->store;
+	PartitionList *list = &set->lists[p];
+	ChunkPlace *places;
+
+	if (place->chunks == 0)
+		return;
+	places = MemoryContextAllocHuge(CurrentMemoryContext, place->chunks * sizeof(ChunkPlace));
+	ChunkStoreRead(store, file, place->at, places, place->chunks * sizeof(ChunkPlace));
+	for (int i = 0; i < place->chunks; i++)
+	{
+		int32		c = NewChunk(store);
+
+		store->chunks[c].file = file;
+		store->chunks[c].at = places[i].at;
+		store->chunks[c].used = places[i].used;
+		if (list->last != NO_CHUNK)
+		{
+			list->bytes += store->chunks[list->last].used;
+			store->chunks[list->last].next = c;
+		}
+		else
+			list->first = c;
+		list->last = c;
+		set->ends[p].left = CHUNK_SIZE - places[i].used;
+	}
+	pfree(places);
+}
+
+void
 PartitionIterInit(PartitionIter *iter, PartitionSet *set, int p, bool release)
 {
 	NoteUsed(set, p);
@@ -273,13 +457,7 @@ PartitionIterNext(PartitionIter *iter, int *used)
 	if (c == NO_CHUNK)
 	{
 		if (iter->release)
-		{
-			PartitionList *list = &iter->set->lists[iter->p];
-
-			list->first = list->last = NO_CHUNK;
-			list->bytes = 0;
-			memset(&iter->set->ends[iter->p], 0, sizeof(PartitionEnd));
-		}
+			EmptyPartition(iter->set, iter->p);
 		return NULL;
 	}
 
@@ -288,13 +466,8 @@ PartitionIterNext(PartitionIter *iter, int *used)
 	iter->chunk = chunk->next;
 	if (chunk->data == NULL)
 	{
-		CHECK_FOR_INTERRUPTS();
 		iter->buffer = NewData(store);
-		if (FileRead(store->file, iter->buffer, CHUNK_SIZE, (off_t) chunk->block * CHUNK_SIZE,
-					 WAIT_EVENT_BUFFILE_READ) != CHUNK_SIZE)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not read back collected rows from a temporary file: %m")));
+		ChunkStoreRead(store, chunk->file, chunk->at, iter->buffer, chunk->used);
 		if (iter->release)
 			FreeChunk(store, c);
 		return iter->buffer;

@@ -1,6 +1,6 @@
 /*
  * partition.h
- *		Rows scattered over many partitions, in bounded memory.
+ *		Rows scattered over many partitions, in bounded memory; see partition.c.
  */
 #ifndef CUSTSEG_PARTITION_H
 #define CUSTSEG_PARTITION_H
@@ -9,22 +9,23 @@
 
 #include "storage/fd.h"
 
-/* Chunks are blocks of the file, so that any can be fetched by its number. */
 #define CHUNK_SIZE		BLCKSZ
 #define NO_CHUNK		(-1)
 
 typedef struct Chunk
 {
-	char	   *data;			/* NULL while it is in the file */
-	int64		block;
+	char	   *data;			/* NULL while it is in a file */
+	int64		at;				/* where in the file */
 	int32		next;
-	int32		used;			/* bytes */
+	uint16		used;			/* bytes */
+	uint16		file;
 } Chunk;
 
-/* The memory and the file that the partition sets of one collection share. */
+/* The memory and the files that the partition sets of one collection share. */
 typedef struct ChunkStore
 {
 	MemoryContext context;
+	MemoryContext data_context; /* of the chunks' data */
 	Chunk	   *chunks;
 	int32		n_chunks;
 	int32		max_chunks;
@@ -34,8 +35,12 @@ typedef struct ChunkStore
 	int32		max_free_data;
 	Size		memory_used;
 	Size		memory_limit;
-	File		file;			/* -1 until something spills */
-	int64		n_blocks;
+	File	   *files;			/* NULL until something spills */
+	int			n_files;
+	int			own;			/* the one of them that we write */
+	int64		written;		/* bytes of it */
+	char	   *tail;			/* what comes next, not yet written */
+	int			tail_used;
 } ChunkStore;
 
 /* What an append touches, kept small so that all of it stays in cache. */
@@ -60,14 +65,41 @@ typedef struct PartitionSet
 	PartitionList *lists;
 } PartitionSet;
 
+/* Where a partition of another process is: ChunkPlaces in that process's file. */
+typedef struct PartitionPlace
+{
+	int64		at;
+	int32		chunks;
+} PartitionPlace;
+
+/* Give memory back, which must not hold a row. */
+extern void ChunkStoreShrink(ChunkStore *store);
+
 extern ChunkStore *ChunkStoreCreate(MemoryContext context, Size memory_limit);
 extern void ChunkStoreClose(ChunkStore *store);
+
+/*
+ * For several processes with a file each: one process creates all of them,
+ * which go when it closes its store, and the others open them. Each writes
+ * only its own.
+ */
+extern void ChunkStoreCreateFiles(ChunkStore *store, int n);
+extern void ChunkStoreOpenFiles(ChunkStore *store, int n, const char *paths, int own);
+
+/* Add to our file; returns where. Others see it after a flush. */
+extern int64 ChunkStoreAppend(ChunkStore *store, const void *data, Size size);
+extern void ChunkStoreFlush(ChunkStore *store);
+extern void ChunkStoreRead(ChunkStore *store, int file, int64 at, void *data, Size size);
 
 extern PartitionSet *PartitionSetCreate(ChunkStore *store, int n);
 extern void PartitionSetDrop(PartitionSet *set);
 extern void PartitionGrow(PartitionSet *set, int p);
 extern int64 PartitionBytes(const PartitionSet *set, int p);
 extern void PartitionHalve(PartitionSet *set, Size row_size);
+
+/* Move a partition to the file, for another process, or take over such a one. */
+extern void PartitionPublish(PartitionSet *set, int p, PartitionPlace *place);
+extern void PartitionAdopt(PartitionSet *set, int p, int file, const PartitionPlace *place);
 
 /* Space for one row; rows never straddle chunks. */
 static inline char *

@@ -278,8 +278,9 @@ CountRows(Run *run, const Source *source, const CollectCounts *counts)
 		rejected += counts->rejected[reason];
 	run->rows_read += counts->rows;
 	run->rows_rejected += rejected;
-	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected",
-			SourceRelation(source), counts->rows, rejected);
+	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected%s",
+			SourceRelation(source), counts->rows, rejected,
+			counts->processes > 1 ? psprintf(", by %d processes", counts->processes) : "");
 }
 
 /* Remember how the read went, and which rows could not be used. */
@@ -364,7 +365,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone,
 									 (Size) custseg_work_mem * 1024);
 	run->reading = SourceShown(source);
-	SourceRead(source, CollectorReceiver(run->collector));
+	CollectorRead(run->collector, source);
 	run->reading = NULL;
 	if (source->key_kind != KEY_NATIVE)
 		IdentityRead(source->namespace, KnowKey, run->collector);

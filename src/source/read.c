@@ -23,14 +23,18 @@
 #include "source/read.h"
 
 /* The relation a plan really reads: a name can change hands between two looks. */
-static Oid
-PlannedRelation(SPIPlanPtr plan)
+void
+SourceCheckPlan(const Source *source, SPIPlanPtr plan)
 {
 	CachedPlanSource *cached = linitial(SPI_plan_get_plan_sources(plan));
 	Query	   *query = linitial_node(Query, cached->query_list);
 	RangeTblEntry *entry = linitial_node(RangeTblEntry, query->rtable);
 
-	return entry->relid;
+	if (entry->relid != source->relation)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source)),
+				 errhint("Check custseg.source and refresh again.")));
 }
 
 char *
@@ -40,10 +44,10 @@ SourceShown(const Source *source)
 					quote_identifier(GetUserNameFromId(source->owner, false)));
 }
 
-static void
-ReadingContext(void *arg)
+void
+SourceContext(void *shown)
 {
-	errcontext("reading %s", (char *) arg);
+	errcontext("reading %s", (char *) shown);
 }
 
 void
@@ -58,7 +62,7 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	Guard		guard;
 	int			code;
 
-	callback.callback = ReadingContext;
+	callback.callback = SourceContext;
 	callback.arg = SourceShown(source);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
@@ -67,11 +71,7 @@ SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum 
 	plan = SPI_prepare(sql, nargs, types);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (PlannedRelation(plan) != source->relation)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source)),
-				 errhint("Check custseg.source and refresh again.")));
+	SourceCheckPlan(source, plan);
 
 	for (int i = 0; i < nargs; i++)
 	{
@@ -121,14 +121,19 @@ SelectFrom(const Source *source)
 	return sql.data;
 }
 
+char *
+SourceStatement(const Source *source, const char *tail)
+{
+	return psprintf("%s%s%s", SelectFrom(source), SourceFilter(source, 1, " WHERE "), tail);
+}
+
 static void
 ReadRows(Source *source, const char *tail, DestReceiver *dest)
 {
 	Oid			types[1] = {TEXTARRAYOID};
 	Datum		values[1] = {source->accepted};
 
-	SourceQuery(source, psprintf("%s%s%s", SelectFrom(source), SourceFilter(source, 1, " WHERE "), tail),
-				source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
+	SourceQuery(source, SourceStatement(source, tail), source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
 }
 
 void

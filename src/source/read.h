@@ -5,6 +5,7 @@
 #ifndef CUSTSEG_READ_H
 #define CUSTSEG_READ_H
 
+#include "executor/spi.h"
 #include "source/mapping.h"
 #include "tcop/dest.h"
 
@@ -35,6 +36,13 @@ extern char *SourceCustomerIsAny(const Source *source, int parameter);
 
 /* What is read as whom, for messages. */
 extern char *SourceShown(const Source *source);
+
+/* Error context of a read; the argument is what SourceShown says. */
+extern void SourceContext(void *shown);
+
+/* The statement of SourceRead, with accepted statuses as $1 if there are any, and what a plan for it reads. */
+extern char *SourceStatement(const Source *source, const char *tail);
+extern void SourceCheckPlan(const Source *source, SPIPlanPtr plan);
 
 /*
  * Run a query over one source's relation as the relation's owner. The result

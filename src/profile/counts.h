@@ -1,0 +1,17 @@
+/*
+ * counts.h
+ *		What a process counted while it collected, for another to add.
+ */
+#ifndef CUSTSEG_COUNTS_H
+#define CUSTSEG_COUNTS_H
+
+#include "lib/stringinfo.h"
+
+#include "profile/collector.h"
+
+extern void CountsPack(StringInfo data, const CollectCounts *counts);
+
+/* Add them, with those samples of both that lie first in the source; strings go to "context". */
+extern void CountsMerge(MemoryContext context, CollectCounts *counts, const char *data);
+
+#endif							/* CUSTSEG_COUNTS_H */

@@ -1,0 +1,556 @@
+/*
+ * parallel.c
+ *		From a source's rows to timelines, by several processes.
+ *
+ * Reading is shared block by block (source/share.c), and every process collects
+ * the rows it reads into partitions of its own. After that the rows of one
+ * customer, and the lines of one order, are in several processes, though in
+ * each of them in the same partition. So they are exchanged, and there are two
+ * phases with one meeting point between them:
+ *
+ *	1. Scan. Each process reads rows into its own partitions, within its share
+ *	   of custseg.work_mem. When no block is left it publishes them: it writes
+ *	   what is still in memory to its temporary file, and into shared memory
+ *	   where each partition is.
+ *	2. Assemble. Whoever is free takes the next partition, reads its rows from
+ *	   the files of all processes, makes timelines of them as a single process
+ *	   would, appends those to its own file, and writes down where they are. The
+ *	   refreshing process keeps some of its own in memory.
+ *
+ * Then the helpers are gone, and CollectorNext reads the timelines back in the
+ * order of the partitions, over as many transactions as it takes. A process may
+ * have met smaller ids than another, and then its partitions are narrower:
+ * several of its partitions lie in one of the widest process's, and are read
+ * together.
+ *
+ * Blocks and partitions are taken one after the other, so that a slow process
+ * just does less. One that comes after the first phase is sent home. The result
+ * is the same, byte for byte, however many take part: customers come in the
+ * order of their ids, or of partition and key, and the samples of rejected rows
+ * are those that lie first in the table.
+ *
+ * Only the timelines are made together. Numbers of ours are looked up by the
+ * refreshing process, the leader, while it hands customers out, as if it were
+ * alone. It also creates all files, so that they go when it closes its
+ * collector or exits. PostgreSQL's parallel infrastructure gives helpers the
+ * leader's transaction, snapshot, user and settings, brings their errors to it,
+ * and ends them when it fails; and where no worker is free, one process reads.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "optimizer/paths.h"
+#include "pgstat.h"
+#include "storage/barrier.h"
+#include "storage/shm_toc.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "common/guard.h"
+#include "common/settings.h"
+#include "profile/counts.h"
+#include "profile/piece.h"
+#include "source/read.h"
+
+/* In the table of contents of the shared memory. */
+#define SHARED_COLLECTION	UINT64CONST(0xC5E6000000000001)
+#define SHARED_PLAN			UINT64CONST(0xC5E6000000000002)
+#define SHARED_STATEMENT	UINT64CONST(0xC5E6000000000003)
+#define SHARED_SCANS		UINT64CONST(0xC5E6000000000004)
+#define SHARED_FILES		UINT64CONST(0xC5E6000000000005)
+#define SHARED_ROWS			UINT64CONST(0xC5E6000000000006)
+#define SHARED_TEXTS		UINT64CONST(0xC5E6000000000007)
+#define SHARED_RESULTS		UINT64CONST(0xC5E6000000000008)
+
+/* What a process tells the others. */
+typedef struct Part
+{
+	bool		joined;
+	int			shift;
+	int32		min_day;
+	int32		max_day;
+	int64		counts_at;		/* in its file */
+	int64		counts_size;
+} Part;
+
+typedef struct Collection
+{
+	/* As the leader has it. */
+	Source		source;			/* but for what it points to: */
+	char		schema_name[NAMEDATALEN];
+	char		relation_name[NAMEDATALEN];
+	bool		mapped[MAPPED_COLUMNS];
+	char		time_zone[256];
+	Size		memory_limit;	/* of all processes together */
+	uint64		seed;
+	int			n_parts;
+
+	Barrier		barrier;
+	pg_atomic_uint64 rows;		/* read so far, about */
+	pg_atomic_uint32 next_partition;
+	Part		parts[MAX_COLLECTING];	/* the leader's is the first */
+} Collection;
+
+/* Where the timelines of a partition are. */
+typedef struct ResultPlace
+{
+	int			part;
+	int			n;
+	int64		at;
+	int64		size;
+} ResultPlace;
+
+/* What the leader keeps. */
+struct Gathered
+{
+	int			n_parts;
+	ResultPlace *results;
+	char	  **kept;			/* instead of what is in the file */
+	PartitionPlace *texts;
+};
+
+/* What one process works with. */
+typedef struct Work
+{
+	Collector  *collector;
+	Collection *shared;
+	int			self;
+	PartitionPlace *rows;		/* n_parts times n_partitions */
+	PartitionPlace *texts;
+	ResultPlace *results;		/* n_partitions */
+	char	  **kept;			/* the leader's */
+	Size		room;			/* for what it keeps */
+} Work;
+
+extern PGDLLEXPORT void CustsegCollectMain(dsm_segment *segment, shm_toc *toc);
+
+/* -------------------------------------------------- what everybody does */
+
+static void
+PublishRows(Work *work)
+{
+	Collector  *c = work->collector;
+	Part	   *part = &work->shared->parts[work->self];
+	int			first = work->self * c->n_partitions;
+
+	part->shift = c->shift;
+	part->min_day = c->min_day;
+	part->max_day = c->max_day;
+	for (int p = 0; p < c->n_partitions; p++)
+	{
+		PartitionPublish(c->rows, p, &work->rows[first + p]);
+		if (c->texts)
+			PartitionPublish(c->texts, p, &work->texts[first + p]);
+	}
+	ChunkStoreFlush(c->store);
+	ChunkStoreShrink(c->store);
+	part->joined = true;
+}
+
+/* The same ranges of ids and days for all. */
+static void
+Agree(Work *work)
+{
+	Collector  *c = work->collector;
+
+	for (int i = 0; i < work->shared->n_parts; i++)
+	{
+		const Part *part = &work->shared->parts[i];
+
+		if (!part->joined)
+			continue;
+		c->shift = Max(c->shift, part->shift);
+		c->min_day = Min(c->min_day, part->min_day);
+		c->max_day = Max(c->max_day, part->max_day);
+	}
+}
+
+/* Take over everybody's rows of a partition. */
+static void
+AdoptRows(Work *work, int p)
+{
+	Collector  *c = work->collector;
+
+	for (int i = 0; i < work->shared->n_parts; i++)
+	{
+		const Part *part = &work->shared->parts[i];
+		int			narrower = Min(c->shift - part->shift, 31);
+		int64		end = Min((int64) (p + 1) << narrower, c->n_partitions);
+
+		if (!part->joined)
+			continue;
+		for (int64 theirs = (int64) p << narrower; theirs < end; theirs++)
+			PartitionAdopt(c->rows, p, i, &work->rows[i * c->n_partitions + theirs]);
+	}
+}
+
+/* Add to what is kept in memory, or else to the file. */
+static void
+Put(Collector *c, char **memory, const void *data, Size size)
+{
+	if (*memory)
+	{
+		memcpy(*memory, data, size);
+		*memory += size;
+	}
+	else
+		ChunkStoreAppend(c->store, data, size);
+}
+
+/* Write down the batch, which is that of a partition. */
+static void
+PutResults(Work *work, int p, const LocalKeys *locals)
+{
+	static const char padding[sizeof(int)] = {0};
+	Collector  *c = work->collector;
+	ResultPlace *place = &work->results[p];
+	char	   *memory = NULL;
+
+	place->part = work->self;
+	place->n = c->n_results;
+	place->size = c->n_results * (locals ? sizeof(WideKey) : sizeof(int64));
+	for (int i = 0; i < c->n_results; i++)
+		place->size += INTALIGN(VARSIZE(c->results[i].timeline));
+	if (place->size <= work->room)
+	{
+		memory = work->kept[p] = MemoryContextAllocHuge(c->context, place->size);
+		work->room -= place->size;
+	}
+	else
+		place->at = ChunkStoreAppend(c->store, NULL, 0);
+
+	for (int i = 0; i < c->n_results; i++)
+	{
+		int64		id = c->results[i].customer_id;
+
+		if (locals)
+			Put(c, &memory, &locals->keys[id], sizeof(WideKey));
+		else
+			Put(c, &memory, &id, sizeof(id));
+	}
+	for (int i = 0; i < c->n_results; i++)
+	{
+		Size		size = VARSIZE(c->results[i].timeline);
+
+		Put(c, &memory, c->results[i].timeline, size);
+		Put(c, &memory, padding, INTALIGN(size) - size);
+	}
+}
+
+static void
+AssembleShare(Work *work)
+{
+	Collector  *c = work->collector;
+	MemoryContext old = CurrentMemoryContext;
+
+	for (;;)
+	{
+		uint32		p = pg_atomic_fetch_add_u32(&work->shared->next_partition, 1);
+		LocalKeys  *locals = NULL;
+
+		if (p >= c->n_partitions)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		BeginBatch(c, 0);
+		AdoptRows(work, p);
+		if (c->key_kind != KEY_NATIVE)
+			locals = LocalKeysCreate();
+		AssemblePartition(c, p, locals);
+		if (c->n_results > 0)
+			PutResults(work, p, locals);
+	}
+	MemoryContextSwitchTo(old);
+	ChunkStoreFlush(c->store);
+}
+
+static void
+PublishCounts(Work *work)
+{
+	Part	   *part = &work->shared->parts[work->self];
+	StringInfoData data;
+
+	initStringInfo(&data);
+	CountsPack(&data, &work->collector->counts);
+	part->counts_size = data.len;
+	part->counts_at = ChunkStoreAppend(work->collector->store, data.data, data.len);
+	ChunkStoreFlush(work->collector->store);
+	pfree(data.data);
+}
+
+/* The whole of it, for one process, which has entered the barrier. */
+static void
+Collect(Work *work)
+{
+	Collector  *c = work->collector;
+
+	c->rows_of_all = &work->shared->rows;
+	SharedReadRun(c->read);
+	SharedReadEnd(c->read);
+	c->read = NULL;
+	c->rows_of_all = NULL;
+
+	PublishRows(work);
+	BarrierArriveAndWait(&work->shared->barrier, PG_WAIT_EXTENSION);
+	Agree(work);
+	AssembleShare(work);
+}
+
+void
+CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
+{
+	Collection *shared = shm_toc_lookup(toc, SHARED_COLLECTION, false);
+	const char *statement = shm_toc_lookup(toc, SHARED_STATEMENT, false);
+	Source		source = shared->source;
+	Work		work = {.shared = shared,.self = 1 + ParallelWorkerNumber};
+	Collector  *c;
+
+	debug_query_string = statement;
+	if (BarrierAttach(&shared->barrier) != 0)
+	{
+		BarrierDetach(&shared->barrier);
+		return;
+	}
+	pgstat_report_activity(STATE_RUNNING, statement);
+
+	source.schema_name = shared->schema_name;
+	source.relation_name = shared->relation_name;
+	for (int column = 0; column < MAPPED_COLUMNS; column++)
+		source.column[column] = shared->mapped[column] ? "" : NULL;
+	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, shared->memory_limit);
+	CollectorShare(c, shared->n_parts);
+	c->seed = shared->seed;
+	work.rows = shm_toc_lookup(toc, SHARED_ROWS, false);
+	work.texts = c->texts ? shm_toc_lookup(toc, SHARED_TEXTS, false) : NULL;
+	work.results = shm_toc_lookup(toc, SHARED_RESULTS, false);
+	ChunkStoreOpenFiles(c->store, shared->n_parts, shm_toc_lookup(toc, SHARED_FILES, false), work.self);
+	c->read = SharedReadJoin(shm_toc_lookup(toc, SHARED_PLAN, false), statement,
+							 shm_toc_lookup(toc, SHARED_SCANS, false), CollectorReceiver(c));
+
+	Collect(&work);
+	PublishCounts(&work);
+	CollectorClose(c);
+	BarrierDetach(&shared->barrier);
+}
+
+/* ---------------------------------------------------------- the leader */
+
+/*
+ * As PostgreSQL does, one for the smallest table that pays, and one more for
+ * every three times its size. But to exchange rows costs more than to start a
+ * process, so ours must be four times as large.
+ */
+static int
+HelpersWanted(const Collector *c, int64 blocks)
+{
+	Size		least = 2 * (Size) c->n_partitions * CHUNK_SIZE;	/* memory of a process */
+	int			most = Min(custseg_max_parallel_workers, c->memory_limit / least) - 1;
+	int			helpers = 0;
+
+	for (int64 enough = Max(4 * (int64) min_parallel_table_scan_size, 1); helpers < most && blocks >= enough; enough *= 3)
+		helpers++;
+	return helpers;
+}
+
+static void *
+Allocate(shm_toc *toc, uint64 key, Size size)
+{
+	void	   *space = shm_toc_allocate(toc, size);
+
+	memset(space, 0, size);
+	shm_toc_insert(toc, key, space);
+	return space;
+}
+
+static void
+Estimate(ParallelContext *context, Size size)
+{
+	shm_toc_estimate_chunk(&context->estimator, size);
+	shm_toc_estimate_keys(&context->estimator, 1);
+}
+
+static void
+MergeCounts(Collector *c, const Part *part, int file)
+{
+	char	   *data = palloc(part->counts_size);
+
+	ChunkStoreRead(c->store, file, part->counts_at, data, part->counts_size);
+	CountsMerge(c->context, &c->counts, data);
+	pfree(data);
+}
+
+/* Keep what CollectorNext needs when the shared memory is gone. */
+static void
+Keep(const Work *work)
+{
+	Collector  *c = work->collector;
+	MemoryContext old = MemoryContextSwitchTo(c->context);
+	struct Gathered *gathered = palloc0(sizeof(struct Gathered));
+	Size		results = c->n_partitions * sizeof(ResultPlace);
+	Size		texts = work->shared->n_parts * c->n_partitions * sizeof(PartitionPlace);
+
+	gathered->n_parts = work->shared->n_parts;
+	gathered->results = memcpy(palloc(results), work->results, results);
+	gathered->kept = work->kept;
+	if (c->texts)
+		gathered->texts = memcpy(palloc(texts), work->texts, texts);
+	c->gathered = gathered;
+	MemoryContextSwitchTo(old);
+}
+
+/* Read and assemble with helpers. False, with no row read, if there are none to be had. */
+static bool
+CollectWith(Collector *c, const Source *source, int helpers)
+{
+	int			n_parts = helpers + 1;
+	const char *plan = SharedReadPlan(c->read);
+	const char *statement = SharedReadStatement(c->read);
+	Size		places = n_parts * c->n_partitions * sizeof(PartitionPlace);
+	ParallelContext *context;
+	Collection *shared;
+	Work		work = {.collector = c};
+	char	   *files;
+	bool		helped = false;
+
+	EnterParallelMode();
+	context = CreateParallelContext("custseg", "CustsegCollectMain", helpers);
+	Estimate(context, sizeof(Collection));
+	Estimate(context, strlen(plan) + 1);
+	Estimate(context, strlen(statement) + 1);
+	Estimate(context, SharedReadSize(c->read));
+	Estimate(context, n_parts * MAXPGPATH);
+	Estimate(context, places);
+	if (c->texts)
+		Estimate(context, places);
+	Estimate(context, c->n_partitions * sizeof(ResultPlace));
+	InitializeParallelDSM(context);
+
+	work.shared = shared = Allocate(context->toc, SHARED_COLLECTION, sizeof(Collection));
+	shared->source = *source;
+	strlcpy(shared->schema_name, source->schema_name, NAMEDATALEN);
+	strlcpy(shared->relation_name, source->relation_name, NAMEDATALEN);
+	for (int column = 0; column < MAPPED_COLUMNS; column++)
+		shared->mapped[column] = source->column[column] != NULL;
+	strlcpy(shared->time_zone, c->time_zone, sizeof(shared->time_zone));
+	shared->memory_limit = c->memory_limit;
+	shared->seed = c->seed;
+	shared->n_parts = n_parts;
+	BarrierInit(&shared->barrier, 0);
+	pg_atomic_init_u64(&shared->rows, 0);
+	pg_atomic_init_u32(&shared->next_partition, 0);
+	strcpy(Allocate(context->toc, SHARED_PLAN, strlen(plan) + 1), plan);
+	strcpy(Allocate(context->toc, SHARED_STATEMENT, strlen(statement) + 1), statement);
+	SharedReadInit(c->read, Allocate(context->toc, SHARED_SCANS, SharedReadSize(c->read)));
+	files = Allocate(context->toc, SHARED_FILES, n_parts * MAXPGPATH);
+	ChunkStoreCreateFiles(c->store, n_parts);
+	for (int i = 0; i < n_parts; i++)
+		strlcpy(files + i * MAXPGPATH, FilePathName(c->store->files[i]), MAXPGPATH);
+	work.rows = Allocate(context->toc, SHARED_ROWS, places);
+	work.texts = c->texts ? Allocate(context->toc, SHARED_TEXTS, places) : NULL;
+	work.results = Allocate(context->toc, SHARED_RESULTS, c->n_partitions * sizeof(ResultPlace));
+
+	BarrierAttach(&shared->barrier);
+	LaunchParallelWorkers(context);
+	if (context->nworkers_launched > 0)
+	{
+		Size		memory_limit = c->memory_limit;
+
+		CollectorShare(c, n_parts);
+		work.kept = MemoryContextAllocZero(c->context, c->n_partitions * sizeof(char *));
+		work.room = c->memory_limit / 2;
+		Collect(&work);
+		WaitForParallelWorkersToFinish(context);
+		for (int i = 1; i < n_parts; i++)
+			if (shared->parts[i].joined)
+				MergeCounts(c, &shared->parts[i], i);
+		c->counts.processes += context->nworkers_launched;
+		Keep(&work);
+		c->memory_limit = memory_limit;
+		CollectorShare(c, 1);
+		helped = true;
+	}
+	BarrierDetach(&shared->barrier);
+	DestroyParallelContext(context);
+	ExitParallelMode();
+	return helped;
+}
+
+void
+CollectorRead(Collector *c, Source *source)
+{
+	bool		done = false;
+
+	c->counts.processes = 1;
+	if (custseg_max_parallel_workers > 1)
+	{
+		ErrorContextCallback callback;
+		Guard		guard;
+		int			helpers = 0;
+
+		callback.callback = SourceContext;
+		callback.arg = SourceShown(source);
+		callback.previous = error_context_stack;
+		error_context_stack = &callback;
+		GuardEnter(&guard, source->owner);
+		PushActiveSnapshot(GetTransactionSnapshot());
+
+		c->read = SharedReadBegin(source, CollectorReceiver(c));
+		if (c->read)
+			helpers = HelpersWanted(c, SharedReadBlocks(c->read));
+		if (helpers > 0)
+			done = CollectWith(c, source, helpers);
+		if (c->read)
+			SharedReadEnd(c->read);
+		c->read = NULL;
+
+		PopActiveSnapshot();
+		GuardLeave(&guard);
+		error_context_stack = callback.previous;
+	}
+	if (!done)
+		SourceRead(source, CollectorReceiver(c));
+}
+
+void
+GatheredPartition(Collector *c, int p, LocalKeys *locals)
+{
+	const struct Gathered *gathered = c->gathered;
+	const ResultPlace *place = &gathered->results[p];
+	Size		key_size = locals ? sizeof(WideKey) : sizeof(int64);
+	char	   *data = gathered->kept[p];
+	char	   *timeline;
+
+	if (c->texts)
+		for (int i = 0; i < gathered->n_parts; i++)
+			PartitionAdopt(c->texts, p, i, &gathered->texts[i * c->n_partitions + p]);
+	if (place->n == 0)
+		return;
+
+	if (data == NULL)
+	{
+		MakeRoom(c, place->size);
+		data = c->out;
+		ChunkStoreRead(c->store, place->part, place->at, data, place->size);
+		c->out += place->size;
+		c->out_left -= place->size;
+	}
+	timeline = data + place->n * key_size;
+	for (int i = 0; i < place->n; i++)
+	{
+		int64		id;
+		WideKey		key;
+
+		if (locals)
+		{
+			memcpy(&key, data + i * key_size, key_size);
+			id = LocalKey(locals, key, true);
+		}
+		else
+			memcpy(&id, data + i * key_size, key_size);
+		AddResult(c, id, (struct varlena *) timeline);
+		timeline += INTALIGN(VARSIZE(timeline));
+	}
+	c->out_used += place->size;
+}
