@@ -288,12 +288,36 @@ MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending
 			pending[wanted[i].position] = true;
 }
 
+typedef struct Pending
+{
+	const Wanted *wanted;
+	int			n;
+	bool	   *pending;
+} Pending;
+
+static void
+PendingRow(TupleTableSlot *slot, void *arg)
+{
+	Pending    *p = arg;
+	int			source_id = DatumGetInt32(slot->tts_values[0]);
+
+	if (!slot->tts_isnull[1])
+		MarkPending(p->wanted, p->n, source_id, DatumGetInt64(slot->tts_values[1]), p->pending);
+	else if (!slot->tts_isnull[2])
+		MarkAmong(p->wanted, p->n, source_id, slot->tts_values[2], p->pending);
+	else
+		for (int i = 0; i < p->n; i++)
+			if (p->wanted[i].source_id == source_id)
+				p->pending[p->wanted[i].position] = true;
+}
+
 void
 ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[1] = {INT8ARRAYOID};
 	Datum		values[1];
+	Pending		arg;
 	Wanted	   *wanted = palloc(Max(n * list_length(sources), 1) * sizeof(Wanted));
 	Datum	   *customers = palloc(Max(n * list_length(sources), 1) * sizeof(Datum));
 	int			n_wanted = 0;
@@ -329,31 +353,16 @@ ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
 												TYPALIGN_DOUBLE));
 
 	/* The few that name several, or all, stand together at the end of the index. */
+	arg.wanted = wanted;
+	arg.n = n_wanted;
+	arg.pending = pending;
 	level = PlanByIndexBegin();
-	SpiRunPlan(SpiKeep(&kept,
-					   "SELECT source_id, customer, NULL::bigint[] FROM custseg.change_log WHERE customer = ANY ($1)"
-					   " UNION ALL"
-					   " SELECT source_id, NULL, customers FROM custseg.change_log WHERE customer IS NULL"
-					   " UNION ALL"
-					   " SELECT source_id, NULL, NULL FROM custseg.change_gap",
-					   1, types), values, NULL);
+	SpiStream(SpiKeep(&kept,
+					  "SELECT source_id, customer, NULL::bigint[] FROM custseg.change_log WHERE customer = ANY ($1)"
+					  " UNION ALL"
+					  " SELECT source_id, NULL, customers FROM custseg.change_log WHERE customer IS NULL"
+					  " UNION ALL"
+					  " SELECT source_id, NULL, NULL FROM custseg.change_gap",
+					  1, types), 1, types, values, PendingRow, &arg);
 	PlanByIndexEnd(level);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		int			source_id = SpiInt64(row, 1, 0);
-		bool		no_customer;
-		bool		no_customers;
-		Datum		customer = SpiField(row, 2, &no_customer);
-		Datum		array = SpiField(row, 3, &no_customers);
-
-		if (!no_customer)
-			MarkPending(wanted, n_wanted, source_id, DatumGetInt64(customer), pending);
-		else if (!no_customers)
-			MarkAmong(wanted, n_wanted, source_id, array, pending);
-		else
-			for (int i = 0; i < n_wanted; i++)
-				if (wanted[i].source_id == source_id)
-					pending[wanted[i].position] = true;
-	}
-	SPI_freetuptable(SPI_tuptable);
 }
