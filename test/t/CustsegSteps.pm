@@ -11,7 +11,7 @@ use Exporter 'import';
 
 our @EXPORT = qw(%count @history $step $db $desk @sessions $today $clock %source %tracked %off %stale
   @branches @away $leaving @prepared $next_writer $file
-  day remember finish resolve quiet settle_tx desk_does weighted change begin end take_step);
+  day remember in_use finish resolve quiet settle_tx desk_does weighted change begin end take_step);
 
 our %count;						# what was done, and how refreshes read
 our @history;					# the last statements

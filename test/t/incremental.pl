@@ -117,7 +117,7 @@ sub check
 	}
 	$count{$how}++;
 	return $count{'not compared'}++
-	  if (grep { $source{$_} } keys %stale) || ($pending && $desk->ask('SELECT EXISTS (SELECT FROM custseg.change_log WHERE customer IS NULL AND customers IS NULL)') eq 't');
+	  if (grep { $source{$_} && ($stale{$_} || in_use($_, 'excl')) } sort keys %tables) || ($pending && $desk->ask('SELECT EXISTS (SELECT FROM custseg.change_log WHERE customer IS NULL AND customers IS NULL)') eq 't');
 	my $wrong = $desk->ask(differences_sql(\%source, $pending));
 	die "custseg differs from the shop\n$wrong\n" if $wrong ne '';
 	return;
