@@ -91,7 +91,6 @@ static void
 ReadState(Run *run, State *state)
 {
 	MemoryContext old;
-
 	bool		isnull;
 	Datum		moment;
 
