@@ -14,6 +14,7 @@
 #include "utils/lsyscache.h"
 
 #include "common/bulk.h"
+#include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "profile/writer.h"
@@ -75,16 +76,6 @@ static uint64
 Run(const ProfileTarget *target, Statement statement, int nargs, Oid *types, Datum *values)
 {
 	return SpiRunPlan(KeptPlan(target, statement, &nargs, types, values), values, NULL);
-}
-
-Datum
-IdArray(const int64 *ids, int n)
-{
-	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
-
-	for (int i = 0; i < n; i++)
-		values[i] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 static bool

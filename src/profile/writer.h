@@ -47,7 +47,4 @@ extern int	ProfileIds(const ProfileTarget *target, int64 after, int limit, int64
 
 extern bool ProfileTargetIsEmpty(const ProfileTarget *target);
 
-/* An array parameter of customer ids. */
-extern Datum IdArray(const int64 *ids, int n);
-
 #endif							/* CUSTSEG_WRITER_H */

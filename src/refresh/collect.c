@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "common/ids.h"
 #include "common/spi.h"
 #include "profile/writer.h"
 #include "recall/recall.h"

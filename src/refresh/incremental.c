@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 
+#include "common/ids.h"
 #include "common/settings.h"
 #include "refresh/incremental.h"
 #include "source/change_log.h"
@@ -92,15 +93,6 @@ HowToRead(Run *run, Source *source, const char **why)
 		return READ_WHOLE;
 	}
 	return READ_CHANGES;
-}
-
-static int
-CompareIds(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return (x > y) - (x < y);
 }
 
 /* All that was collected, sorted; it comes in portions that are gone with the next. */
@@ -180,7 +172,7 @@ ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const Chang
 			}
 		if (identities)
 			IdentityClose(identities);
-		qsort(known, n_ids, sizeof(int64), CompareIds);
+		n_ids = SortIds(known, n_ids);
 		qsort(rows, n, sizeof(Collected), CompareCollected);
 		ids = known;
 	}

@@ -33,6 +33,7 @@
 #include "utils/memutils.h"
 
 #include "common/home.h"
+#include "common/ids.h"
 #include "common/spi.h"
 #include "measure/measure.h"
 #include "recall/recall.h"

@@ -23,6 +23,7 @@
 
 #include "common/bulk.h"
 #include "common/guard.h"
+#include "common/ids.h"
 #include "common/settings.h"
 #include "common/spi.h"
 #include "refresh/incremental.h"
@@ -130,28 +131,6 @@ SampleSource(Source *source, int most, Sample *sample)
 	for (int i = 0; i < found.n; i++)
 		if (source->key_kind == KEY_NATIVE ? ids[i] > 0 : ids[i] != 0)
 			sample->ids[sample->n++] = ids[i];
-}
-
-static int
-CompareIds(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return (x > y) - (x < y);
-}
-
-/* Each once, ascending. */
-static void
-SortSample(Sample *sample)
-{
-	int			n = 0;
-
-	qsort(sample->ids, sample->n, sizeof(int64), CompareIds);
-	for (int i = 0; i < sample->n; i++)
-		if (i == 0 || sample->ids[i] != sample->ids[n - 1])
-			sample->ids[n++] = sample->ids[i];
-	sample->n = n;
 }
 
 static void
@@ -265,7 +244,7 @@ Verify(int most, ReturnSetInfo *result)
 	SampleStored(most, &sample);
 	foreach(cell, sources)
 		SampleSource(lfirst(cell), most, &sample);
-	SortSample(&sample);
+	sample.n = SortIds(sample.ids, sample.n);
 	foreach(cell, sources)
 		ReadTruth(lfirst(cell), time_zone, &sample, &truth);
 	LeaveOutPending(sources, &sample);

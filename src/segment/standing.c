@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "common/bulk.h"
+#include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "segment/changes.h"
@@ -414,15 +415,6 @@ BatchEnd(Batch *batch)
 	"customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant, activity," \
 	" follow_up_at, silent_at, lost_at, next_eval_at"
 
-static int
-CompareIds(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return (x > y) - (x < y);
-}
-
 /* Evaluate customers by their ids, which this sorts. */
 static int64
 EvaluateIds(StandingRun *run, Batch *batch, int64 *ids, int n, Cause cause)
@@ -430,16 +422,8 @@ EvaluateIds(StandingRun *run, Batch *batch, int64 *ids, int n, Cause cause)
 	static SPIPlanPtr read_profile = NULL;
 	static SPIPlanPtr read_standing = NULL;
 	Oid			types[1] = {INT8ARRAYOID};
-	Datum	   *elements = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
-	Datum		array;
-	int			different = 0;
-
-	qsort(ids, n, sizeof(int64), CompareIds);
-	for (int i = 0; i < n; i++)
-		if (i == 0 || ids[i] != ids[i - 1])
-			elements[different++] = Int64GetDatum(ids[i]);
-	array = PointerGetDatum(construct_array(elements, different, INT8OID, sizeof(int64),
-											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	int			different = SortIds(ids, n);
+	Datum		array = IdArray(ids, different);
 
 	SpiKeep(&read_profile,
 			"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",

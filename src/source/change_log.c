@@ -24,6 +24,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "source/change_log.h"
@@ -52,15 +53,6 @@ ChangeLogSummary(const Source *source, ChangeSummary *summary)
 	summary->customers = SpiInt64(0, 2, 0);
 	summary->missed = SpiInt64(0, 3, 0) != 0;
 	summary->everything = SpiInt64(0, 1, 0) != 0 || summary->missed;
-}
-
-static int
-CompareIds(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return (x > y) - (x < y);
 }
 
 static int
@@ -141,7 +133,6 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 	int			max_tids = FETCH_ENTRIES;
 	int			n_tids = 0;
 	Datum	   *tids = palloc(max_tids * sizeof(Datum));
-	int			different = 0;
 	bool		more = true;
 	Portal		cursor;
 
@@ -180,17 +171,17 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 		RemoveEntries(tids, n_tids);
 
 	if (native)
-		qsort(taken->ids, taken->n, sizeof(int64), CompareIds);
+		taken->n = SortIds(taken->ids, taken->n);
 	else
-		qsort(taken->keys, taken->n, sizeof(char *), CompareKeys);
-	for (int i = 0; i < taken->n; i++)
 	{
-		if (native && (i == 0 || taken->ids[i] != taken->ids[i - 1]))
-			taken->ids[different++] = taken->ids[i];
-		else if (!native && (i == 0 || strcmp(taken->keys[i], taken->keys[different - 1]) != 0))
-			taken->keys[different++] = taken->keys[i];
+		int			different = 0;
+
+		qsort(taken->keys, taken->n, sizeof(char *), CompareKeys);
+		for (int i = 0; i < taken->n; i++)
+			if (i == 0 || strcmp(taken->keys[i], taken->keys[different - 1]) != 0)
+				taken->keys[different++] = taken->keys[i];
+		taken->n = different;
 	}
-	taken->n = different;
 	return more;
 }
 

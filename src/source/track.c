@@ -36,6 +36,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "common/guard.h"
@@ -395,6 +396,21 @@ Track(int source_id, Interval *timeout)
 	GuardLeave(&guard);
 }
 
+/* Of a table that may have been renamed, or lost a column, since it was registered. */
+static Oid
+TableOwner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
 static void
 Untrack(int source_id, Interval *timeout)
 {
@@ -406,10 +422,10 @@ Untrack(int source_id, Interval *timeout)
 	GuardEnter(&guard, ExtensionOwner());
 	ms = LimitWaiting(timeout);
 	source = FindSource(source_id);
+	source->owner = TableOwner(source->relation);
 	/* A table that is gone has taken its triggers along. */
-	if (get_rel_name(source->relation) != NULL)
+	if (OidIsValid(source->owner))
 	{
-		SourceOpen(source);
 		CheckMember(source, caller, "stop tracking");
 		LockTables(source, ms, AccessExclusiveLock);
 		DropTriggers(source);

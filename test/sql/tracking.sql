@@ -235,9 +235,11 @@ UPDATE custseg.settings SET time_zone = NULL;
 CALL custseg.refresh('2024-12-31');
 SELECT read, why FROM reads;
 
--- A tracked source is first untracked, then forgotten; a dropped table takes its triggers along.
+-- A tracked source is first untracked, then forgotten, whatever it is called now; a dropped table takes its triggers along.
 SELECT custseg.drop_source(:orders);
+ALTER TABLE shop.orders RENAME TO purchases;
 SELECT custseg.untrack(:orders);
+ALTER TABLE shop.purchases RENAME TO orders;
 SELECT custseg.untrack(:orders);
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'shop.orders'::regclass;
 INSERT INTO shop.orders VALUES (40006, 6, '2024-12-08', 1);

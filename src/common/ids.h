@@ -1,0 +1,18 @@
+/*
+ * ids.h
+ *		Lists of customer ids.
+ */
+#ifndef CUSTSEG_IDS_H
+#define CUSTSEG_IDS_H
+
+#include "postgres.h"
+
+extern int	CompareIds(const void *a, const void *b);
+
+/* Sort ids and keep each once; how many remain. */
+extern int	SortIds(int64 *ids, int n);
+
+/* An array parameter of them. */
+extern Datum IdArray(const int64 *ids, int n);
+
+#endif							/* CUSTSEG_IDS_H */
