@@ -124,10 +124,12 @@ SELECT custseg.p_alive('{}'::custseg.timeline, '2024-06-30', custseg.models()), 
 SELECT custseg.return_chance(custseg.models(), 4, 0, 30);
 SELECT custseg.return_chance(custseg.models(), 1, -1, 30);
 
--- The weekly job.
+-- The weekly job; unseen by the worker, who would begin at once.
+BEGIN;
 SELECT custseg.schedule('calibrate') IS NOT NULL AS scheduled;
 SELECT job, every FROM custseg.job;
 SELECT custseg.unschedule('calibrate');
+COMMIT;
 
 -- A shop too small for any of it.
 DELETE FROM shop.orders WHERE customer_id > 6;

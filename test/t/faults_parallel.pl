@@ -103,7 +103,7 @@ foreach my $fault (@faults)
 
 # One of them runs out of the room it is allowed.
 my ($rc, $out, $err) = $node->psql('two', "SET temp_file_limit = '64kB'; " . refresh_sql('2024-06-30', 'rebuild => true'));
-like($err, qr/temporary file size exceeds temp_file_limit/, 'temp_file_limit is kept to');
+like($err, qr/temporary file size exceeds "?temp_file_limit/, 'temp_file_limit is kept to');
 all_gone('temp_file_limit');
 
 # As the worker runs it.
