@@ -340,9 +340,9 @@ ExpectedAlive(Bg *bg, double x, double beta, double t)
 }
 
 double
-BgExpected(Bg *bg, double x, double t_x, double T, double t)
+BgExpected(Bg *bg, double x, double T, double t)
 {
-	return BgAlive(bg, x, t_x, T) * ExpectedAlive(bg, x, bg->alpha + T, t);
+	return ExpectedAlive(bg, x, bg->alpha + T, t);
 }
 
 /*
@@ -417,9 +417,8 @@ BgTabulate(Bg *bg, double t, double rate)
 }
 
 double
-BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate)
+BgDiscounted(Bg *bg, double x, double T, double t, double rate)
 {
-	double		alive = BgAlive(bg, x, t_x, T);
 	double		y = log1p(T / bg->alpha);
 	int			panel;
 
@@ -429,8 +428,8 @@ BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate)
 			if (bg->tables[i]->t != t || bg->tables[i]->rate != rate)
 				continue;
 			panel = (int) y;
-			return alive * Polynomial(DiscountedPanel(bg, bg->tables[i], (int) x, panel),
-									  2 * (y - panel) - 1);
+			return Polynomial(DiscountedPanel(bg, bg->tables[i], (int) x, panel),
+							  2 * (y - panel) - 1);
 		}
-	return alive * DiscountedAlive(bg, x, bg->alpha + T, t, rate);
+	return DiscountedAlive(bg, x, bg->alpha + T, t, rate);
 }

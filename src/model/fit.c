@@ -5,10 +5,10 @@
  * A climb works on the logarithms of the parameters, where these likelihoods
  * are close to quadratic and no parameter can become negative.  While steps are
  * long each is a Newton step from a fresh Hessian; where the Hessian is not
- * negative definite it is shifted until it is.  Once steps are short, the
- * Hessian is only kept up by BFGS updates from the gradients, which costs
- * nothing, until the end, where a fresh one confirms the maximum and gives the
- * covariance of the estimates.
+ * negative definite, a direction that curves up is gone uphill as far as if it
+ * curved down.  Once steps are short, the Hessian is only kept up by BFGS
+ * updates from the gradients, which costs nothing, until the end, where a fresh
+ * one confirms the maximum and gives the covariance of the estimates.
  *
  * Near a maximum the likelihood of a million customers no longer tells two
  * points apart: its rounding error exceeds what is left to gain.  Gradients
@@ -20,7 +20,8 @@
  * Not every likelihood has a maximum. Customers who do not differ send r and
  * alpha to infinity along a ridge; data that know nothing of dropout leave it
  * at a boundary.  Then the logarithms walk away or the curvature in some
- * direction vanishes, and the caller is told that there is no fit.
+ * direction vanishes while there is hardly anything left to gain, and the
+ * caller is told that there is no fit.
  */
 #include "postgres.h"
 
@@ -37,7 +38,9 @@
 #define GRADIENT_GOAL 1e-10		/* per customer */
 #define STEP_GOAL 1e-7
 #define NOTHING_TO_GAIN 1e-6	/* units of log-likelihood */
-#define FLATTEST 6.0			/* a standard error of a logarithm beyond is a flat ridge */
+#define FLATTEST 6.0			/* a standard error of a logarithm beyond is a flat ridge, */
+#define LITTLE_TO_GAIN 0.1		/* where no more than this is ahead */
+#define EIGEN_SWEEPS 8
 #define DIFFERENCE 1e-4			/* of logarithms, for differences of gradients */
 
 typedef struct Climb
@@ -109,13 +112,13 @@ Evaluate(Climb *climb, const double *theta, bool with_bend)
 
 /* The lower triangle of a Cholesky factor; false if the matrix is not positive definite. */
 static bool
-Cholesky(const double (*matrix)[MAX_PARAMS], double shift, int n, double (*factor)[MAX_PARAMS])
+Cholesky(const double (*matrix)[MAX_PARAMS], int n, double (*factor)[MAX_PARAMS])
 {
 	for (int i = 0; i < n; i++)
 	{
 		for (int j = 0; j <= i; j++)
 		{
-			double		sum = matrix[i][j] + (i == j ? shift : 0);
+			double		sum = matrix[i][j];
 			double		diagonal = sum;
 
 			for (int k = 0; k < j; k++)
@@ -169,30 +172,90 @@ Largest(const double *values, int n)
 	return largest;
 }
 
-/* The Newton step, no longer than LONGEST_STEP. True if no shift was needed. */
+/* Jacobi's rotations: the eigenvalues of a symmetric matrix, and their vectors as columns. */
+static void
+Eigen(const double (*matrix)[MAX_PARAMS], int n, double *values, double (*vectors)[MAX_PARAMS])
+{
+	double		m[MAX_PARAMS][MAX_PARAMS];
+
+	memcpy(m, matrix, sizeof(m));
+	for (int i = 0; i < n; i++)
+	{
+		for (int j = 0; j < n; j++)
+			vectors[i][j] = i == j;
+	}
+	for (int sweep = 0; sweep < EIGEN_SWEEPS; sweep++)
+	{
+		for (int p = 0; p < n; p++)
+		{
+			for (int q = p + 1; q < n; q++)
+			{
+				double		ratio = (m[q][q] - m[p][p]) / (2 * m[p][q]);
+				double		t = copysign(1, ratio) / (fabs(ratio) + hypot(1, ratio));
+				double		c = 1 / hypot(1, t);
+				double		s = t * c;
+
+				if (m[p][q] == 0)
+					continue;
+				for (int k = 0; k < n; k++)
+				{
+					double		kp = m[k][p];
+					double		vp = vectors[k][p];
+
+					m[k][p] = c * kp - s * m[k][q];
+					m[k][q] = s * kp + c * m[k][q];
+					vectors[k][p] = c * vp - s * vectors[k][q];
+					vectors[k][q] = s * vp + c * vectors[k][q];
+				}
+				for (int k = 0; k < n; k++)
+				{
+					double		pk = m[p][k];
+
+					m[p][k] = c * pk - s * m[q][k];
+					m[q][k] = s * pk + c * m[q][k];
+				}
+			}
+		}
+	}
+	for (int i = 0; i < n; i++)
+		values[i] = m[i][i];
+}
+
+/*
+ * The Newton step, no longer than LONGEST_STEP, where the likelihood is
+ * concave. Elsewhere what Newton would do if every curvature were negative,
+ * no longer than that in any main direction; false.
+ */
 static bool
 NewtonStep(const Climb *climb, double *step)
 {
+	int			n = climb->n;
 	double		factor[MAX_PARAMS][MAX_PARAMS];
-	double		shift = 0;
+	double		curvatures[MAX_PARAMS];
+	double		directions[MAX_PARAMS][MAX_PARAMS];
 	double		length;
 
-	while (!Cholesky(climb->bend, shift, climb->n, factor))
+	if (Cholesky(climb->bend, n, factor))
 	{
-		if (shift == 0)
-		{
-			for (int i = 0; i < climb->n; i++)
-				shift = Max(shift, fabs(climb->bend[i][i]));
-			shift = Max(1e-3 * shift, 1e-300);
-		}
-		else
-			shift *= 4;
+		Solve(factor, n, climb->gradient, step);
+		length = Largest(step, n);
+		for (int i = 0; length > LONGEST_STEP && i < n; i++)
+			step[i] *= LONGEST_STEP / length;
+		return true;
 	}
-	Solve(factor, climb->n, climb->gradient, step);
-	length = Largest(step, climb->n);
-	for (int i = 0; length > LONGEST_STEP && i < climb->n; i++)
-		step[i] *= LONGEST_STEP / length;
-	return shift == 0;
+	Eigen(climb->bend, n, curvatures, directions);
+	memset(step, 0, n * sizeof(double));
+	for (int i = 0; i < n; i++)
+	{
+		double		along = 0;
+
+		for (int k = 0; k < n; k++)
+			along += directions[k][i] * climb->gradient[k];
+		along /= Max(fabs(curvatures[i]), fabs(along) / LONGEST_STEP);
+		for (int k = 0; isfinite(along) && k < n; k++)
+			step[k] += along * directions[k][i];
+	}
+	return false;
 }
 
 /* BFGS: the least change of the bend that explains how the gradient changed. */
@@ -226,10 +289,11 @@ UpdateBend(Climb *climb, const Climb *from)
 }
 
 /*
- * One step up, shortened until it helps. False where none does.
+ * One step up, shortened until it helps. False where none does. Updates are
+ * only good for a bend that is positive definite.
  */
 static bool
-StepUp(Climb *climb, const double *step)
+StepUp(Climb *climb, const double *step, bool concave)
 {
 	Climb		from = *climb;
 	int			n = climb->n;
@@ -244,7 +308,7 @@ StepUp(Climb *climb, const double *step)
 
 		for (int i = 0; i < n; i++)
 			theta[i] = from.theta[i] + share * step[i];
-		Evaluate(climb, theta, share * length > SHORT_STEP);
+		Evaluate(climb, theta, !concave || share * length > SHORT_STEP);
 		if (blind)
 			up = isfinite(climb->height) && Largest(climb->gradient, n) < 0.9 * Largest(from.gradient, n);
 		else
@@ -263,35 +327,6 @@ StepUp(Climb *climb, const double *step)
 	return false;
 }
 
-/* To the top; false if there is none this way. */
-static bool
-ClimbUp(Climb *climb)
-{
-	double		step[MAX_PARAMS];
-	bool		concave;
-	bool		done;
-
-	for (int i = 0; i < MAX_STEPS && isfinite(climb->height); i++)
-	{
-		concave = NewtonStep(climb, step);
-		done = concave && Largest(step, climb->n) <= STEP_GOAL &&
-			Largest(climb->gradient, climb->n) <= GRADIENT_GOAL * climb->customers;
-		if (done && climb->fresh)
-			return true;
-		if (!done)
-		{
-			if (Largest(climb->theta, climb->n) > FARTHEST)
-				return false;
-			if (StepUp(climb, step))
-				continue;
-			if (climb->fresh)
-				return concave && Dot(climb->gradient, step, climb->n) <= NOTHING_TO_GAIN;
-		}
-		Evaluate(climb, climb->theta, true);
-	}
-	return false;
-}
-
 /* The inverse of the bend; false if it is not positive definite, or flat in some direction. */
 static bool
 Covariance(const Climb *climb, double (*covariance)[MAX_PARAMS])
@@ -299,7 +334,7 @@ Covariance(const Climb *climb, double (*covariance)[MAX_PARAMS])
 	double		factor[MAX_PARAMS][MAX_PARAMS];
 	int			n = climb->n;
 
-	if (!Cholesky(climb->bend, 0, n, factor))
+	if (!Cholesky(climb->bend, n, factor))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -311,6 +346,41 @@ Covariance(const Climb *climb, double (*covariance)[MAX_PARAMS])
 			return false;
 	}
 	return true;
+}
+
+/* To the top; false if there is none this way. */
+static bool
+ClimbUp(Climb *climb)
+{
+	double		covariance[MAX_PARAMS][MAX_PARAMS];
+	double		step[MAX_PARAMS];
+	bool		concave;
+	bool		done;
+	double		gain;
+
+	for (int i = 0; i < MAX_STEPS && isfinite(climb->height); i++)
+	{
+		concave = NewtonStep(climb, step);
+		gain = Dot(climb->gradient, step, climb->n);
+		if (climb->fresh && gain <= (concave ? LITTLE_TO_GAIN : NOTHING_TO_GAIN) &&
+			!Covariance(climb, covariance))
+			return false;
+		done = concave && Largest(step, climb->n) <= STEP_GOAL &&
+			Largest(climb->gradient, climb->n) <= GRADIENT_GOAL * climb->customers;
+		if (done && climb->fresh)
+			return true;
+		if (!done)
+		{
+			if (Largest(climb->theta, climb->n) > FARTHEST)
+				return false;
+			if (StepUp(climb, step, concave))
+				continue;
+			if (climb->fresh)
+				return concave && gain <= NOTHING_TO_GAIN;
+		}
+		Evaluate(climb, climb->theta, true);
+	}
+	return false;
 }
 
 bool
@@ -357,6 +427,24 @@ Maximize(LogLikelihood likelihood, void *data, int nparams,
 		fit->errors[i] = fit->params[i] * sqrt(covariance[i][i]);
 	}
 	return true;
+}
+
+bool
+MaximizeBySample(const FitData *data, int nparams, const double (*starts)[MAX_PARAMS], int nstarts,
+				 const Prior *prior, const Prior *weak, Fit *fit)
+{
+	double		start[1][MAX_PARAMS] = {{0}};
+
+	if (data->sample == data->all)
+		return Maximize(data->likelihood, data->all, nparams, starts, nstarts, prior,
+						data->customers, fit);
+	if (!Maximize(data->likelihood, data->sample, nparams, starts, nstarts, prior, data->sampled, fit) &&
+		!Maximize(data->likelihood, data->sample, nparams, starts, nstarts, weak, data->sampled, fit))
+		return Maximize(data->likelihood, data->all, nparams, starts, nstarts, prior,
+						data->customers, fit);
+	for (int k = 0; k < nparams; k++)
+		start[0][k] = log(fit->params[k]);
+	return Maximize(data->likelihood, data->all, nparams, start, 1, prior, data->customers, fit);
 }
 
 void

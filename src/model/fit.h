@@ -55,6 +55,25 @@ extern bool Maximize(LogLikelihood likelihood, void *data, int nparams,
 					 const double (*starts)[MAX_PARAMS], int nstarts,
 					 const Prior *prior, double customers, Fit *fit);
 
+/* What a likelihood sums over: everything, and a sample of it, or again everything where that is small. */
+typedef struct FitData
+{
+	LogLikelihood likelihood;
+	void	   *all;
+	void	   *sample;
+	double		customers;
+	double		sampled;
+} FitData;
+
+/*
+ * The same, from the starts on the sample, and from where that leads on all.
+ * Where a sample is too small to have a maximum it has one with a weak prior,
+ * and that is a good start too.
+ */
+extern bool MaximizeBySample(const FitData *data, int nparams,
+							 const double (*starts)[MAX_PARAMS], int nstarts,
+							 const Prior *prior, const Prior *weak, Fit *fit);
+
 /* The Hessian at theta from central differences of the likelihood's gradient. */
 extern void HessianByDifferences(LogLikelihood likelihood, const double *theta, int nparams,
 								 double (*hessian)[MAX_PARAMS], void *data);

@@ -285,10 +285,9 @@ ExpectedTime(double s, double beta, double t)
 }
 
 double
-ParetoExpected(Pareto *pareto, double x, double t_x, double T, double t)
+ParetoExpected(Pareto *pareto, double x, double T, double t)
 {
-	return ParetoAlive(pareto, x, t_x, T) * (pareto->r + x) / (pareto->alpha + T) *
-		ExpectedTime(pareto->s, pareto->beta + T, t);
+	return (pareto->r + x) / (pareto->alpha + T) * ExpectedTime(pareto->s, pareto->beta + T, t);
 }
 
 double
@@ -298,14 +297,13 @@ ParetoExpectedNew(Pareto *pareto, double t)
 }
 
 double
-ParetoDiscounted(Pareto *pareto, double x, double t_x, double T, double t, double rate)
+ParetoDiscounted(Pareto *pareto, double x, double T, double t, double rate)
 {
 	Decay		decay = {
 		.rate = rate,.a = pareto->beta + T,.p = pareto->s,.b = INFINITY,.q = 0
 	};
 
-	return ParetoAlive(pareto, x, t_x, T) * (pareto->r + x) / (pareto->alpha + T) *
-		DecayIntegral(&decay, t, NULL, NULL);
+	return (pareto->r + x) / (pareto->alpha + T) * DecayIntegral(&decay, t, NULL, NULL);
 }
 
 /* ln of the probability of n purchases within t, of somebody who stays alive. */

@@ -16,6 +16,12 @@ struct Purchase
 	double		at_first;
 	Bg		   *bg;				/* BG/NBD or MBG/NBD */
 	Pareto	   *pareto;			/* Pareto/NBD */
+
+	/* P(alive) of the customer who was asked about last: most questions come together. */
+	double		x;
+	double		t_x;
+	double		T;
+	double		alive;
 };
 
 const char *
@@ -67,6 +73,7 @@ PurchaseCreate(PurchaseModel model, const double *params)
 	Purchase   *purchase = palloc0(sizeof(Purchase));
 
 	purchase->model = model;
+	purchase->x = -1;
 	purchase->r = params[0];
 	purchase->alpha = params[1];
 	purchase->at_first = model == PURCHASE_MBGNBD ? params[3] / (params[2] + params[3]) : 1;
@@ -90,20 +97,26 @@ PurchaseLogLikelihood(Purchase *purchase, double x, double t_x, double T)
 double
 PurchaseAlive(Purchase *purchase, double x, double t_x, double T)
 {
-	if (purchase->bg)
-		return BgAlive(purchase->bg, x, t_x, T);
-	if (purchase->pareto)
-		return ParetoAlive(purchase->pareto, x, t_x, T);
-	return 1;
+	if (x != purchase->x || t_x != purchase->t_x || T != purchase->T)
+	{
+		purchase->alive = purchase->bg ? BgAlive(purchase->bg, x, t_x, T) :
+			purchase->pareto ? ParetoAlive(purchase->pareto, x, t_x, T) : 1;
+		purchase->x = x;
+		purchase->t_x = t_x;
+		purchase->T = T;
+	}
+	return purchase->alive;
 }
 
 double
 PurchaseExpected(Purchase *purchase, double x, double t_x, double T, double t)
 {
+	double		alive = PurchaseAlive(purchase, x, t_x, T);
+
 	if (purchase->bg)
-		return BgExpected(purchase->bg, x, t_x, T, t);
+		return alive * BgExpected(purchase->bg, x, T, t);
 	if (purchase->pareto)
-		return ParetoExpected(purchase->pareto, x, t_x, T, t);
+		return alive * ParetoExpected(purchase->pareto, x, T, t);
 	return (purchase->r + x) / (purchase->alpha + T) * t;
 }
 
@@ -128,12 +141,14 @@ PurchasePmf(Purchase *purchase, double n, double t)
 double
 PurchaseDiscounted(Purchase *purchase, double x, double t_x, double T, double t, double rate)
 {
+	double		alive = PurchaseAlive(purchase, x, t_x, T);
+
 	if (rate == 0)
 		return PurchaseExpected(purchase, x, t_x, T, t);
 	if (purchase->bg)
-		return BgDiscounted(purchase->bg, x, t_x, T, t, rate);
+		return alive * BgDiscounted(purchase->bg, x, T, t, rate);
 	if (purchase->pareto)
-		return ParetoDiscounted(purchase->pareto, x, t_x, T, t, rate);
+		return alive * ParetoDiscounted(purchase->pareto, x, T, t, rate);
 	return (purchase->r + x) / (purchase->alpha + T) * (-expm1(-rate * t) / rate);
 }
 

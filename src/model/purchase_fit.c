@@ -65,7 +65,8 @@ typedef struct Task
 {
 	Histories	histories;
 	Histories	sample;
-	double		customers;
+	FitData		data;			/* of the two */
+	Prior		weak;
 	double		rate;			/* repeat purchases per scaled time */
 } Task;
 
@@ -117,37 +118,20 @@ TakeSample(const Histories *all, int64 customers)
 	return sample;
 }
 
-/* Climb from rough starts on the sample and from there on all; false without a maximum. */
+/* Climb from rough starts; false without a maximum. */
 static bool
-Climb(const Task *task, PurchaseModel model, const Prior *prior, Fit *fit)
+Climb(Task *task, PurchaseModel model, const Prior *prior, Fit *fit)
 {
-	int			nparams = purchase_nparams[model];
-	Histories	all = task->histories;
-	Histories	sample = task->sample;
 	double		starts[STARTS][MAX_PARAMS];
-	double		sampled = 0;
 
 	for (int i = 0; i < STARTS; i++)
 	{
-		for (int k = 0; k < nparams; k++)
+		for (int k = 0; k < purchase_nparams[model]; k++)
 			starts[i][k] = log(rough[model][i][k]);
 		starts[i][1] = log(rough[model][i][0] * rough[model][i][1] / task->rate);
 	}
-	if (sample.repeats != all.repeats)
-	{
-		for (int64 i = 0; i < sample.n; i++)
-			sampled += sample.repeats[i].customers;
-		if (Maximize(likelihoods[model], &sample, nparams, starts, STARTS, prior, sampled, fit))
-		{
-			double		start[1][MAX_PARAMS] = {{0}};
-
-			for (int k = 0; k < nparams; k++)
-				start[0][k] = log(fit->params[k]);
-			if (Maximize(likelihoods[model], &all, nparams, start, 1, prior, task->customers, fit))
-				return true;
-		}
-	}
-	return Maximize(likelihoods[model], &all, nparams, starts, STARTS, prior, task->customers, fit);
+	task->data.likelihood = likelihoods[model];
+	return MaximizeBySample(&task->data, purchase_nparams[model], starts, STARTS, prior, &task->weak, fit);
 }
 
 static double
@@ -196,10 +180,9 @@ RunawayReason(PurchaseModel model, const Fit *weak, bool identified)
 void
 FitPurchase(PurchaseModel model, const Repeats *repeats, int64 n, const Prior *prior, Fit *fit)
 {
-	Task		task = {.histories = {repeats, n, 1}};
+	Task		task = {.histories = {repeats, n, 1},.weak = {.sd = WEAK_PRIOR_SD}};
 	double		scale;
 	double		time = 0;
-	Prior		weak = {.sd = WEAK_PRIOR_SD};
 	Prior		scaled;
 	bool		regular;
 
@@ -220,12 +203,16 @@ FitPurchase(PurchaseModel model, const Repeats *repeats, int64 n, const Prior *p
 								fit->repeaters, FEWEST_REPEATERS);
 		return;
 	}
-	task.customers = (double) fit->customers;
 	task.rate = fit->transactions / time;
 	task.sample = TakeSample(&task.histories, fit->customers);
+	task.data.all = &task.histories;
+	task.data.customers = (double) fit->customers;
+	task.data.sample = task.sample.repeats == repeats ? &task.histories : &task.sample;
+	for (int64 i = 0; i < task.sample.n; i++)
+		task.data.sampled += task.sample.repeats[i].customers;
 
-	memcpy(weak.center, rough[model][0], sizeof(weak.center));
-	weak.center[1] = weak.center[0] / task.rate;
+	memcpy(task.weak.center, rough[model][0], sizeof(task.weak.center));
+	task.weak.center[1] = task.weak.center[0] / task.rate;
 	if (prior)
 	{
 		scaled = *prior;
@@ -240,7 +227,7 @@ FitPurchase(PurchaseModel model, const Repeats *repeats, int64 n, const Prior *p
 	fit->usable = Climb(&task, model, prior, fit);
 	regular = fit->usable;
 	if (!regular)
-		fit->usable = Climb(&task, model, &weak, fit);
+		fit->usable = Climb(&task, model, &task.weak, fit);
 	if (!fit->usable)
 	{
 		fit->verdict = "the likelihood has no regular maximum";
@@ -253,7 +240,7 @@ FitPurchase(PurchaseModel model, const Repeats *repeats, int64 n, const Prior *p
 		const char *fault;
 
 		if (!Climb(&task, PURCHASE_NBD, NULL, &nbd))
-			(void) Climb(&task, PURCHASE_NBD, &weak, &nbd);
+			(void) Climb(&task, PURCHASE_NBD, &task.weak, &nbd);
 		fault = DropoutFault(model, nbd.log_likelihood, fit);
 		fit->dropout_identified = fault == NULL;
 		if (fault)
@@ -275,6 +262,6 @@ FitPurchase(PurchaseModel model, const Repeats *repeats, int64 n, const Prior *p
 			fit->errors[i] /= scale;
 		}
 	}
-	if (task.sample.repeats != task.histories.repeats)
+	if (task.data.sample != task.data.all)
 		pfree(unconstify(Repeats *, task.sample.repeats));
 }

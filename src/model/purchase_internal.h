@@ -39,31 +39,33 @@ extern double NbdLogLikelihood(double r, double alpha, double x, double T);
 extern double NbdPmf(double r, double alpha, double n, double t);
 extern double NbdTail(double r, double alpha, double n, double t);
 
-/* BG/NBD (d = 0) and MBG/NBD (d = 1) with parameters; as PurchaseX() of purchase.h says. */
+/*
+ * BG/NBD (d = 0) and MBG/NBD (d = 1) with parameters; as PurchaseX() of purchase.h
+ * says, but Expected and Discounted are those of a customer who is alive at T.
+ */
 typedef struct Bg Bg;
 extern Bg  *BgCreate(const double *params, int d);
 extern double BgLogLikelihood(const Bg *bg, double x, double t_x, double T);
 extern double BgAlive(const Bg *bg, double x, double t_x, double T);
-extern double BgExpected(Bg *bg, double x, double t_x, double T, double t);
+extern double BgExpected(Bg *bg, double x, double T, double t);
 extern double BgPmf(const Bg *bg, double n, double t);
-extern double BgDiscounted(Bg *bg, double x, double t_x, double T, double t, double rate);
+extern double BgDiscounted(Bg *bg, double x, double T, double t, double rate);
 extern void BgTabulate(Bg *bg, double t, double rate);
 extern double BgAliveUntil(const Bg *bg, double x, double t_x, double level);
 
 /*
- * Predictions of one model with parameters, as PurchaseX() of purchase.h says;
- * arguments are checked: finite (but for t of Discounted), not negative, x a
+ * Pareto/NBD with parameters, likewise. The arguments of all these functions
+ * are checked: finite (but for t of Discounted), not negative, x a
  * whole number, t_x <= T, rate > 0 for Discounted, 0 < level < 1.
  */
 typedef struct Pareto Pareto;
 extern Pareto *ParetoCreate(const double *params);
 extern double ParetoLogLikelihood(Pareto *pareto, double x, double t_x, double T);
 extern double ParetoAlive(Pareto *pareto, double x, double t_x, double T);
-extern double ParetoExpected(Pareto *pareto, double x, double t_x, double T, double t);
+extern double ParetoExpected(Pareto *pareto, double x, double T, double t);
 extern double ParetoExpectedNew(Pareto *pareto, double t);
 extern double ParetoPmf(Pareto *pareto, double n, double t);
-extern double ParetoDiscounted(Pareto *pareto, double x, double t_x, double T, double t,
-							   double rate);
+extern double ParetoDiscounted(Pareto *pareto, double x, double T, double t, double rate);
 extern double ParetoAliveUntil(Pareto *pareto, double x, double t_x, double level);
 
 #endif							/* CUSTSEG_PURCHASE_INTERNAL_H */

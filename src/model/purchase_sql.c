@@ -2,8 +2,9 @@
  * purchase_sql.c
  *		The predictions of the purchase models for SQL.
  *
- * A query asks for the same parameters row after row: what was computed from
- * them is kept with the function call and made anew when they change.
+ * Queries ask for the same parameters row after row, and several functions of a
+ * row ask about the same customer: what was computed from the parameters seen
+ * last is kept for all of them.
  */
 #include "postgres.h"
 
@@ -18,28 +19,37 @@
 
 #define DAYS_OF_YEAR 365.25
 
-typedef struct Cache
+#define KEPT 4
+
+typedef struct Kept
 {
 	MemoryContext context;
+	PurchaseModel model;
+	int			n;				/* 0: none */
 	double		params[MAX_PARAMS];
-	int			n;
 	Purchase   *purchase;
-} Cache;
+} Kept;
 
 /* The model with the parameters of an argument. */
 static Purchase *
 CachedPurchase(FunctionCallInfo fcinfo, int argno, PurchaseModel model)
 {
-	Cache	   *cache = fcinfo->flinfo->fn_extra;
+	static Kept all[KEPT];
+	static int	next = 0;		/* to be replaced */
 	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(argno);
 	double		params[MAX_PARAMS];
 	int			n = NumbersOfArray(array, "params", params);
+	Kept	   *kept;
 	const char *fault;
 	MemoryContext old;
 
 	PG_FREE_IF_COPY(array, argno);
-	if (likely(cache != NULL && cache->n == n && memcmp(cache->params, params, n * sizeof(double)) == 0))
-		return cache->purchase;
+	for (int i = 0; i < KEPT; i++)
+	{
+		kept = &all[i];
+		if (n > 0 && kept->n == n && kept->model == model && memcmp(kept->params, params, n * sizeof(double)) == 0)
+			return kept->purchase;
+	}
 
 	fault = PurchaseParamsFault(model, params, n);
 	if (fault)
@@ -48,21 +58,20 @@ CachedPurchase(FunctionCallInfo fcinfo, int argno, PurchaseModel model)
 				 errmsg("%s", fault),
 				 errhint("Pass the params of a fit, for example those of custseg.%s_fit().",
 						 purchase_model_names[model])));
-	if (cache == NULL)
-	{
-		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Cache));
-		cache->context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "custseg purchase model",
-											   ALLOCSET_DEFAULT_SIZES);
-		fcinfo->flinfo->fn_extra = cache;
-	}
-	cache->n = 0;
-	MemoryContextReset(cache->context);
-	old = MemoryContextSwitchTo(cache->context);
-	cache->purchase = PurchaseCreate(model, params);
+	kept = &all[next];
+	next = (next + 1) % KEPT;
+	kept->n = 0;
+	if (kept->context == NULL)
+		kept->context = AllocSetContextCreate(CacheMemoryContext, "custseg purchase model",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(kept->context);
+	old = MemoryContextSwitchTo(kept->context);
+	kept->purchase = PurchaseCreate(model, params);
 	MemoryContextSwitchTo(old);
-	memcpy(cache->params, params, sizeof(params));
-	cache->n = n;
-	return cache->purchase;
+	memcpy(kept->params, params, sizeof(params));
+	kept->model = model;
+	kept->n = n;
+	return kept->purchase;
 }
 
 void

@@ -10,6 +10,8 @@
 
 #include "model/quantile.h"
 
+#define FEW 32
+
 typedef struct TallyEntry
 {
 	int64		value;
@@ -100,12 +102,49 @@ Select(int32 *values, int n, int k)
 	}
 }
 
+/*
+ * Of few values: the first whose rank is right, by counting in a loop without
+ * branches, which for random values is many times as fast as to partition.
+ */
+static int32
+MedianOfFew(const int32 *given, int n)
+{
+	int			k = (n - 1) / 2;
+	int32		values[FEW];
+	int32		lower;
+	int32		upper = PG_INT32_MAX;
+	int			i = 0;
+	int			below;
+	int			up_to;
+
+	for (int j = 0; j < FEW; j++)
+		values[j] = j < n ? given[j] : PG_INT32_MAX;
+	do
+	{
+		lower = values[i++];
+		below = up_to = 0;
+		for (int j = 0; j < FEW; j++)
+		{
+			below += values[j] < lower;
+			up_to += values[j] <= lower;
+		}
+	} while (below > k || up_to <= k);
+
+	if (n % 2 == 1 || up_to > k + 1)
+		return lower;
+	for (int j = 0; j < FEW; j++)
+		upper = values[j] > lower ? Min(upper, values[j]) : upper;
+	return (int32) (((int64) lower + upper + 1) / 2);
+}
+
 int32
 MedianCeil(int32 *values, int n)
 {
 	int			k = (n - 1) / 2;
 	int32		upper;
 
+	if (n <= FEW)
+		return MedianOfFew(values, n);
 	Select(values, n, k);
 	if (n % 2 == 1)
 		return values[k];

@@ -8,9 +8,10 @@
  *		Gamma(px+q) / (Gamma(px) Gamma(q)) v^q m^(px-1) x^(px) / (v+xm)^(px+q),
  *
  * that is, xm/(v+xm) has a beta distribution.  Sorted by x, customers with the
- * same x share all gamma functions; of each customer only v + xm is left, its
- * logarithm for the likelihood, its inverse for gradient and Hessian.  Means
- * are scaled by a power of two to be around one whatever the currency.
+ * same x share all gamma functions; of each customer only 1 + xm/v is left, its
+ * logarithm for the likelihood, its inverse for gradient and Hessian.  Written
+ * so, nothing large cancels where q and v run away.  Means are scaled by a
+ * power of two to be around one whatever the currency.
  *
  * The model has no mean spend for q <= 1: the tail of what customers spend is
  * so heavy that the average of all depends on the next big one.  Where that
@@ -115,70 +116,64 @@ SpendLikelihood(const double *theta, double *gradient, double (*hessian)[MAX_PAR
 {
 	const SpendData *data = arg;
 	const Spends *spends = data->spends;
-	double		params[SPEND_PARAMS] = {exp(theta[0]), exp(theta[1]), exp(theta[2])};
-	double		p = params[0];
-	double		q = params[1];
-	double		v = params[2];
-	double		n = data->customers;
-	double		digamma_q = Digamma(q);
-	double		trigamma_q = Trigamma(q);
-	double		total = p * data->sum_x_log - data->sum_log + n * (q * theta[2] - LogGamma(q));
-	double		by[SPEND_PARAMS] = {data->sum_x_log, n * (theta[2] - digamma_q), n * q / v};
-	double		by_pp = 0;
-	double		by_pq = 0;
-	double		by_pv = 0;
-	double		by_qq = -n * trigamma_q;
-	double		by_qv = n / v;
-	double		by_vv = -n * q / (v * v);
+	double		p = exp(theta[0]);
+	double		q = exp(theta[1]);
+	double		v = exp(theta[2]);
+	double		trigamma_q = hessian ? Trigamma(q) : 0;
+	double		total = p * data->sum_x_log - data->sum_log;
+
+	gradient[0] = p * data->sum_x_log;
+	gradient[1] = gradient[2] = 0;
+	if (hessian)
+		memset(hessian, 0, SPEND_PARAMS * sizeof(*hessian));
 
 	for (int64 i = 0; i < data->n;)
 	{
 		double		x = spends[i].x;
+		double		px = p * x;
 		double		customers = 0;
-		double		logs = 0;	/* of ln (v + xm), */
-		double		inverses = 0;	/* 1 / (v + xm) */
-		double		squares = 0;	/* and its square */
+		double		logs = 0;	/* of ln (1 + xm/v), */
+		double		shares = 0;	/* xm/(v + xm), */
+		double		products = 0;	/* v xm/(v + xm)^2 */
 		double		rising;
 
 		CHECK_FOR_INTERRUPTS();
 		for (; i < data->n && spends[i].x == x; i++)
 		{
-			double		sum = v + x * (spends[i].mean * data->scale);
-			double		inverse = spends[i].customers / sum;
+			double		ratio = x * (spends[i].mean * data->scale) / v;
+			double		rest = 1 / (1 + ratio);
+			double		share = spends[i].customers * (ratio * rest);
 
 			customers += spends[i].customers;
-			logs += spends[i].customers * log(sum);
-			inverses += inverse;
-			squares += inverse / sum;
+			logs += spends[i].customers * log1p(ratio);
+			shares += share;
+			products += share * rest;
 		}
-		rising = DigammaRising(p * x, q);
-		total += customers * LogRising(p * x, q) - (p * x + q) * logs;
-		by[0] += x * (customers * rising - logs);
-		by[1] += customers * Digamma(p * x + q) - logs;
-		by[2] -= (p * x + q) * inverses;
+		rising = DigammaRising(q, px);
+		total += customers * (LogRising(q, px) - LogGamma(px) - px * theta[2]) - (px + q) * logs;
+		gradient[0] += px * (customers * (DigammaRising(px, q) - theta[2]) - logs);
+		gradient[1] += q * (customers * rising - logs);
+		gradient[2] += (px + q) * shares - px * customers;
 		if (hessian)
 		{
-			double		trigamma = Trigamma(p * x + q);
+			double		trigamma = Trigamma(px + q);
 
-			by_pp += x * x * customers * (trigamma - Trigamma(p * x));
-			by_pq += x * customers * trigamma;
-			by_pv -= x * inverses;
-			by_qq += customers * trigamma;
-			by_qv -= inverses;
-			by_vv += (p * x + q) * squares;
+			hessian[0][0] += px * px * customers * (trigamma - Trigamma(px));
+			hessian[0][1] += px * q * customers * trigamma;
+			hessian[0][2] -= px * (customers - shares);
+			hessian[1][1] += q * q * customers * (trigamma - trigamma_q);
+			hessian[1][2] += q * shares;
+			hessian[2][2] -= (px + q) * products;
 		}
 	}
 
-	for (int i = 0; i < SPEND_PARAMS; i++)
-		gradient[i] = params[i] * by[i];
 	if (hessian)
 	{
-		hessian[0][0] = p * p * by_pp + gradient[0];
-		hessian[1][1] = q * q * by_qq + gradient[1];
-		hessian[2][2] = v * v * by_vv + gradient[2];
-		hessian[0][1] = hessian[1][0] = p * q * by_pq;
-		hessian[0][2] = hessian[2][0] = p * v * by_pv;
-		hessian[1][2] = hessian[2][1] = q * v * by_qv;
+		hessian[0][0] += gradient[0];
+		hessian[1][1] += gradient[1];
+		hessian[1][0] = hessian[0][1];
+		hessian[2][0] = hessian[0][2];
+		hessian[2][1] = hessian[1][2];
 	}
 	return total;
 }
@@ -210,24 +205,6 @@ TakeSample(const SpendData *all)
 	sample.spends = spends;
 	Summarize(&sample);
 	return sample;
-}
-
-/* Climb from rough starts on the sample and from there on all; false without a maximum. */
-static bool
-Climb(SpendData *all, SpendData *sample, const double (*starts)[MAX_PARAMS], const Prior *prior,
-	  Fit *fit)
-{
-	if (sample->spends != all->spends &&
-		Maximize(SpendLikelihood, sample, SPEND_PARAMS, starts, STARTS, prior, sample->customers, fit))
-	{
-		double		start[1][MAX_PARAMS] = {{0}};
-
-		for (int k = 0; k < SPEND_PARAMS; k++)
-			start[0][k] = log(fit->params[k]);
-		if (Maximize(SpendLikelihood, all, SPEND_PARAMS, start, 1, prior, all->customers, fit))
-			return true;
-	}
-	return Maximize(SpendLikelihood, all, SPEND_PARAMS, starts, STARTS, prior, all->customers, fit);
 }
 
 /* Pearson's correlation of x and the mean, which the model takes to be independent. */
@@ -286,6 +263,7 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 {
 	SpendData	all = {.spends = spends,.n = n,.scale = 1};
 	SpendData	sample;
+	FitData		data = {SpendLikelihood, &all, &all};
 	Prior		weak = {.sd = WEAK_PRIOR_SD};
 	Prior		scaled;
 	double		starts[STARTS][MAX_PARAMS] = {{0}};
@@ -321,6 +299,10 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	mean *= all.scale;
 	Summarize(&all);
 	sample = TakeSample(&all);
+	data.customers = all.customers;
+	data.sampled = sample.customers;
+	if (sample.spends != all.spends)
+		data.sample = &sample;
 	for (int i = 0; i < STARTS; i++)
 	{
 		starts[i][0] = log(rough[i][0]);
@@ -336,12 +318,12 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 		prior = &scaled;
 	}
 
-	fit->usable = Climb(&all, &sample, starts, prior, fit);
+	fit->usable = MaximizeBySample(&data, SPEND_PARAMS, starts, STARTS, prior, &weak, fit);
 	if (fit->usable)
 		fault = InfiniteMean(fit);
 	if (!fit->usable || fault)
 	{
-		fit->usable = Climb(&all, &sample, starts, &weak, fit);
+		fit->usable = MaximizeBySample(&data, SPEND_PARAMS, starts, STARTS, &weak, &weak, fit);
 		if (!fit->usable)
 			fault = fault ? fault : "the likelihood has no regular maximum";
 		else if (InfiniteMean(fit))
@@ -366,7 +348,7 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	fit->log_likelihood += all.customers * log(all.scale);
 	fit->params[2] /= all.scale;
 	fit->errors[2] /= all.scale;
-	if (sample.spends != all.spends)
+	if (data.sample != data.all)
 		pfree(unconstify(Spends *, sample.spends));
 }
 

@@ -31,6 +31,13 @@ FROM (SELECT shop, ARRAY[custseg.nbd_fit(x, t_x, t), custseg.bgnbd_fit(x, t_x, t
                          custseg.paretonbd_fit(x, t_x, t)] AS fits FROM hard GROUP BY shop) h, unnest(h.fits) f
 ORDER BY h.shop COLLATE "C", f.model COLLATE "C";
 
+-- Many customers who do not differ, and none of whom leaves: the way up has no end, and the weak prior finds one.
+SELECT pg_temp.told(f) AS told
+FROM (SELECT custseg.bgnbd_fit(x, t_x, t) AS bgnbd, custseg.mbgnbd_fit(x, t_x, t) AS mbgnbd, custseg.nbd_fit(x, t_x, t) AS nbd
+      FROM (SELECT count(DISTINCT day) - 1 AS x, max(day) - min(day) AS t_x, 1100 - min(day) AS t
+            FROM (SELECT abs(hashint4(o)) % 10000 AS c, abs(hashint4(o + 1000000)) % 1100 AS day FROM generate_series(1, 200000) o) thrown
+            GROUP BY c) s) q, LATERAL (VALUES (bgnbd), (mbgnbd), (nbd)) v (f);
+
 -- Rows with a NULL do not count; no rows give a fit that says so.
 SELECT (f).customers, (f).verdict, (f).params IS NULL AS none
 FROM (SELECT custseg.mbgnbd_fit(x, t_x, t) AS f FROM (VALUES (NULL, 1, 2), (1, NULL, 2), (1, 1, NULL)) v (x, t_x, t)

@@ -57,6 +57,11 @@ FROM spend, (
            (SELECT array_agg(p * CASE WHEN k = i THEN exp(-1e-4) ELSE 1 END ORDER BY k) FROM unnest(params) WITH ORDINALITY u (p, k)) AS lower
     FROM fit, generate_series(1, 3) i) moved
 GROUP BY i, name ORDER BY i;
+-- A million customers who all spend alike: q and v run away, and the weak prior stops them.
+SELECT (f).verdict, (f).gradient_norm < 1e-10 AS at_top
+FROM (SELECT custseg.gamma_gamma_fit(x, 76 * (1 + .57 * z / sqrt(x))) AS f
+      FROM (SELECT 10 + c % 16 AS x, (sum((hashint4extended(c, 1) >> n) & 65535) / 65536.0 - 2) * sqrt(3) AS z
+            FROM generate_series(1, 1000000) c, unnest('{0, 16, 32, 48}'::int[]) n GROUP BY c) alike) q;
 -- The same bits in any order, from any number of processes; rows that say nothing do not count.
 SET extra_float_digits = 1;
 CREATE TABLE forwards AS SELECT custseg.gamma_gamma_fit(x, mean_spend ORDER BY c)::text AS f FROM spend;
