@@ -31,6 +31,9 @@ PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
 	" AND ($2 IS NULL OR e.customer_id = ANY ($2))"
 
 /*
+ * Profiles are looked up one by one, in their order: the windows that are open
+ * are those of a few of the customers.
+ *
  * What is as it was is left out before the insert: a conflict locks the row it
  * meets, and so writes it, whether it is then changed or not.
  */
@@ -39,7 +42,7 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 {
 	Oid			types[] = {DATEOID, INT8ARRAYOID};
 	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers)};
-	int			level = customers ? PlanByIndexBegin() : 0;
+	int			level = PlanByIndexBegin();
 
 	SpiRun("INSERT INTO custseg.outcome (episode_id, converted_on, orders, spend, final, measured_on)"
 		   " SELECT n.episode_id, n.converted_on, n.orders, n.spend, n.final, $1"
@@ -54,7 +57,7 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 		   "  FROM (SELECT e.episode_id, e.customer_id, e.eligible_on,"
 		   "    greatest(e.eligible_on, least(e.eligible_on + e.window_days, $1)) AS last_day,"
 		   "    e.eligible_on + e.window_days < $1 AS final"
-		   "   FROM (" TO_MEASURE ") e) w"
+		   "   FROM (" TO_MEASURE ") e ORDER BY e.customer_id) w"
 		   "  LEFT JOIN custseg.profile p USING (customer_id) OFFSET 0) n"
 		   " LEFT JOIN custseg.outcome o USING (episode_id)"
 		   " WHERE o.episode_id IS NULL OR (o.converted_on, o.orders, o.spend, o.final)"
@@ -64,8 +67,7 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 		   "  orders = EXCLUDED.orders, spend = EXCLUDED.spend, final = EXCLUDED.final,"
 		   "  measured_on = EXCLUDED.measured_on",
 		   2, types, values, customers ? NULL : " n");
-	if (customers)
-		PlanByIndexEnd(level);
+	PlanByIndexEnd(level);
 }
 
 Datum

@@ -88,10 +88,23 @@ SameTimeline(Datum stored, const struct varlena *collected)
 		memcmp(VARDATA_ANY(timeline), VARDATA_ANY(collected), size) == 0;
 }
 
+/* Room for that many more. */
 static void
-Changed(ProfileChanges *changes, int64 id)
+MakeRoomForChanges(ProfileChanges *changes, int more)
 {
-	changes->ids[changes->n++] = id;
+	Size		n = Max(changes->n + more, 1);
+
+	changes->ids = changes->ids ? repalloc_huge(changes->ids, n * sizeof(int64)) :
+		palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+	changes->timelines = changes->timelines ? repalloc_huge(changes->timelines, n * sizeof(struct varlena *)) :
+		palloc_extended(n * sizeof(struct varlena *), MCXT_ALLOC_HUGE);
+}
+
+static void
+Changed(ProfileChanges *changes, int64 id, struct varlena *timeline)
+{
+	changes->ids[changes->n] = id;
+	changes->timelines[changes->n++] = timeline;
 }
 
 struct ProfileLoader
@@ -243,11 +256,11 @@ WriteDifferences(const ProfileTarget *target, Statement read, int nargs, Oid *ty
 		merge.inserts[merge.n_inserts++] = &customers[merge.at++];
 
 	memset(changes, 0, sizeof(*changes));
-	changes->ids = palloc(Max(merge.n_inserts + merge.n_updates, 1) * sizeof(int64));
+	MakeRoomForChanges(changes, merge.n_inserts + merge.n_updates);
 	for (int i = 0; i < merge.n_inserts; i++)
-		Changed(changes, merge.inserts[i]->customer_id);
+		Changed(changes, merge.inserts[i]->customer_id, merge.inserts[i]->timeline);
 	for (int i = 0; i < merge.n_updates; i++)
-		Changed(changes, merge.updates[i]->customer_id);
+		Changed(changes, merge.updates[i]->customer_id, merge.updates[i]->timeline);
 	changes->written = merge.n_inserts + merge.n_updates;
 	InsertRows(target, merge.inserts, merge.n_inserts);
 	UpdateRows(target, merge.updates, merge.n_updates);
@@ -283,10 +296,9 @@ ProfileRemove(const ProfileTarget *target, int64 *ids, int n, ProfileChanges *ch
 
 	Run(target, DELETE_ROWS, 1, types, values);
 	changes->removed += n;
-	changes->ids = changes->ids ? repalloc(changes->ids, (changes->n + n) * sizeof(int64)) :
-		palloc(n * sizeof(int64));
+	MakeRoomForChanges(changes, n);
 	for (int i = 0; i < n; i++)
-		Changed(changes, ids[i]);
+		Changed(changes, ids[i], NULL);
 }
 
 int

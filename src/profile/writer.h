@@ -10,6 +10,7 @@
 typedef struct ProfileChanges
 {
 	int64	   *ids;			/* customers inserted, updated or removed */
+	struct varlena **timelines; /* what they now are; NULL: removed */
 	int			n;
 	int			written;
 	int			removed;

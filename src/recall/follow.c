@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "common/changes.h"
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
@@ -98,25 +99,70 @@ DrawSalt(void)
 	" WHERE s.lifecycle = 'silent' AND s.silent_at <= $2" \
 	" AND s.silent_at >= $2 - (SELECT backlog_days FROM custseg.settings)"
 
-#define DRAW(audience) \
+/* What an audience is kept as, for statements that take it by unnest(). */
+static const Oid audience_types[] = {TEXTOID, TEXTOID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT8OID, TEXTOID, TEXTOID,
+DATEOID, FLOAT8OID};
+
+#define FROM_AUDIENCE \
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) a" \
+	" (goal, playbook, version, holdout, window_days, expire_days, customer_id, opened_by, person, since, priority)"
+
+#define DRAW \
 	"INSERT INTO custseg.arm (goal, person, arm, drawn_at)" \
-	" SELECT DISTINCT ON (a.goal, a.person) a.goal, a.person, " ARM_OF_A ", $1" \
-	" FROM (" audience ") a" \
+	" SELECT DISTINCT ON (a.goal, a.person) a.goal, a.person, " ARM_OF_A ", $12" \
+	FROM_AUDIENCE \
 	" ORDER BY a.goal, a.person, a.playbook" \
 	" ON CONFLICT (goal, person) DO NOTHING"
 
-#define OPEN(audience) \
+#define OPEN \
 	"WITH opened AS (" \
 	"INSERT INTO custseg.episode (goal, playbook, version, customer_id, since, eligible_at, eligible_on," \
 	" window_days, expires_on, arm, state, priority, opened_run, opened_by)" \
-	" SELECT a.goal, a.playbook, a.version, a.customer_id, a.since, $1, $2," \
-	" a.window_days, $2 + a.expire_days, r.arm," \
+	" SELECT a.goal, a.playbook, a.version, a.customer_id, a.since, $12, $13," \
+	" a.window_days, $13 + a.expire_days, r.arm," \
 	" CASE r.arm WHEN 'control' THEN 'watching' ELSE 'waiting' END," \
-	" a.priority, $4, a.opened_by" \
-	" FROM (" audience ") a JOIN custseg.arm r USING (goal, person)" \
+	" a.priority, nullif($14, 0), a.opened_by" \
+	FROM_AUDIENCE " JOIN custseg.arm r USING (goal, person)" \
 	" ORDER BY a.priority DESC, a.since DESC, a.person COLLATE \"C\"" \
 	" ON CONFLICT (goal, customer_id, since) DO NOTHING" \
 	" RETURNING arm) SELECT count(*), count(*) FILTER (WHERE arm = 'control') FROM opened"
+
+/*
+ * Open the episodes of an audience, which is looked for once: the statement's
+ * parameters are as_of, day and one more. The result is how many episodes, and
+ * of them controls.
+ */
+static void
+OpenEpisodes(const char *audience_sql, TimestampTz as_of, DateADT day, Oid type, Datum value, int64 run_id)
+{
+	static SPIPlanPtr draw = NULL;
+	static SPIPlanPtr open = NULL;
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, type};
+	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), value};
+	Oid			more_types[] = {TIMESTAMPTZOID, DATEOID, INT8OID};
+	Datum		more[] = {values[0], values[1], Int64GetDatum(run_id)};
+	Changes		audience = {lengthof(audience_types)};
+	SPITupleTable *found;
+	uint64		n;
+
+	DrawSalt();
+	n = SpiRun(audience_sql, lengthof(types), types, values, NULL);
+	found = SPI_tuptable;
+	for (int c = 0; c < audience.ncolumns; c++)
+		audience.columns[c].type = audience_types[c];
+	for (uint64 row = 0; row < n; row++)
+	{
+		Datum		columns[lengthof(audience_types)];
+		bool		nulls[lengthof(audience_types)];
+
+		for (int c = 0; c < audience.ncolumns; c++)
+			columns[c] = SpiField(row, c + 1, &nulls[c]);
+		AddChange(&audience, columns, nulls);
+	}
+	(void) WriteChanges(&draw, DRAW, &audience, 1, more_types, more);
+	(void) WriteChanges(&open, OPEN, &audience, 3, more_types, more);
+	SPI_freetuptable(found);
+}
 
 const char *
 BacklogAudience(void)
@@ -127,13 +173,7 @@ BacklogAudience(void)
 void
 OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episodes, int64 *controls)
 {
-	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day),
-	CStringGetTextDatum(playbook), (Datum) 0};
-
-	DrawSalt();
-	SpiRun(DRAW(AUDIENCE(SILENT_BEFORE, "b.playbook = $3")), 3, types, values, NULL);
-	SpiRun(OPEN(AUDIENCE(SILENT_BEFORE, "b.playbook = $3")), 4, types, values, "   n");
+	OpenEpisodes(BacklogAudience(), as_of, day, TEXTOID, CStringGetTextDatum(playbook), 0);
 	*episodes = SpiInt64(0, 1, 0);
 	*controls = SpiInt64(0, 2, 0);
 }
@@ -168,9 +208,11 @@ CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8ARRAYOID};
 	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), PointerGetDatum(customers)};
 	const char *nulls = customers ? NULL : "  n";
+	int64		ordered;
 
-	SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls);
-	return SpiRun(ORDERED(OF_CUSTOMERS("$3")) " LIMIT 1", 3, types, values, nulls) == 0;
+	SpiRun("SELECT count(*) FROM (" ORDERED(OF_CUSTOMERS("$3")) ") o", 3, types, values, nulls);
+	ordered = SpiInt64(0, 1, 0);
+	return ordered == 0 || SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == ordered;
 }
 
 #define WITHDRAW(which) \
@@ -232,11 +274,7 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
 	}
 	if (opens > 0)
-	{
-		DrawSalt();
-		SpiRun(DRAW(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 3, types, values, NULL);
-		SpiRun(OPEN(AUDIENCE(FRESHLY_SILENT, "b.enabled")), 4, types, values, run_id ? NULL : "   n");
-	}
+		OpenEpisodes(AUDIENCE(FRESHLY_SILENT, "b.enabled"), as_of, day, INT8OID, values[2], run_id);
 }
 
 Datum

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "common/changes.h"
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
@@ -37,7 +38,7 @@
 PG_FUNCTION_INFO_V1(custseg_recall_plan);
 
 #define CHUNK_MIN 16
-#define CHUNK_MAX 256
+#define CHUNK_MAX 1000
 
 typedef struct Planning
 {
@@ -347,48 +348,92 @@ OpenCandidates(Planning *plan, Channel *channel)
 	return portal;
 }
 
-static void
-PutAside(Planning *plan, Candidate *who, const char *reason)
+/* What a chunk of candidates comes to, as rows of their columns. */
+typedef struct Decisions
 {
-	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, DATEOID};
-	Datum		values[] = {Int64GetDatum(who->episode_id), CStringGetTextDatum(reason),
-		DateADTGetDatum(plan->day + who->retry_days)};
+	Changes		tasks;
+	Changes		aside;
+} Decisions;
 
-	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.episode SET state = 'unreachable', reason = $2, look_again_on = $3"
-					   " WHERE episode_id = $1", 3, types), values, NULL);
+static void
+InitDecisions(Decisions *decisions)
+{
+	static const Oid task_types[] = {INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID};
+	static const Oid aside_types[] = {INT8OID, TEXTOID, DATEOID};
+
+	memset(decisions, 0, sizeof(*decisions));
+	decisions->tasks.ncolumns = lengthof(task_types);
+	for (int c = 0; c < lengthof(task_types); c++)
+		decisions->tasks.columns[c].type = task_types[c];
+	decisions->aside.ncolumns = lengthof(aside_types);
+	for (int c = 0; c < lengthof(aside_types); c++)
+		decisions->aside.columns[c].type = aside_types[c];
 }
 
 static void
-PlanTask(Planning *plan, Channel *channel, Candidate *who, int slot)
+PutAside(Planning *plan, Decisions *decisions, Candidate *who, const char *reason)
 {
-	static SPIPlanPtr insert = NULL;
-	static SPIPlanPtr update = NULL;
-	Oid			types[] = {INT8OID, INT8OID, TEXTOID, TEXTOID, FLOAT8OID, TIMESTAMPTZOID, INT8OID,
-	INT4OID, TEXTOID, TEXTOID, DATEOID, INT4OID};
+	Datum		values[] = {Int64GetDatum(who->episode_id), CStringGetTextDatum(reason),
+		DateADTGetDatum(plan->day + who->retry_days)};
+	bool		nulls[lengthof(values)] = {false};
+
+	AddChange(&decisions->aside, values, nulls);
+}
+
+static void
+PlanTask(Planning *plan, Decisions *decisions, Candidate *who, int slot)
+{
 	Datum		values[] = {
 		Int64GetDatum(who->episode_id),
 		Int64GetDatum(who->customer_id),
 		CStringGetTextDatum(who->playbook),
-		CStringGetTextDatum(channel->name),
 		who->priority,
-		TimestampTzGetDatum(plan->as_of),
-		Int64GetDatum(plan->run_id),
 		Int32GetDatum(who->task_days),
 		CStringGetTextDatum(RenderReason(&who->facts, plan->chinese)),
 		CStringGetTextDatum(RenderMessage(who->body, &who->facts)),
-		DateADTGetDatum(plan->day),
 		Int32GetDatum(slot)
 	};
+	bool		nulls[lengthof(values)] = {false};
 
-	SpiRunPlan(SpiKeep(&insert,
-					   "INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority,"
-					   " planned_at, planned_run, due_at, expires_at, reason, message, slot_day, slot)"
-					   " VALUES ($1, $2, $3, $4, 'open', $5, $6, nullif($7, 0), $6,"
-					   " $6 + pg_catalog.make_interval(days => $8), $9, $10, $11, $12)",
-					   lengthof(types), types), values, NULL);
-	SpiRunPlan(SpiKeep(&update, "UPDATE custseg.episode SET state = 'contacting', reason = NULL, look_again_on = NULL"
-					   " WHERE episode_id = $1", 1, types), values, NULL);
+	AddChange(&decisions->tasks, values, nulls);
+}
+
+static void
+WriteDecisions(Planning *plan, Channel *channel, Decisions *decisions)
+{
+	static SPIPlanPtr insert = NULL;
+	static SPIPlanPtr contact = NULL;
+	static SPIPlanPtr aside = NULL;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT8OID, DATEOID};
+	Datum		values[] = {CStringGetTextDatum(channel->name), TimestampTzGetDatum(plan->as_of),
+		Int64GetDatum(plan->run_id), DateADTGetDatum(plan->day)};
+	Changes		episodes = {1};
+	int			level = PlanByIndexBegin();
+
+	if (decisions->tasks.n > 0)
+	{
+		(void) WriteChanges(&insert,
+							"INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority,"
+							" planned_at, planned_run, due_at, expires_at, reason, message, slot_day, slot)"
+							" SELECT u.episode_id, u.customer_id, u.playbook, $9, 'open', u.priority,"
+							" $10, nullif($11, 0), $10, $10 + pg_catalog.make_interval(days => u.task_days),"
+							" u.reason, u.message, $12, u.slot"
+							" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)"
+							" u (episode_id, customer_id, playbook, priority, task_days, reason, message, slot)",
+							&decisions->tasks, lengthof(types), types, values);
+		episodes.n = decisions->tasks.n;
+		episodes.columns[0] = decisions->tasks.columns[0];
+		(void) WriteChanges(&contact,
+							"UPDATE custseg.episode SET state = 'contacting', reason = NULL, look_again_on = NULL"
+							" WHERE episode_id = ANY ($1)", &episodes, 0, NULL, NULL);
+	}
+	if (decisions->aside.n > 0)
+		(void) WriteChanges(&aside,
+							"UPDATE custseg.episode e SET state = 'unreachable', reason = u.reason,"
+							" look_again_on = u.look_again_on"
+							" FROM unnest($1, $2, $3) u (episode_id, reason, look_again_on)"
+							" WHERE e.episode_id = u.episode_id", &decisions->aside, 0, NULL, NULL);
+	PlanByIndexEnd(level);
 }
 
 /* Take the next candidates; false when there are none. */
@@ -399,6 +444,7 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 	Candidate  *candidates;
 	Contact    *contacts;
 	int64	   *ids;
+	Decisions	decisions;
 	MemoryContext chunk = CurrentMemoryContext;
 
 	CHECK_FOR_INTERRUPTS();
@@ -431,6 +477,7 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 	if (plan->contacts)
 		ReadContacts(n, ids, contacts);
 
+	InitDecisions(&decisions);
 	for (int i = 0; i < n && *filled < channel->nslots; i++)
 	{
 		Candidate  *who = &candidates[i];
@@ -441,10 +488,11 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 		else
 			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
 		if (reason != NULL)
-			PutAside(plan, who, reason);
+			PutAside(plan, &decisions, who, reason);
 		else
-			PlanTask(plan, channel, who, channel->slots[(*filled)++]);
+			PlanTask(plan, &decisions, who, channel->slots[(*filled)++]);
 	}
+	WriteDecisions(plan, channel, &decisions);
 	return true;
 }
 
@@ -486,6 +534,7 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	Planning	plan = {run_id, as_of, day,.customers = customers};
 	Channel    *channels;
 	int			nchannels;
+	int			level;
 	bool		all;
 
 	plan.types[0] = TIMESTAMPTZOID;
@@ -506,19 +555,12 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	if (SPI_processed == 0)
 		return false;
 
-	if (customers)
-	{
-		/* A few customers among very many: no estimate may turn this into a scan. */
-		int			level = PlanByIndexBegin();
-
-		all = EndWhatIsOver(&plan);
-		PlanByIndexEnd(level);
-	}
-	else
-	{
-		all = EndWhatIsOver(&plan);
+	/* Open episodes are few beside the customers: no estimate may turn this into a scan of those. */
+	level = PlanByIndexBegin();
+	all = EndWhatIsOver(&plan);
+	PlanByIndexEnd(level);
+	if (customers == NULL)
 		CarryOver(&plan);
-	}
 
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
 	if (SPI_processed == 0)

@@ -114,20 +114,20 @@ Touch(Run *run, const int64 *ids, int n)
 	run->n_touched += n;
 }
 
-void
-FollowChanges(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
+/* Evaluate them and let recall follow the transitions, in one batch. */
+static void
+FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *changes)
 {
 	StandingRun *standing = follower->standing;
 	int64		last_transition;
 
-	if (n > 0)
-		Touch(run, ids, n);
-	if (standing == NULL || n == 0)
+	Touch(run, changes->ids, changes->n);
+	if (standing == NULL)
 		return;
 	RunStage(run, STAGE_EVALUATE);
 	SpiRun("SELECT coalesce(max(transition_id), 0) FROM custseg.transition", 0, NULL, NULL, NULL);
 	last_transition = SpiInt64(0, 1, 0);
-	StandingEvaluateIds(standing, ids, n, follower->cause);
+	StandingEvaluateChanged(standing, changes->ids, changes->timelines, changes->n, follower->cause);
 	RunStage(run, STAGE_RECALL);
 	RecallFollow(run->run_id, run->as_of, run->day, last_transition);
 }
@@ -154,7 +154,7 @@ AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follow
 			SpiRun("UPDATE custseg.refresh_state SET cut_day = NULL WHERE cut_day IS NOT NULL", 0, NULL, NULL, NULL);
 		run->profiles_written += changes->written;
 		run->profiles_removed += changes->removed;
-		FollowChanges(run, follower, changes->ids, changes->n);
+		FollowChanges(run, follower, changes);
 	}
 }
 

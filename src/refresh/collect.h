@@ -23,9 +23,6 @@ typedef struct ChangeFollower
  */
 extern void CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFollower *follower);
 
-/* Evaluate customers and let recall follow the transitions, in one batch. */
-extern void FollowChanges(Run *run, const ChangeFollower *follower, const int64 *ids, int n);
-
 /* --- what a whole read and a read of changed customers have in common */
 
 /* Give new keys their numbers. */

@@ -21,10 +21,10 @@
 #include "utils/timestamp.h"
 
 #include "common/bulk.h"
+#include "common/changes.h"
 #include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
-#include "segment/changes.h"
 #include "segment/standing.h"
 
 #define COLUMNS (1 + EVALUATION_COLUMNS)
@@ -97,18 +97,25 @@ StandingIsEmpty(void)
 }
 
 static void
-EvaluateSlot(StandingRun *run, TupleTableSlot *slot, Standing *standing)
+Evaluate(StandingRun *run, int64 customer_id, struct varlena *stored, Standing *standing)
 {
-	struct varlena *stored = (struct varlena *) DatumGetPointer(slot->tts_values[1]);
 	struct varlena *timeline = pg_detoast_datum_packed(stored);
 
-	standing->customer_id = DatumGetInt64(slot->tts_values[0]);
+	standing->customer_id = customer_id;
 	EvaluateTimeline(&run->rules, timeline, run->day, &standing->evaluation);
 	if (timeline != stored)
 		pfree(timeline);
 	run->evaluated++;
 	if (run->evaluated % 1024 == 0)
 		CHECK_FOR_INTERRUPTS();
+}
+
+/* A row of a customer's id and timeline. */
+static void
+EvaluateSlot(StandingRun *run, TupleTableSlot *slot, Standing *standing)
+{
+	Evaluate(run, DatumGetInt64(slot->tts_values[0]),
+			 (struct varlena *) DatumGetPointer(slot->tts_values[1]), standing);
 }
 
 typedef struct Baseline
@@ -415,74 +422,72 @@ BatchEnd(Batch *batch)
 	"customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant, activity," \
 	" follow_up_at, silent_at, lost_at, next_eval_at"
 
-/* Evaluate customers by their ids, which this sorts. */
-static int64
-EvaluateIds(StandingRun *run, Batch *batch, int64 *ids, int n, Cause cause)
+/* With the customers evaluated: read the standings they had, and write the differences. */
+static void
+Follow(StandingRun *run, Batch *batch, Datum ids, Cause cause)
 {
-	static SPIPlanPtr read_profile = NULL;
-	static SPIPlanPtr read_standing = NULL;
+	static SPIPlanPtr plan = NULL;
 	Oid			types[1] = {INT8ARRAYOID};
-	int			different = SortIds(ids, n);
-	Datum		array = IdArray(ids, different);
 
-	SpiKeep(&read_profile,
-			"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",
-			1, types);
-	SpiKeep(&read_standing,
+	SpiKeep(&plan,
 			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
 			1, types);
-	SpiStream(read_profile, 1, types, &array, ProfileRow, &batch->now);
-	SpiStream(read_standing, 1, types, &array, StandingRow, &batch->was);
+	SpiStream(plan, 1, types, &ids, StandingRow, &batch->was);
 	if (batch->now.n > 1)
 		qsort(batch->now.rows, batch->now.n, sizeof(Standing), CompareStandings);
 	if (batch->was.n > 1)
 		qsort(batch->was.rows, batch->was.n, sizeof(Standing), CompareStandings);
 	WriteDifference(run, &batch->now, &batch->was, cause);
-	return different;
 }
 
 int64
-StandingEvaluateIds(StandingRun *run, const int64 *ids, int n, Cause cause)
+StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *const *timelines, int n,
+						Cause cause)
 {
 	Batch		batch;
-	int64	   *copy;
-	int64		done;
 
 	if (n == 0)
 		return 0;
 	BatchBegin(&batch, run);
-	copy = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
-	memcpy(copy, ids, n * sizeof(int64));
-	done = EvaluateIds(run, &batch, copy, n, cause);
+	for (int i = 0; i < n; i++)
+		if (timelines[i])
+			Evaluate(run, ids[i], timelines[i], NextStanding(&batch.now));
+	Follow(run, &batch, IdArray(ids, n), cause);
 	BatchEnd(&batch);
-	return done;
+	return n;
 }
 
 int64
 StandingEvaluateDue(StandingRun *run, int limit)
 {
-	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr find = NULL;
+	static SPIPlanPtr read = NULL;
 	Oid			types[2] = {DATEOID, INT4OID};
-	Datum		values[2];
+	Oid			ids_type[1] = {INT8ARRAYOID};
+	Datum		values[2] = {DateADTGetDatum(run->day), Int32GetDatum(limit)};
 	Batch		batch;
-	int64	   *ids;
 	int			n;
 
 	BatchBegin(&batch, run);
-	SpiKeep(&plan,
+	SpiKeep(&find,
 			"SELECT customer_id FROM custseg.standing WHERE next_eval_at <= $1"
 			" ORDER BY next_eval_at, customer_id LIMIT $2",
 			2, types);
-	values[0] = DateADTGetDatum(run->day);
-	values[1] = Int32GetDatum(limit);
-	n = (int) SpiRunPlan(plan, values, NULL);
+	n = (int) SpiRunPlan(find, values, NULL);
 	if (n > 0)
 	{
-		ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+		int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+		Datum		array;
+
 		for (int i = 0; i < n; i++)
 			ids[i] = SpiInt64(i, 1, 0);
 		SPI_freetuptable(SPI_tuptable);
-		EvaluateIds(run, &batch, ids, n, CAUSE_TIME);
+		array = IdArray(ids, SortIds(ids, n));
+		SpiKeep(&read,
+				"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",
+				1, ids_type);
+		SpiStream(read, 1, ids_type, &array, ProfileRow, &batch.now);
+		Follow(run, &batch, array, CAUSE_TIME);
 	}
 	BatchEnd(&batch);
 	return n;

@@ -58,8 +58,9 @@ extern bool StandingIsEmpty(void);
  */
 extern int64 StandingBaseline(StandingRun *run);
 
-/* Customers whose profile changed, appeared or vanished. Ids may repeat. */
-extern int64 StandingEvaluateIds(StandingRun *run, const int64 *ids, int n, Cause cause);
+/* Customers whose profile changed, appeared or, where there is no timeline, vanished; each once. */
+extern int64 StandingEvaluateChanged(StandingRun *run, const int64 *ids,
+									 struct varlena *const *timelines, int n, Cause cause);
 
 /*
  * The whole shop in batches, by id: the customers after "after", at most

@@ -8,8 +8,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "common/changes.h"
 #include "common/spi.h"
-#include "segment/changes.h"
 
 #define MORE_PARAMETERS	4
 
