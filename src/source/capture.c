@@ -22,9 +22,10 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -48,7 +49,6 @@
 
 PG_FUNCTION_INFO_V1(custseg_track_change);
 
-#define LOG_COLUMNS		6
 #define FEW				4		/* customers that get a row each */
 #define ROW_BYTES		6000	/* of the keys in a row, so that it fits into a page */
 #define LONGEST_WAIT	"1s"	/* for the log, should somebody have locked it */
@@ -256,12 +256,14 @@ AddRow(int source_id, TupleTableSlot *slot)
 
 /* ------------------------------------------------------------ the log */
 
+/*
+ * Rows go straight into the table and its index: what the executor would set up
+ * for it costs a shop that inserts single rows more than the rows themselves.
+ */
 typedef struct LogWriter
 {
 	Relation	rel;
-	EState	   *estate;
-	ResultRelInfo *result;
-	TupleTableSlot *slot;
+	List	   *indexes;		/* Relation */
 	CommandId	cid;
 } LogWriter;
 
@@ -269,6 +271,7 @@ static void
 LogOpen(LogWriter *log, const char *table)
 {
 	Oid			relid = OwnRelation(table);
+	ListCell   *cell;
 
 	/* Nobody should have locked it, but the shop must not wait for whoever has. */
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
@@ -281,35 +284,54 @@ LogOpen(LogWriter *log, const char *table)
 		AtEOXact_GUC(false, level);
 	}
 	log->rel = table_open(relid, NoLock);
-	log->estate = CreateExecutorState();
-	log->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(log->result, log->rel, 0, NULL, 0);
-	ExecOpenIndices(log->result, false);
-	log->slot = MakeSingleTupleTableSlot(RelationGetDescr(log->rel), &TTSOpsHeapTuple);
 	log->cid = GetCurrentCommandId(true);
+	log->indexes = NIL;
+	foreach(cell, RelationGetIndexList(log->rel))
+	{
+		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+
+		if (index->rd_rel->relam != BTREE_AM_OID ||
+			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
+			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+			elog(ERROR, "index %s of custseg.%s is not ours", RelationGetRelationName(index), table);
+		log->indexes = lappend(log->indexes, index);
+	}
 }
 
 static void
 LogPut(LogWriter *log, Datum *values, bool *nulls)
 {
 	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(log->rel), values, nulls);
+	ListCell   *cell;
 
 	tuple->t_tableOid = RelationGetRelid(log->rel);
 	heap_insert(log->rel, tuple, log->cid, 0, NULL);
-	ExecStoreHeapTuple(tuple, log->slot, false);
-	log->slot->tts_tid = tuple->t_self;
-	if (log->result->ri_NumIndices > 0)
-		(void) InsertIndexTuples(log->result, log->slot, log->estate);
-	ExecClearTuple(log->slot);
+	foreach(cell, log->indexes)
+	{
+		Relation	index = lfirst(cell);
+		Datum		keys[INDEX_MAX_KEYS];
+		bool		null_keys[INDEX_MAX_KEYS];
+
+		for (int i = 0; i < IndexRelationGetNumberOfAttributes(index); i++)
+		{
+			int			column = index->rd_index->indkey.values[i] - 1;
+
+			keys[i] = values[column];
+			null_keys[i] = nulls[column];
+		}
+		(void) index_insert(index, keys, null_keys, &tuple->t_self, log->rel,
+							index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, NULL);
+	}
 	heap_freetuple(tuple);
 }
 
 static void
 LogClose(LogWriter *log)
 {
-	ExecDropSingleTupleTableSlot(log->slot);
-	ExecCloseIndices(log->result);
-	FreeExecutorState(log->estate);
+	ListCell   *cell;
+
+	foreach(cell, log->indexes)
+		index_close(lfirst(cell), NoLock);
 	table_close(log->rel, NoLock);
 }
 
@@ -317,8 +339,10 @@ LogClose(LogWriter *log)
 static int
 PutRow(LogWriter *log, const Change *changes, int n)
 {
-	Datum		values[LOG_COLUMNS] = {Int32GetDatum(changes[0].source_id),
-	FullTransactionIdGetDatum(GetTopFullTransactionId())};
+	Datum		values[LOG_COLUMNS] = {
+		[LOG_SOURCE_ID] = Int32GetDatum(changes[0].source_id),
+		[LOG_XACT] = FullTransactionIdGetDatum(GetTopFullTransactionId())
+	};
 	bool		nulls[LOG_COLUMNS] = {false, false, true, true, true, true};
 	bool		by_key = changes[0].key != NULL;
 	Datum	   *customers;
@@ -328,12 +352,12 @@ PutRow(LogWriter *log, const Change *changes, int n)
 
 	if (n <= FEW)
 	{
-		values[2] = Int64GetDatum(changes[0].customer);
-		nulls[2] = IsEverything(&changes[0]);
+		values[LOG_CUSTOMER] = Int64GetDatum(changes[0].customer);
+		nulls[LOG_CUSTOMER] = IsEverything(&changes[0]);
 		if (by_key)
 		{
-			values[3] = CStringGetTextDatum(changes[0].key);
-			nulls[3] = false;
+			values[LOG_KEY] = CStringGetTextDatum(changes[0].key);
+			nulls[LOG_KEY] = false;
 		}
 		LogPut(log, values, nulls);
 		return 1;
@@ -352,13 +376,13 @@ PutRow(LogWriter *log, const Change *changes, int n)
 		}
 		count++;
 	}
-	values[4] = PointerGetDatum(construct_array(customers, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+	values[LOG_CUSTOMERS] = PointerGetDatum(construct_array(customers, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 												TYPALIGN_DOUBLE));
-	nulls[4] = false;
+	nulls[LOG_CUSTOMERS] = false;
 	if (by_key)
 	{
-		values[5] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
-		nulls[5] = false;
+		values[LOG_KEYS] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
+		nulls[LOG_KEYS] = false;
 	}
 	LogPut(log, values, nulls);
 	return count;

@@ -18,15 +18,21 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "storage/itemptr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
+#include "common/bulk.h"
 #include "common/ids.h"
 #include "common/spi.h"
-#include "common/stream.h"
 #include "source/change_log.h"
 #include "source/identity.h"
 
@@ -279,40 +285,46 @@ MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending
 			pending[wanted[i].position] = true;
 }
 
-typedef struct Pending
-{
-	const Wanted *wanted;
-	int			n;
-	bool	   *pending;
-} Pending;
-
+/*
+ * Mark those wanted that the entries found by a key name, or all of a table's
+ * without one. A desk waits for this: it goes to the table without a plan.
+ */
 static void
-PendingRow(TupleTableSlot *slot, void *arg)
+MarkFound(Relation rel, Oid index, ScanKey key, Snapshot snapshot, const Wanted *wanted, int n, bool *pending)
 {
-	Pending    *p = arg;
-	int			source_id = DatumGetInt32(slot->tts_values[0]);
+	SysScanDesc scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, key ? 1 : 0, key);
+	HeapTuple	tuple;
 
-	if (!slot->tts_isnull[1])
-		MarkPending(p->wanted, p->n, source_id, DatumGetInt64(slot->tts_values[1]), p->pending);
-	else if (!slot->tts_isnull[2])
-		MarkAmong(p->wanted, p->n, source_id, slot->tts_values[2], p->pending);
-	else
-		for (int i = 0; i < p->n; i++)
-			if (p->wanted[i].source_id == source_id)
-				p->pending[p->wanted[i].position] = true;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[LOG_COLUMNS];
+		bool		nulls[LOG_COLUMNS] = {false, false, true, true, true, true};
+		int			source_id;
+
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		source_id = DatumGetInt32(values[LOG_SOURCE_ID]);
+		if (!nulls[LOG_CUSTOMER])
+			MarkPending(wanted, n, source_id, DatumGetInt64(values[LOG_CUSTOMER]), pending);
+		else if (!nulls[LOG_CUSTOMERS])
+			MarkAmong(wanted, n, source_id, values[LOG_CUSTOMERS], pending);
+		else
+			for (int i = 0; i < n; i++)
+				if (wanted[i].source_id == source_id)
+					pending[wanted[i].position] = true;
+	}
+	systable_endscan(scan);
 }
 
 void
 ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
 {
-	static SPIPlanPtr kept = NULL;
-	Oid			types[1] = {INT8ARRAYOID};
-	Datum		values[1];
-	Pending		arg;
+	Oid			index = OwnRelation("change_log_customer_idx");
+	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
+	Relation	gap = table_open(OwnRelation("change_gap"), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	ScanKeyData key;
 	Wanted	   *wanted = palloc(Max(n * list_length(sources), 1) * sizeof(Wanted));
-	Datum	   *customers = palloc(Max(n * list_length(sources), 1) * sizeof(Datum));
 	int			n_wanted = 0;
-	int			level;
 	ListCell   *cell;
 
 	memset(pending, 0, n * sizeof(bool));
@@ -338,22 +350,21 @@ ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
 		}
 	}
 	qsort(wanted, n_wanted, sizeof(Wanted), CompareWanted);
-	for (int i = 0; i < n_wanted; i++)
-		customers[i] = Int64GetDatum(wanted[i].customer);
-	values[0] = PointerGetDatum(construct_array(customers, n_wanted, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-												TYPALIGN_DOUBLE));
 
+	for (int i = 0; i < n_wanted; i++)
+	{
+		if (i > 0 && wanted[i].customer == wanted[i - 1].customer)
+			continue;
+		ScanKeyInit(&key, LOG_CUSTOMER + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(wanted[i].customer));
+		MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
+	}
 	/* The few that name several, or all, stand together at the end of the index. */
-	arg.wanted = wanted;
-	arg.n = n_wanted;
-	arg.pending = pending;
-	level = PlanByIndexBegin();
-	SpiStream(SpiKeep(&kept,
-					  "SELECT source_id, customer, NULL::bigint[] FROM custseg.change_log WHERE customer = ANY ($1)"
-					  " UNION ALL"
-					  " SELECT source_id, NULL, customers FROM custseg.change_log WHERE customer IS NULL"
-					  " UNION ALL"
-					  " SELECT source_id, NULL, NULL FROM custseg.change_gap",
-					  1, types), 1, types, values, PendingRow, &arg);
-	PlanByIndexEnd(level);
+	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, LOG_CUSTOMER + 1, InvalidStrategy, InvalidOid,
+						   InvalidOid, InvalidOid, (Datum) 0);
+	MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
+	MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
+
+	UnregisterSnapshot(snapshot);
+	table_close(gap, AccessShareLock);
+	table_close(log, AccessShareLock);
 }

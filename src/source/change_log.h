@@ -8,6 +8,18 @@
 
 #include "source/mapping.h"
 
+/* The columns of custseg.change_log, and of custseg.change_gap as far as it has them. */
+enum
+{
+	LOG_SOURCE_ID,
+	LOG_XACT,
+	LOG_CUSTOMER,
+	LOG_KEY,
+	LOG_CUSTOMERS,
+	LOG_KEYS,
+	LOG_COLUMNS
+};
+
 /* What the log says of one source. */
 typedef struct ChangeSummary
 {

@@ -52,7 +52,7 @@ writes()
 {
 	local db kind ratio failures=0 tps load
 
-	shop_customers=$((customers / 10 < 100000 ? customers / 10 : 100000))
+	shop_customers=$((customers / 3 < 300000 ? customers / 3 : 300000))
 	part "Writers: 2 clients, $seconds s each, over $shop_customers customers' orders"
 	"${as_user[@]}" tee "$work/single.sql" >/dev/null <<-SQL
 		\\set id random(1, $shop_customers)
