@@ -15,20 +15,25 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -76,6 +81,40 @@ EndBookkeeping(Guard *guard)
 	GuardLeave(guard);
 	PopActiveSnapshot();
 	SPI_finish();
+	CommitTransactionCommand();
+}
+
+static void
+Pin(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+/*
+ * The session as a new process would have it, like DISCARD ALL but for the
+ * caches. A function that a source's view calls may have changed it, and an
+ * advisory lock of such a function must not outlast the job.
+ */
+static void
+ResetSession(void)
+{
+	ResetAllOptions();
+	Pin("role", "none");
+	Pin("application_name", "custseg worker");
+
+	/* A database may have defaults that suit its clients and not us. */
+	Pin("search_path", "pg_catalog, pg_temp");
+	Pin("default_transaction_isolation", "read committed");
+	Pin("default_transaction_deferrable", "off");
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	PortalHashTableDeleteAll();
+	DropAllPreparedStatements();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	ResetTempTableNamespace();
+	ResetSequenceCaches();
+	PopActiveSnapshot();
 	CommitTransactionCommand();
 }
 
@@ -410,20 +449,11 @@ MustLeave(void)
 	return wanted;
 }
 
-static void
-Pin(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
-}
-
 /* Run what is due; returns when to come again. */
 static TimestampTz
 Work(MemoryContext context)
 {
 	TimestampTz next = 0;
-
-	if (!BecomeOwner())
-		return GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
 
 	/* Each job once at most, so that other databases get their turn. */
 	for (int runs = 0;; runs++)
@@ -442,7 +472,8 @@ Work(MemoryContext context)
 
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
-		if (!ExtensionIsHere())
+		ResetSession();
+		if (!BecomeOwner())
 			return GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
 		job = Look(runs < job_kind_count, &next);
 		if (job < 0)
@@ -476,15 +507,8 @@ CustsegWorkerMain(Datum arg)
 	if (!WorkerAttach(database))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	SetConfigOption("application_name", "custseg worker", PGC_USERSET, PGC_S_SESSION);
-
 	context = AllocSetContextCreate(TopMemoryContext, "custseg worker", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-
-	/* A database may have defaults that suit its clients and not us. */
-	Pin("search_path", "pg_catalog, pg_temp");
-	Pin("default_transaction_isolation", "read committed");
-	Pin("default_transaction_deferrable", "off");
 
 	PG_TRY();
 	{
