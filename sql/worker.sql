@@ -61,7 +61,7 @@ COMMENT ON COLUMN custseg.job_request.requested_by IS 'the role that asked';
 
 CREATE FUNCTION custseg.worker_state(
     OUT launcher_pid integer, OUT enabled boolean, OUT covered boolean, OUT worker_pid integer,
-    OUT running_job text, OUT last_look timestamptz, OUT next_look timestamptz,
+    OUT running_job text, OUT waiting_since timestamptz, OUT last_look timestamptz, OUT next_look timestamptz,
     OUT troubles integer, OUT note text)
 LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'custseg_worker_state';
 COMMENT ON FUNCTION custseg.worker_state() IS
@@ -69,7 +69,7 @@ COMMENT ON FUNCTION custseg.worker_state() IS
 REVOKE ALL ON FUNCTION custseg.worker_state() FROM PUBLIC;
 
 CREATE VIEW custseg.worker_status AS
-SELECT launcher_pid, enabled, covered, worker_pid, running_job, last_look, next_look, troubles, note
+SELECT launcher_pid, enabled, covered, worker_pid, running_job, waiting_since, last_look, next_look, troubles, note
 FROM custseg.worker_state();
 COMMENT ON VIEW custseg.worker_status IS
 'What the background workers are doing for this database, one row; note says why nothing would run.';
@@ -78,8 +78,9 @@ COMMENT ON COLUMN custseg.worker_status.enabled IS 'whether custseg is preloaded
 COMMENT ON COLUMN custseg.worker_status.covered IS 'whether custseg.databases names this database';
 COMMENT ON COLUMN custseg.worker_status.worker_pid IS 'process ID of the worker in this database; NULL when there is none';
 COMMENT ON COLUMN custseg.worker_status.running_job IS 'the job it is running';
+COMMENT ON COLUMN custseg.worker_status.waiting_since IS 'since when it has had nothing to do and waits for the next start, at most custseg.worker_linger; NULL while it works';
 COMMENT ON COLUMN custseg.worker_status.last_look IS 'when a worker last looked for jobs here, since the server started';
-COMMENT ON COLUMN custseg.worker_status.next_look IS 'when the next worker is started at the latest';
+COMMENT ON COLUMN custseg.worker_status.next_look IS 'when a worker looks next at the latest';
 COMMENT ON COLUMN custseg.worker_status.troubles IS 'workers in a row that could not do their work; each doubles the wait before the next, up to ten minutes';
 COMMENT ON COLUMN custseg.worker_status.note IS 'why no worker runs jobs here, or what went wrong with the last one';
 

@@ -4,8 +4,8 @@
  *		see what the workers are doing.
  *
  * A schedule or a request counts when its transaction commits. Only then is
- * the launcher woken, by a transaction callback, so that the worker finds the
- * row. Where no callback runs in time (COMMIT PREPARED, a row edited by hand)
+ * the launcher woken, or the worker that waits here, by a transaction callback,
+ * so that the worker finds the row. Where no callback runs in time (COMMIT PREPARED, a row edited by hand)
  * the worker's regular look finds it a few minutes later.
  */
 #include "postgres.h"
@@ -58,7 +58,7 @@ AtTransactionEnd(XactEvent event, void *arg)
 				entry->look = true;
 				entry->requests |= request_on_commit;
 			}
-			WakeLauncher();
+			WakeFor(entry);
 			LWLockRelease(worker_shared->lock);
 		}
 	}
@@ -380,7 +380,7 @@ custseg_request_refresh(PG_FUNCTION_ARGS)
 	LWLockRelease(worker_shared->lock);
 	PG_RETURN_TEXT_P(cstring_to_text(running ?
 									 "requested: a refresh is running, and another one follows it" :
-									 "requested: a worker starts when this transaction commits"));
+									 "requested: it starts when this transaction commits"));
 }
 
 /*
@@ -390,8 +390,8 @@ Datum
 custseg_worker_state(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[9];
-	bool		nulls[9];
+	Datum		values[10];
+	bool		nulls[10];
 	const char *hint = NULL;
 	const char *obstacle = Obstacle(&hint);
 	DatabaseEntry entry = {0};
@@ -425,21 +425,23 @@ custseg_worker_state(PG_FUNCTION_ARGS)
 		nulls[4] = false;
 		values[4] = CStringGetTextDatum(job_kinds[entry.running_job].name);
 	}
-	nulls[5] = entry.last_look == 0;
-	values[5] = TimestampTzGetDatum(entry.last_look);
-	nulls[6] = obstacle != NULL || entry.next_look == 0;
-	values[6] = TimestampTzGetDatum(entry.next_look);
-	nulls[7] = false;
-	values[7] = Int32GetDatum(entry.worker_pid != 0 ? 0 : entry.troubles);
+	nulls[5] = entry.waiting_since == 0;
+	values[5] = TimestampTzGetDatum(entry.waiting_since);
+	nulls[6] = entry.last_look == 0;
+	values[6] = TimestampTzGetDatum(entry.last_look);
+	nulls[7] = obstacle != NULL || entry.next_look == 0;
+	values[7] = TimestampTzGetDatum(entry.next_look);
+	nulls[8] = false;
+	values[8] = Int32GetDatum(entry.worker_pid != 0 ? 0 : entry.troubles);
 	if (obstacle != NULL)
 	{
-		nulls[8] = false;
-		values[8] = CStringGetTextDatum(psprintf("%s; %s", obstacle, hint));
+		nulls[9] = false;
+		values[9] = CStringGetTextDatum(psprintf("%s; %s", obstacle, hint));
 	}
 	else if (entry.worker_pid == 0 && entry.trouble[0] != '\0')
 	{
-		nulls[8] = false;
-		values[8] = CStringGetTextDatum(psprintf("the last worker failed: %s", entry.trouble));
+		nulls[9] = false;
+		values[9] = CStringGetTextDatum(psprintf("the last worker failed: %s", entry.trouble));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -11,18 +11,31 @@
  *	starting	a worker was registered and has not reported in (only the
  *				launcher's own memory, the list of what it started, knows this)
  *	busy		worker_pid is set: the worker reported in and has not left
+ *	waiting		the same, and waiting_since is set: it has nothing to do, and a
+ *				job here starts within custseg.worker_linger
  *
  *		resting --time, look--> due --launch--> starting --> busy --exit--> resting
  *
- * A worker runs what is due, writes into next_look when it wants to be started
- * again, and exits; so nothing stays connected to a database, and a database
- * without custseg costs one short process every few minutes.
+ *		busy --nothing due--> waiting --time, look--> busy
+ *							  waiting --exit--> resting
  *
- * Whatever goes wrong ends in "resting", because the launcher writes a
- * pessimistic next_look before it starts a worker (later with every start in a
- * row that ended badly), and only a worker that ends well replaces it. Nor is
- * a wake-up lost: "look" is cleared by the worker before it looks, so one that
- * is set later survives the worker's exit and makes the entry due again.
+ * A worker runs what is due and writes into next_look when it wants to look
+ * again. Where that is soon it waits for it, with its caches warm; else it
+ * exits, so a database without custseg costs one short process every few
+ * minutes.
+ *
+ * A worker that waits keeps nobody waiting. It looks every second whether
+ * somebody wants the database, as does the launcher. Where a database is due
+ * and finds no room, the launcher has the one leave that has waited longest
+ * ("leave"), or the next that would begin to wait ("room_wanted").
+ *
+ * Whatever goes wrong ends in "resting", because a pessimistic next_look is
+ * written before a worker sets to work (later with every time in a row that
+ * ended badly), by the launcher or by the worker that waited, and only a worker
+ * that has done its work replaces it. So one that dies while it waits delays
+ * nothing. Nor is a wake-up lost: "look" is cleared by the worker before it
+ * looks, so one that is set later survives the worker's exit and makes the
+ * entry due again.
  *
  * worker_pid is also the lock that keeps two workers out of one database. It
  * is set by the worker itself, cleared by its exit callback, and gone with the
@@ -31,8 +44,9 @@
  *
  * DROP DATABASE, ALTER DATABASE ... RENAME and CREATE DATABASE ... TEMPLATE
  * wait five seconds for a database to become empty. So once a second, for
- * each busy entry, the launcher sees whether somebody holds such a lock on the
- * database and then terminates the worker; and it starts none there.
+ * each entry with a worker, the launcher sees whether somebody holds such a
+ * lock on the database and then terminates the worker, or asks it to leave
+ * where it only waits; and it starts none there.
  */
 #include "postgres.h"
 
@@ -65,8 +79,6 @@
 
 #define RESTART_SECONDS 5
 #define PROBE_EVERY_MS 1000
-#define FIRST_PAUSE (10 * USECS_PER_SEC)
-#define LAST_PAUSE (600 * USECS_PER_SEC)
 
 typedef struct Database
 {
@@ -256,7 +268,9 @@ StopWorkers(List *databases)
 
 		LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
 		entry = EntryOf(busy[i], false);
-		if (entry != NULL && entry->worker_pid != 0)
+		if (entry != NULL && entry->worker_pid != 0 && (entry->waiting_since != 0 || entry->leave))
+			AskToLeave(entry);
+		else if (entry != NULL && entry->worker_pid != 0)
 		{
 			if (!entry->stopped)
 				told = entry->worker_pid;
@@ -292,7 +306,7 @@ NextDue(List *databases, List *passed, TimestampTz now, TimestampTz *earliest)
 			continue;
 
 		/* Later than anybody writes is a clock that was set back. */
-		if (!entry->look && entry->next_look > now && entry->next_look <= now + LAST_PAUSE)
+		if (!entry->look && entry->next_look > now && entry->next_look <= now + CUSTSEG_LAST_PAUSE)
 			*earliest = Min(*earliest, entry->next_look);
 		else if (result == InvalidOid || entry->last_look < oldest)
 		{
@@ -322,10 +336,10 @@ Launch(Database *database, TimestampTz now)
 		return false;
 	}
 	before = *entry;
-	entry->next_look = now + Min(FIRST_PAUSE << Min(entry->troubles, 10), LAST_PAUSE);
-	entry->troubles++;
+	ExpectTrouble(entry, now);
 	entry->look = false;
 	entry->stopped = false;
+	entry->leave = false;
 	entry->last_look = now;
 	LWLockRelease(worker_shared->lock);
 
@@ -391,6 +405,36 @@ CountWorkers(void)
 	return count;
 }
 
+/*
+ * Where there are too few places, have a worker leave that only waits; where
+ * none does, the next that would. One at a time: nobody else need go before
+ * it has turned out that its place is not enough.
+ */
+static void
+MakeRoom(bool wanted)
+{
+	DatabaseEntry *longest = NULL;
+	bool		leaving = false;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < CUSTSEG_MOST_DATABASES; i++)
+	{
+		DatabaseEntry *entry = &worker_shared->entries[i];
+
+		if (entry->database == InvalidOid)
+			continue;
+		if (entry->leave)
+			leaving |= entry->worker_pid != 0 || WasStarted(entry->database);
+		else if (entry->waiting_since != 0 &&
+				 (longest == NULL || entry->waiting_since < longest->waiting_since))
+			longest = entry;
+	}
+	worker_shared->room_wanted = wanted && !leaving && longest == NULL;
+	if (wanted && !leaving && longest != NULL)
+		AskToLeave(longest);
+	LWLockRelease(worker_shared->lock);
+}
+
 /* One look at everything. Returns how long to sleep, in milliseconds. */
 static long
 Cycle(void)
@@ -400,6 +444,8 @@ Cycle(void)
 	List	   *databases;
 	List	   *passed = NIL;
 	bool		waiting = false;
+	bool		no_room;
+	long		nap;
 
 	/* The transaction is for the scan's snapshot and the probes' locks. */
 	StartTransactionCommand();
@@ -409,7 +455,8 @@ Cycle(void)
 	MatchEntries(databases);
 	StopWorkers(databases);
 
-	while (custseg_enabled && CountWorkers() < custseg_max_workers)
+	no_room = CountWorkers() > custseg_max_workers;
+	while (custseg_enabled)
 	{
 		Oid			due = NextDue(databases, passed, now, &earliest);
 
@@ -417,15 +464,24 @@ Cycle(void)
 		if (due == InvalidOid)
 			break;
 		passed = lappend_oid(passed, due);
-		if (DatabaseIsWanted(due) || !Launch(FindDatabase(databases, due), now))
+		if (DatabaseIsWanted(due))
 			waiting = true;
+		else if (CountWorkers() >= custseg_max_workers ||
+				 !Launch(FindDatabase(databases, due), now))
+		{
+			no_room = true;
+			break;
+		}
 	}
+	MakeRoom(no_room);
 	CommitTransactionCommand();
 
+	nap = Max(0, (earliest - now + 999) / 1000);
+
 	/* Soon again while there is a worker to watch, or a database that could not be served. */
-	if (waiting || CountWorkers() > 0)
-		return PROBE_EVERY_MS;
-	return Max(0, (earliest - now + 999) / 1000);
+	if (waiting || no_room || CountWorkers() > 0)
+		nap = Min(nap, PROBE_EVERY_MS);
+	return nap;
 }
 
 void

@@ -24,7 +24,9 @@ WorkerAttach(Oid database)
 	if (alone)
 	{
 		entry->worker_pid = MyProcPid;
+		entry->worker_latch = MyLatch;
 		entry->running_job = -1;
+		entry->waiting_since = 0;
 	}
 	LWLockRelease(worker_shared->lock);
 	return alone;
@@ -39,14 +41,16 @@ WorkerDetach(int code, Datum database)
 	entry = EntryOf(DatumGetObjectId(database), false);
 	if (entry != NULL && entry->worker_pid == MyProcPid)
 	{
-		entry->worker_pid = 0;
-		entry->running_job = -1;
-		if (entry->stopped)
+		if (entry->stopped && entry->waiting_since == 0)
 		{
 			/* Told to leave: no trouble of ours. */
 			entry->troubles = 0;
 			entry->next_look = 0;
 		}
+		entry->worker_pid = 0;
+		entry->worker_latch = NULL;
+		entry->running_job = -1;
+		entry->waiting_since = 0;
 	}
 	WakeLauncher();
 	LWLockRelease(worker_shared->lock);
@@ -82,6 +86,35 @@ WorkerReportNextLook(TimestampTz next)
 		entry->next_look = next;
 	}
 	LWLockRelease(worker_shared->lock);
+}
+
+Idle
+WorkerIdle(TimestampTz until)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	DatabaseEntry *entry;
+	Idle		result = CUSTSEG_WAIT;
+
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	entry = EntryOf(MyDatabaseId, false);
+	if (entry == NULL || entry->leave)
+		result = CUSTSEG_LEAVE;
+	else if (worker_shared->room_wanted && entry->waiting_since == 0)
+	{
+		worker_shared->room_wanted = false;
+		entry->leave = true;
+		result = CUSTSEG_LEAVE;
+	}
+	else if (entry->look || until <= now)
+	{
+		entry->waiting_since = 0;
+		ExpectTrouble(entry, now);
+		result = CUSTSEG_LOOK;
+	}
+	else if (entry->waiting_since == 0)
+		entry->waiting_since = now;
+	LWLockRelease(worker_shared->lock);
+	return result;
 }
 
 void

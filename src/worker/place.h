@@ -24,6 +24,16 @@ extern void WorkerReportNextLook(TimestampTz next);
 /* Leave the reason where custseg.worker_status shows it. */
 extern void WorkerReportTrouble(Oid database);
 
+/* What a worker does that has nothing to do until then. */
+typedef enum Idle
+{
+	CUSTSEG_WAIT,
+	CUSTSEG_LOOK,				/* the time has come, or somebody changed a job */
+	CUSTSEG_LEAVE				/* for somebody else */
+} Idle;
+
+extern Idle WorkerIdle(TimestampTz until);
+
 /* Start looking: what is changed from here on needs another look. */
 extern uint32 WorkerBeginLook(bool *told_paused);
 

@@ -20,7 +20,10 @@ bool		custseg_enabled = true;
 char	   *custseg_databases = NULL;
 int			custseg_naptime = 10;
 int			custseg_max_workers = 2;
+int			custseg_worker_linger = 60;
 int			custseg_job_timeout = 0;
+
+#define FIRST_PAUSE (10 * USECS_PER_SEC)
 
 WorkerShared *worker_shared = NULL;
 
@@ -79,6 +82,32 @@ WakeLauncher(void)
 {
 	if (worker_shared->launcher_latch != NULL)
 		SetLatch(worker_shared->launcher_latch);
+}
+
+void
+WakeFor(DatabaseEntry *entry)
+{
+	if (entry != NULL && entry->waiting_since != 0)
+	{
+		entry->waiting_since = 0;
+		SetLatch(entry->worker_latch);
+	}
+	else
+		WakeLauncher();
+}
+
+void
+AskToLeave(DatabaseEntry *entry)
+{
+	entry->leave = true;
+	SetLatch(entry->worker_latch);
+}
+
+void
+ExpectTrouble(DatabaseEntry *entry, TimestampTz now)
+{
+	entry->next_look = now + Min(FIRST_PAUSE << Min(entry->troubles, 10), CUSTSEG_LAST_PAUSE);
+	entry->troubles++;
 }
 
 bool
@@ -169,6 +198,12 @@ WorkerInit(void)
 							&custseg_max_workers,
 							2, 1, CUSTSEG_MOST_WORKERS,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("custseg.worker_linger",
+							"Longest time for which a background worker waits for its next job instead of leaving; 0 means that it leaves at once.",
+							"A worker that stays finds its caches warm. It makes way for whoever wants its database or its place.",
+							&custseg_worker_linger,
+							60, 0, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("custseg.job_timeout",
 							"Time after which a run of a job is cancelled; 0 means never.",
 							NULL, &custseg_job_timeout,

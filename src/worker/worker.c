@@ -1,10 +1,19 @@
 /*
  * worker.c
- *		The short-lived process that runs what is due in one database.
+ *		The process that runs what is due in one database.
  *
  * A worker looks at custseg.job_record, runs what is due, writes down how it
- * went and when it starts next, tells the launcher when to come again, and
- * exits. It runs as the owner of the extension.
+ * went and when it starts next, and tells the launcher when to come again. It
+ * runs as the owner of the extension.
+ *
+ * Then it exits, unless a job starts here within custseg.worker_linger: a new
+ * process would have to load the catalog, plan every statement and map every
+ * shared buffer anew, which takes longer than to refresh a few customers. So it
+ * waits for that start, in no transaction and with no lock, until somebody
+ * wants the database or its place. What a job leaves in the session is put
+ * back before the next. Where a job did not succeed, and after some minutes
+ * anyway, a new process takes over, with new memory and with what was set
+ * since by ALTER ROLE or ALTER DATABASE.
  *
  * A job's row says when it started and when it finished. Nobody but this
  * worker can be running a job here, so a row that has started and not finished
@@ -15,23 +24,29 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #include "common/compat.h"
 #include "common/guard.h"
@@ -46,6 +61,7 @@
 #define BOOKKEEPING_LOCK_TIMEOUT "5s"
 #define BOOKKEEPING_TRIES 5
 #define BUSY_PAUSE (10 * USECS_PER_SEC)
+#define PROBE_EVERY_MS 1000
 
 typedef enum Outcome
 {
@@ -77,6 +93,50 @@ EndBookkeeping(Guard *guard)
 	PopActiveSnapshot();
 	SPI_finish();
 	CommitTransactionCommand();
+}
+
+static void
+Pin(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+/*
+ * The session as a new process would have it, like DISCARD ALL but for the
+ * caches. A function that a source's view calls may have changed it, and an
+ * advisory lock of such a function must not outlast the job.
+ */
+static void
+ResetSession(void)
+{
+	ResetAllOptions();
+	Pin("role", "none");
+	Pin("application_name", "custseg worker");
+
+	/* A database may have defaults that suit its clients and not us. */
+	Pin("search_path", "pg_catalog, pg_temp");
+	Pin("default_transaction_isolation", "read committed");
+	Pin("default_transaction_deferrable", "off");
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	PortalHashTableDeleteAll();
+	DropAllPreparedStatements();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	ResetTempTableNamespace();
+	ResetSequenceCaches();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+ReloadSettings(void)
+{
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
 }
 
 /*
@@ -126,11 +186,13 @@ ExtensionIsHere(void)
 
 /*
  * Look at one job. Returns true when it is due and written down as started;
- * else *next is moved to the moment at which it will be due. With may_start
- * false, one that is due is left to the next worker.
+ * else *start is moved to the moment at which it will be due, or *next to the
+ * one at which to look again. With may_start false, one that is due is left for
+ * later.
  */
 static bool
-LookAtJob(int job, bool asked, bool may_start, bool *told_paused, TimestampTz *next)
+LookAtJob(int job, bool asked, bool may_start, bool *told_paused,
+		  TimestampTz *next, TimestampTz *start)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	JobRecord	record;
@@ -183,31 +245,36 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused, TimestampTz *n
 	{
 		due = record.next_start <= now;
 		if (!due)
-			*next = Min(*next, record.next_start);
+			*start = Min(*start, record.next_start);
 	}
 
 	if (due && may_start)
 		WriteJobStart(job_kinds[job].name, now);
 	else if (due)
 	{
-		*next = now;
+		*start = now;
 		due = false;
 	}
 	EndBookkeeping(&guard);
 	return due;
 }
 
-/* Start one job that is due: its number, or -1. */
+/*
+ * Start one job that is due: its number, or -1. Then *next is when to look
+ * again, and *start when a job starts as far as one can tell now.
+ */
 static int
-Look(bool may_start, TimestampTz *next)
+Look(bool may_start, TimestampTz *next, TimestampTz *start)
 {
 	bool		told_paused;
 	uint32		requests = WorkerBeginLook(&told_paused);
 
 	*next = GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
+	*start = DT_NOEND;
 	for (int job = 0; job < job_kind_count; job++)
-		if (LookAtJob(job, (requests & (1U << job)) != 0, may_start, &told_paused, next))
+		if (LookAtJob(job, (requests & (1U << job)) != 0, may_start, &told_paused, next, start))
 			return job;
+	*next = Min(*next, *start);
 	return -1;
 }
 
@@ -410,20 +477,18 @@ MustLeave(void)
 	return wanted;
 }
 
-static void
-Pin(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
-}
-
-/* Run what is due; returns when to come again. */
+/*
+ * Run what is due; returns when to come again. *start is for when it may be
+ * worth waiting, DT_NOEND where this process must not.
+ */
 static TimestampTz
-Work(MemoryContext context)
+Work(MemoryContext context, TimestampTz *start)
 {
-	TimestampTz next = 0;
+	TimestampTz next;
+	TimestampTz next_start;
+	bool		all_well = true;
 
-	if (!BecomeOwner())
-		return GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
+	*start = DT_NOEND;
 
 	/* Each job once at most, so that other databases get their turn. */
 	for (int runs = 0;; runs++)
@@ -434,19 +499,19 @@ Work(MemoryContext context)
 		bool		leave;
 
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
-
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
-		if (!ExtensionIsHere())
+		ReloadSettings();
+		ResetSession();
+		if (!BecomeOwner())
 			return GetCurrentTimestamp() + CUSTSEG_LOOK_AGAIN;
-		job = Look(runs < job_kind_count, &next);
+		job = Look(runs < job_kind_count, &next, &next_start);
 		if (job < 0)
+		{
+			if (all_well)
+				*start = next_start;
 			return next;
+		}
 
 		WorkerSetRunningJob(job);
 		MemoryContextSwitchTo(context);
@@ -459,6 +524,39 @@ Work(MemoryContext context)
 		WorkerSetRunningJob(-1);
 		if (leave)
 			return GetCurrentTimestamp();
+		all_well &= outcome == CUSTSEG_SUCCEEDED;
+	}
+}
+
+/* Wait until it is time to look again. False: leave. */
+static bool
+Linger(TimestampTz born, TimestampTz next, TimestampTz start)
+{
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, "custseg waiting");
+	for (;;)
+	{
+		TimestampTz linger = custseg_worker_linger * USECS_PER_SEC;
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (!custseg_enabled || linger == 0 || start - now > linger ||
+			start - born > Max(linger, CUSTSEG_WORKER_LIFE) || MustLeave())
+			return false;
+		switch (WorkerIdle(next))
+		{
+			case CUSTSEG_LOOK:
+				return true;
+			case CUSTSEG_LEAVE:
+				return false;
+			case CUSTSEG_WAIT:
+				break;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(PROBE_EVERY_MS, Max(0, (next - now + 999) / 1000)),
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		ReloadSettings();
 	}
 }
 
@@ -466,6 +564,7 @@ void
 CustsegWorkerMain(Datum arg)
 {
 	Oid			database = DatumGetObjectId(arg);
+	TimestampTz born = GetCurrentTimestamp();
 	MemoryContext context;
 
 	pqsignal(SIGTERM, die);
@@ -476,19 +575,20 @@ CustsegWorkerMain(Datum arg)
 	if (!WorkerAttach(database))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-	SetConfigOption("application_name", "custseg worker", PGC_USERSET, PGC_S_SESSION);
-
 	context = AllocSetContextCreate(TopMemoryContext, "custseg worker", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 
-	/* A database may have defaults that suit its clients and not us. */
-	Pin("search_path", "pg_catalog, pg_temp");
-	Pin("default_transaction_isolation", "read committed");
-	Pin("default_transaction_deferrable", "off");
-
 	PG_TRY();
 	{
-		WorkerReportNextLook(Work(context));
+		TimestampTz next;
+		TimestampTz start;
+
+		/* What to look at next is said before the wait, for whoever comes after us. */
+		do
+		{
+			next = Work(context, &start);
+			WorkerReportNextLook(next);
+		} while (Linger(born, next, start));
 	}
 	PG_CATCH();
 	{

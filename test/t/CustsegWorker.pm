@@ -8,7 +8,7 @@ use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(new_node make_shop set_refresh wait_for wait_running runs ended_runs
+our @EXPORT = qw(new_node make_shop set_refresh wait_for wait_running wait_waiting runs ended_runs
   $WAIT_FOR_GO $SLEEP $QUICK);
 
 # Bodies of a refresh. Each run begins with a row in public.ran.
@@ -43,6 +43,7 @@ sub make_shop
 			id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
 			began timestamptz DEFAULT clock_timestamp(),
 			ended timestamptz,
+			pid int DEFAULT pg_backend_pid(),
 			who text DEFAULT current_user,
 			application text DEFAULT current_setting('application_name'));
 		GRANT ALL ON public.ran TO PUBLIC;
@@ -95,6 +96,15 @@ sub wait_running
 		WHERE datname = '$db' AND backend_type = 'custseg worker'
 		  AND wait_event = 'PgSleep'}, "a worker is busy in $db");
 	return;
+}
+
+# Wait until the worker has nothing to do and stays for the next start: its pid.
+sub wait_waiting
+{
+	my ($node, $db, $what) = @_;
+
+	wait_for($node, $db, 'SELECT waiting_since IS NOT NULL FROM custseg.worker_status', $what // "a worker waits in $db");
+	return $node->safe_psql($db, 'SELECT worker_pid FROM custseg.worker_status');
 }
 
 sub ended_runs
