@@ -79,20 +79,37 @@ SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
 	return stream.rows;
 }
 
+static void
+SetForPlanning(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Hash joins and sorts stay allowed. What is forbidden and cannot be avoided,
+ * such as the full join of a small view, costs so much that the planner sees
+ * no difference between the ways to do the rest.
+ */
 int
 PlanByIndexBegin(void)
 {
-	static const char *const off[] = {
-		"enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin",
-		"enable_sort", "jit",
-	};
 	int			level = NewGUCNestLevel();
 
-	for (int i = 0; i < lengthof(off); i++)
-		(void) set_config_option(off[i], "off", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	SetForPlanning("enable_seqscan", "off");
+	SetForPlanning("enable_bitmapscan", "off");
+	SetForPlanning("random_page_cost", "1");
+	SetForPlanning("jit", "off");
+	SetForPlanning("plan_cache_mode", "force_generic_plan");
+	return level;
+}
+
+int
+PlanBySortedIndexBegin(void)
+{
+	int			level = PlanByIndexBegin();
+
+	SetForPlanning("enable_bitmapscan", "on");
+	SetForPlanning("random_page_cost", "4");
 	return level;
 }
 

@@ -25,6 +25,9 @@ extern uint64 SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datu
  * statistics say: tables that were just loaded have none.
  */
 extern int	PlanByIndexBegin(void);
+
+/* The same, but rather in the order of the table: for rows that lie all over it. */
+extern int	PlanBySortedIndexBegin(void);
 extern void PlanByIndexEnd(int level);
 
 #endif							/* CUSTSEG_STREAM_H */

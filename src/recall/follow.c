@@ -32,6 +32,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "recall/follow.h"
 #include "recall/recall.h"
 
@@ -144,6 +145,7 @@ OpenEpisodes(const char *audience_sql, TimestampTz as_of, DateADT day, Oid type,
 	Changes		audience = {lengthof(audience_types)};
 	SPITupleTable *found;
 	uint64		n;
+	int			level = PlanByIndexBegin();
 
 	DrawSalt();
 	n = SpiRun(audience_sql, lengthof(types), types, values, NULL);
@@ -162,6 +164,7 @@ OpenEpisodes(const char *audience_sql, TimestampTz as_of, DateADT day, Oid type,
 	(void) WriteChanges(&draw, DRAW, &audience, 1, more_types, more);
 	(void) WriteChanges(&open, OPEN, &audience, 3, more_types, more);
 	SPI_freetuptable(found);
+	PlanByIndexEnd(level);
 }
 
 const char *

@@ -55,12 +55,22 @@ typedef struct Planning
 	char		nulls[4];
 } Planning;
 
+/* A channel's places of the day: the slots from 1 to its capacity that are not taken. */
+typedef struct Places
+{
+	int			capacity;
+	int		   *taken;			/* ascending */
+	int			ntaken;
+	int			at;				/* in taken */
+	int			next;			/* slot to look at */
+} Places;
+
 typedef struct Channel
 {
 	char	   *name;
 	bool		by_email;
-	int			nslots;
-	int		   *slots;			/* the free ones of the day */
+	Places		places;
+	int64		room;			/* tasks that can still be planned today */
 } Channel;
 
 typedef struct Candidate
@@ -187,25 +197,36 @@ EndWhatIsOver(Planning *plan)
 	"custseg.task t WHERE t.state IN ('open', 'claimed') AND t.slot_day < $2" \
 	" AND custseg.day_of(t.due_at, (SELECT time_zone FROM custseg.settings)) <= $2"
 
-/* Up to "most" of a channel's places that are free on the day, in order. */
-static int *
-FreeSlots(Planning *plan, const char *channel, int most, int *n)
+static void
+ReadPlaces(Planning *plan, const char *channel, int capacity, Places *places)
 {
-	Oid			types[] = {TEXTOID, DATEOID, INT4OID};
-	Datum		values[] = {CStringGetTextDatum(channel), DateADTGetDatum(plan->day), Int32GetDatum(most)};
-	int		   *slots;
+	Oid			types[] = {TEXTOID, DATEOID};
+	Datum		values[] = {CStringGetTextDatum(channel), DateADTGetDatum(plan->day)};
 
-	SpiRun("SELECT g.slot FROM custseg.channel c"
-		   " CROSS JOIN LATERAL generate_series(1, c.daily_capacity) g (slot)"
-		   " WHERE c.channel = $1 AND NOT EXISTS (SELECT FROM custseg.task t"
-		   "  WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot = g.slot)"
-		   " ORDER BY g.slot LIMIT $3", 3, types, values, NULL);
-	*n = (int) SPI_processed;
-	slots = palloc(sizeof(int) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
-		slots[i] = (int) SpiInt64(i, 1, 0);
+	memset(places, 0, sizeof(*places));
+	SpiRun("SELECT slot FROM custseg.task WHERE channel = $1 AND slot_day = $2 AND slot IS NOT NULL ORDER BY slot",
+		   2, types, values, NULL);
+	places->capacity = capacity;
+	places->next = 1;
+	places->ntaken = (int) SPI_processed;
+	places->taken = palloc_extended(sizeof(int) * Max(places->ntaken, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < places->ntaken; i++)
+		places->taken[i] = (int) SpiInt64(i, 1, 0);
 	SPI_freetuptable(SPI_tuptable);
-	return slots;
+}
+
+/* The next free slot, or 0. */
+static int
+NextPlace(Places *places)
+{
+	for (; places->next <= places->capacity; places->next++)
+	{
+		while (places->at < places->ntaken && places->taken[places->at] < places->next)
+			places->at++;
+		if (places->at == places->ntaken || places->taken[places->at] != places->next)
+			return places->next++;
+	}
+	return 0;
 }
 
 /* Give some tasks the places of today. */
@@ -235,28 +256,36 @@ CarryOver(Planning *plan)
 	uint64		n;
 	Datum	   *tasks;
 	char	  **channels;
+	int		   *capacities;
+	int		   *slots;
 
 	RunForAll(plan,
-			  "SELECT t.task_id, t.channel FROM " LEFT_OVER
+			  "SELECT t.task_id, t.channel,"
+			  " (SELECT c.daily_capacity FROM custseg.channel c WHERE c.channel = t.channel) FROM " LEFT_OVER
 			  " ORDER BY t.channel, t.priority DESC, t.task_id FOR UPDATE SKIP LOCKED");
 	n = SPI_processed;
 	tasks = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
 	channels = palloc_extended(sizeof(char *) * Max(n, 1), MCXT_ALLOC_HUGE);
+	capacities = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
+	slots = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < n; i++)
 	{
 		tasks[i] = Int64GetDatum(SpiInt64(i, 1, 0));
 		channels[i] = SpiText(i, 2);
+		capacities[i] = (int) SpiInt64(i, 3, 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
 
 	for (uint64 first = 0, end; first < n; first = end)
 	{
-		int			nslots;
-		int		   *slots;
+		Places		places;
+		int			nslots = 0;
 
 		for (end = first + 1; end < n && strcmp(channels[end], channels[first]) == 0; end++)
 			;
-		slots = FreeSlots(plan, channels[first], (int) (end - first), &nslots);
+		ReadPlaces(plan, channels[first], capacities[first], &places);
+		while (first + nslots < end && (slots[nslots] = NextPlace(&places)) != 0)
+			nslots++;
 		if (nslots > 0)
 			Place(plan, &tasks[first], slots, nslots);
 	}
@@ -268,7 +297,7 @@ ReadChannels(Planning *plan, int *nchannels)
 	Channel    *channels;
 	Oid			types[] = {TEXTOID, DATEOID};
 
-	SpiRun("SELECT channel, handle = 'email' FROM custseg.channel c"
+	SpiRun("SELECT channel, handle = 'email', daily_capacity FROM custseg.channel c"
 		   " WHERE enabled AND daily_capacity > 0"
 		   " AND EXISTS (SELECT FROM custseg.tier_policy y WHERE y.channel = c.channel)"
 		   " ORDER BY channel COLLATE \"C\"", 0, NULL, NULL, NULL);
@@ -278,23 +307,23 @@ ReadChannels(Planning *plan, int *nchannels)
 	{
 		channels[i].name = SpiText(i, 1);
 		channels[i].by_email = SpiInt64(i, 2, 0) != 0;
+		channels[i].places.capacity = (int) SpiInt64(i, 3, 0);
 	}
 
 	for (int i = 0; i < *nchannels; i++)
 	{
-		Datum		values[] = {CStringGetTextDatum(channels[i].name), DateADTGetDatum(plan->day)};
-		int64		room;
+		Channel    *channel = &channels[i];
+		Datum		values[] = {CStringGetTextDatum(channel->name), DateADTGetDatum(plan->day)};
+
+		ReadPlaces(plan, channel->name, channel->places.capacity, &channel->places);
+		channel->room = channel->places.capacity - channel->places.ntaken;
+		if (channel->room <= 0)
+			continue;
 
 		/* What could not be carried over still needs doing, so it counts. */
-		SpiRun("SELECT CASE WHEN r.room > 0 THEN r.room - (SELECT count(*) FROM " LEFT_OVER " AND t.channel = $1) END"
-			   " FROM (SELECT c.daily_capacity - (SELECT count(*) FROM custseg.task t"
-			   "   WHERE t.channel = $1 AND t.slot_day = $2 AND t.slot IS NOT NULL) AS room"
-			   "  FROM custseg.channel c WHERE c.channel = $1 OFFSET 0) r",
-			   2, types, values, NULL);
-		room = SpiInt64(0, 1, 0);
+		SpiRun("SELECT count(*) FROM " LEFT_OVER " AND t.channel = $1", 2, types, values, NULL);
+		channel->room -= SpiInt64(0, 1, 0);
 		SPI_freetuptable(SPI_tuptable);
-		if (room > 0)
-			channels[i].slots = FreeSlots(plan, channels[i].name, (int) room, &channels[i].nslots);
 	}
 	return channels;
 }
@@ -317,7 +346,6 @@ OpenCandidates(Planning *plan, Channel *channel)
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
 	Datum		values[] = {plan->values[0], plan->values[1],
 		CStringGetTextDatum(channel->name), CStringGetTextDatum(plan->chinese ? "zh" : "en")};
-	int			level = PlanByIndexBegin();
 	Portal		portal;
 
 	/* Best first off the index of those who wait: few places may be free, and very many wait. */
@@ -344,7 +372,6 @@ OpenCandidates(Planning *plan, Channel *channel)
 									   " p.customer_key COLLATE \"C\", e.customer_id"
 									   " FOR NO KEY UPDATE OF e SKIP LOCKED",
 									   4, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
-	PlanByIndexEnd(level);
 	return portal;
 }
 
@@ -408,7 +435,6 @@ WriteDecisions(Planning *plan, Channel *channel, Decisions *decisions)
 	Datum		values[] = {CStringGetTextDatum(channel->name), TimestampTzGetDatum(plan->as_of),
 		Int64GetDatum(plan->run_id), DateADTGetDatum(plan->day)};
 	Changes		episodes = {1};
-	int			level = PlanByIndexBegin();
 
 	if (decisions->tasks.n > 0)
 	{
@@ -433,12 +459,11 @@ WriteDecisions(Planning *plan, Channel *channel, Decisions *decisions)
 							" look_again_on = u.look_again_on"
 							" FROM unnest($1, $2, $3) u (episode_id, reason, look_again_on)"
 							" WHERE e.episode_id = u.episode_id", &decisions->aside, 0, NULL, NULL);
-	PlanByIndexEnd(level);
 }
 
 /* Take the next candidates; false when there are none. */
 static bool
-PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
+PlanChunk(Planning *plan, Channel *channel, Portal portal)
 {
 	int			n;
 	Candidate  *candidates;
@@ -448,7 +473,7 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 	MemoryContext chunk = CurrentMemoryContext;
 
 	CHECK_FOR_INTERRUPTS();
-	SPI_cursor_fetch(portal, true, Min(CHUNK_MAX, Max(CHUNK_MIN, channel->nslots - *filled)));
+	SPI_cursor_fetch(portal, true, Min(CHUNK_MAX, Max(CHUNK_MIN, channel->room)));
 	MemoryContextSwitchTo(chunk);
 	n = (int) SPI_processed;
 	if (n == 0)
@@ -478,7 +503,7 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 		ReadContacts(n, ids, contacts);
 
 	InitDecisions(&decisions);
-	for (int i = 0; i < n && *filled < channel->nslots; i++)
+	for (int i = 0; i < n && channel->room > 0; i++)
 	{
 		Candidate  *who = &candidates[i];
 		const char *reason;
@@ -490,7 +515,10 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 		if (reason != NULL)
 			PutAside(plan, &decisions, who, reason);
 		else
-			PlanTask(plan, &decisions, who, channel->slots[(*filled)++]);
+		{
+			PlanTask(plan, &decisions, who, NextPlace(&channel->places));
+			channel->room--;
+		}
 	}
 	WriteDecisions(plan, channel, &decisions);
 	return true;
@@ -499,17 +527,16 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal, int *filled)
 static void
 FillChannel(Planning *plan, Channel *channel)
 {
-	int			filled = 0;
 	Portal		portal;
 	MemoryContext chunk;
 	MemoryContext old;
 
-	if (channel->nslots == 0)
+	if (channel->room <= 0)
 		return;
 	portal = OpenCandidates(plan, channel);
 	chunk = AllocSetContextCreate(CurrentMemoryContext, "custseg plan chunk", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(chunk);
-	while (filled < channel->nslots && PlanChunk(plan, channel, portal, &filled))
+	while (channel->room > 0 && PlanChunk(plan, channel, portal))
 		MemoryContextReset(chunk);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(chunk);
@@ -555,21 +582,22 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	if (SPI_processed == 0)
 		return false;
 
-	/* Open episodes are few beside the customers: no estimate may turn this into a scan of those. */
+	/* What is open is little beside the customers and what was: no estimate may turn this into scans. */
 	level = PlanByIndexBegin();
 	all = EndWhatIsOver(&plan);
-	PlanByIndexEnd(level);
 	if (customers == NULL)
 		CarryOver(&plan);
 
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
-	if (SPI_processed == 0)
-		return all;
-	plan.chinese = ReadShopSettings()->chinese;
-	plan.contacts = ContactsMapped();
-	channels = ReadChannels(&plan, &nchannels);
-	for (int i = 0; i < nchannels; i++)
-		FillChannel(&plan, &channels[i]);
+	if (SPI_processed > 0)
+	{
+		plan.chinese = ReadShopSettings()->chinese;
+		plan.contacts = ContactsMapped();
+		channels = ReadChannels(&plan, &nchannels);
+		for (int i = 0; i < nchannels; i++)
+			FillChannel(&plan, &channels[i]);
+	}
+	PlanByIndexEnd(level);
 	return all;
 }
 

@@ -33,6 +33,7 @@
 typedef struct Standing
 {
 	int64		customer_id;
+	ItemPointerData place;		/* of one that is stored */
 	Evaluation	evaluation;
 } Standing;
 
@@ -183,6 +184,7 @@ StandingRow(TupleTableSlot *slot, void *arg)
 	standing->customer_id = DatumGetInt64(slot->tts_values[0]);
 	EvaluationFromColumns(slot->tts_values + 1, slot->tts_isnull + 1, &was->run->types,
 						  &standing->evaluation);
+	standing->place = *(ItemPointer) DatumGetPointer(slot->tts_values[COLUMNS]);
 }
 
 static int
@@ -290,25 +292,29 @@ WriteTransitions(StandingRun *run, Changes *transitions)
 					 transitions, 3, types, values);
 }
 
+#define UPDATE(which) \
+	"UPDATE custseg.standing s" \
+	" SET r_score = u.r_score, f_score = u.f_score, m_score = u.m_score," \
+	" tier = u.tier, lifecycle = u.lifecycle, quadrant = u.quadrant," \
+	" activity = u.activity, follow_up_at = u.follow_up_at," \
+	" silent_at = u.silent_at, lost_at = u.lost_at, next_eval_at = u.next_eval_at" \
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)" \
+	" AS u (customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant," \
+	" activity, follow_up_at, silent_at, lost_at, next_eval_at, place)" \
+	" WHERE s.customer_id = u.customer_id" which
+
+/* Where the rows were when they were read; should somebody have moved one, by their customers. */
 static void
 WriteUpdates(StandingRun *run, Changes *updates)
 {
-	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr by_place = NULL;
+	static SPIPlanPtr by_customer = NULL;
 
 	if (updates->n == 0)
 		return;
-	run->updated +=
-		WriteChanges(&plan,
-					 "UPDATE custseg.standing s"
-					 " SET r_score = u.r_score, f_score = u.f_score, m_score = u.m_score,"
-					 " tier = u.tier, lifecycle = u.lifecycle, quadrant = u.quadrant,"
-					 " activity = u.activity, follow_up_at = u.follow_up_at,"
-					 " silent_at = u.silent_at, lost_at = u.lost_at, next_eval_at = u.next_eval_at"
-					 " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-					 " AS u (customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant,"
-					 " activity, follow_up_at, silent_at, lost_at, next_eval_at)"
-					 " WHERE s.customer_id = u.customer_id",
-					 updates, 0, NULL, NULL);
+	if (WriteChanges(&by_place, UPDATE(" AND s.ctid = u.place"), updates, 0, NULL, NULL) < updates->n)
+		(void) WriteChanges(&by_customer, UPDATE(""), updates, 0, NULL, NULL);
+	run->updated += updates->n;
 }
 
 static void
@@ -328,7 +334,7 @@ static void
 WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 {
 	BulkWriter *writer = NULL;
-	Changes		updates = {COLUMNS};
+	Changes		updates = {COLUMNS + 1};
 	Changes		deletes = {1};
 	Changes		transitions = {5};
 	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0,
@@ -338,6 +344,7 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 
 	for (int c = 0; c < COLUMNS; c++)
 		updates.columns[c].type = columns[c] ? columns[c] : run->types.types[c - 4];
+	updates.columns[COLUMNS].type = TIDOID;
 	deletes.columns[0].type = INT8OID;
 	transitions.columns[0].type = INT8OID;
 	for (int c = 1; c < 5; c++)
@@ -347,8 +354,8 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 	{
 		Standing   *new = i < now->n ? &now->rows[i] : NULL;
 		Standing   *old = j < was->n ? &was->rows[j] : NULL;
-		Datum		values[COLUMNS];
-		bool		nulls[COLUMNS] = {0};
+		Datum		values[COLUMNS + 1];
+		bool		nulls[COLUMNS + 1] = {0};
 
 		if (new && old && new->customer_id != old->customer_id)
 		{
@@ -372,7 +379,10 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 		}
 		EvaluationToColumns(&new->evaluation, &run->types, values + 1, nulls + 1);
 		if (old)
+		{
+			values[COLUMNS] = PointerGetDatum(&old->place);
 			AddChange(&updates, values, nulls);
+		}
 		else
 		{
 			if (writer == NULL)
@@ -420,30 +430,22 @@ BatchEnd(Batch *batch)
 
 #define STANDING_COLUMNS \
 	"customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant, activity," \
-	" follow_up_at, silent_at, lost_at, next_eval_at"
+	" follow_up_at, silent_at, lost_at, next_eval_at, ctid"
 
-/* With the customers evaluated: read the standings they had, and write the differences. */
 static void
-Follow(StandingRun *run, Batch *batch, Datum ids, Cause cause)
+SortStandings(Standings *standings)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[1] = {INT8ARRAYOID};
-
-	SpiKeep(&plan,
-			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
-			1, types);
-	SpiStream(plan, 1, types, &ids, StandingRow, &batch->was);
-	if (batch->now.n > 1)
-		qsort(batch->now.rows, batch->now.n, sizeof(Standing), CompareStandings);
-	if (batch->was.n > 1)
-		qsort(batch->was.rows, batch->was.n, sizeof(Standing), CompareStandings);
-	WriteDifference(run, &batch->now, &batch->was, cause);
+	if (standings->n > 1)
+		qsort(standings->rows, standings->n, sizeof(Standing), CompareStandings);
 }
 
 int64
 StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *const *timelines, int n,
 						Cause cause)
 {
+	static SPIPlanPtr read_standing = NULL;
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		array;
 	Batch		batch;
 
 	if (n == 0)
@@ -452,7 +454,14 @@ StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *cons
 	for (int i = 0; i < n; i++)
 		if (timelines[i])
 			Evaluate(run, ids[i], timelines[i], NextStanding(&batch.now));
-	Follow(run, &batch, IdArray(ids, n), cause);
+	SpiKeep(&read_standing,
+			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
+			1, types);
+	array = IdArray(ids, n);
+	SpiStream(read_standing, 1, types, &array, StandingRow, &batch.was);
+	SortStandings(&batch.now);
+	SortStandings(&batch.was);
+	WriteDifference(run, &batch.now, &batch.was, cause);
 	BatchEnd(&batch);
 	return n;
 }
@@ -460,8 +469,8 @@ StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *cons
 int64
 StandingEvaluateDue(StandingRun *run, int limit)
 {
-	static SPIPlanPtr find = NULL;
-	static SPIPlanPtr read = NULL;
+	static SPIPlanPtr read_standing = NULL;
+	static SPIPlanPtr read_profile = NULL;
 	Oid			types[2] = {DATEOID, INT4OID};
 	Oid			ids_type[1] = {INT8ARRAYOID};
 	Datum		values[2] = {DateADTGetDatum(run->day), Int32GetDatum(limit)};
@@ -469,25 +478,27 @@ StandingEvaluateDue(StandingRun *run, int limit)
 	int			n;
 
 	BatchBegin(&batch, run);
-	SpiKeep(&find,
-			"SELECT customer_id FROM custseg.standing WHERE next_eval_at <= $1"
+	SpiKeep(&read_standing,
+			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE next_eval_at <= $1"
 			" ORDER BY next_eval_at, customer_id LIMIT $2",
 			2, types);
-	n = (int) SpiRunPlan(find, values, NULL);
+	SpiStream(read_standing, 2, types, values, StandingRow, &batch.was);
+	n = batch.was.n;
 	if (n > 0)
 	{
 		int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
 		Datum		array;
 
+		SortStandings(&batch.was);
 		for (int i = 0; i < n; i++)
-			ids[i] = SpiInt64(i, 1, 0);
-		SPI_freetuptable(SPI_tuptable);
-		array = IdArray(ids, SortIds(ids, n));
-		SpiKeep(&read,
+			ids[i] = batch.was.rows[i].customer_id;
+		SpiKeep(&read_profile,
 				"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",
 				1, ids_type);
-		SpiStream(read, 1, ids_type, &array, ProfileRow, &batch.now);
-		Follow(run, &batch, array, CAUSE_TIME);
+		array = IdArray(ids, n);
+		SpiStream(read_profile, 1, ids_type, &array, ProfileRow, &batch.now);
+		SortStandings(&batch.now);
+		WriteDifference(run, &batch.now, &batch.was, CAUSE_TIME);
 	}
 	BatchEnd(&batch);
 	return n;

@@ -36,11 +36,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 #include "utils/xid8.h"
 
+#include "common/attempt.h"
 #include "common/bulk.h"
 #include "common/compat.h"
 #include "source/capture.h"
@@ -389,7 +389,7 @@ PutRow(LogWriter *log, const Change *changes, int n)
 }
 
 static void
-WriteChanges(void)
+WriteChanges(void *arg)
 {
 	LogWriter	log;
 	int			at = 0;
@@ -416,7 +416,7 @@ WriteChanges(void)
 }
 
 static void
-WriteGap(void)
+WriteGap(void *arg)
 {
 	LogWriter	log;
 	int			last = 0;
@@ -435,36 +435,6 @@ WriteGap(void)
 	LogClose(&log);
 }
 
-/* Write in a subtransaction. NULL if that worked, else why not. */
-static ErrorData *
-TryWrite(void (*write) (void))
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		write();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		/* Somebody wants the shop's transaction to end: that is not ours to prevent. */
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return error;
-}
-
 /* Before the end of the transaction, when all its triggers have run. */
 static void
 Flush(void)
@@ -472,10 +442,10 @@ Flush(void)
 	ErrorData  *error;
 
 	Condense(0);
-	error = TryWrite(WriteChanges);
+	error = Attempt(WriteChanges, NULL);
 	if (error)
 	{
-		ErrorData  *worse = TryWrite(WriteGap);
+		ErrorData  *worse = Attempt(WriteGap, NULL);
 
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),

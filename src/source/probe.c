@@ -6,7 +6,6 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -15,12 +14,11 @@
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "common/attempt.h"
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
@@ -154,6 +152,29 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* A look at one source. */
+typedef struct Look
+{
+	Source	   *source;
+	DayMapper  *days;
+	int			n;
+	const int64 *ids;
+	const DateADT *after;
+	bool	   *ordered;
+	bool		looked;
+} Look;
+
+static void
+LookAtSource(void *arg)
+{
+	Look	   *look = arg;
+
+	SourceOpen(look->source);
+	look->looked = ProbeIsCheap(look->source);
+	if (look->looked)
+		ProbeSource(look->source, look->days, look->n, look->ids, look->after, look->ordered);
+}
+
 /*
  * Look at one source. A source that cannot be read now, because its table was
  * dropped or its owner may not read it, must not stop the desks: a warning,
@@ -163,42 +184,15 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 static bool
 TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool looked = false;
+	Look		look = {source, days, n, ids, after, ordered};
+	ErrorData  *error = Attempt(LookAtSource, &look);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		SourceOpen(source);
-		if (ProbeIsCheap(source))
-		{
-			ProbeSource(source, days, n, ids, after, ordered);
-			looked = true;
-		}
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			ReThrowError(error);
-		looked = false;
+	if (error)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not look for new orders in %s: %s", SourceRelation(source), error->message),
 				 error->hint ? errhint("%s", error->hint) : 0));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return looked;
+	return error == NULL && look.looked;
 }
 
 void

@@ -13,7 +13,6 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 
@@ -180,9 +179,7 @@ SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "%s WHERE %s%s", SelectFrom(source),
 					 SourceCustomerIsAny(source, 1), SourceFilter(source, 2, " AND "));
-	level = PlanByIndexBegin();
-	/* Customers' rows lie all over the table: better all of them in its order than customer by customer. */
-	(void) set_config_option("enable_bitmapscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	level = PlanBySortedIndexBegin();
 	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, dest);
 	PlanByIndexEnd(level);
 }

@@ -1,0 +1,17 @@
+/*
+ * attempt.h
+ *		Work that may fail without failing what it is part of.
+ */
+#ifndef CUSTSEG_ATTEMPT_H
+#define CUSTSEG_ATTEMPT_H
+
+#include "postgres.h"
+
+/*
+ * Do the work in a subtransaction. NULL if that went well; else its error, and
+ * nothing else of it is left. Somebody who wants the whole to end gets his way:
+ * cancellation and shutdown are raised.
+ */
+extern ErrorData *Attempt(void (*work) (void *arg), void *arg);
+
+#endif							/* CUSTSEG_ATTEMPT_H */
