@@ -104,6 +104,15 @@ PlanByIndexBegin(void)
 }
 
 int
+PlanInOrderBegin(void)
+{
+	int			level = PlanByIndexBegin();
+
+	SetForPlanning("enable_sort", "off");
+	return level;
+}
+
+int
 PlanBySortedIndexBegin(void)
 {
 	int			level = PlanByIndexBegin();

@@ -26,7 +26,10 @@ extern uint64 SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datu
  */
 extern int	PlanByIndexBegin(void);
 
-/* The same, but rather in the order of the table: for rows that lie all over it. */
+/* The same, and rows come in the order of an index, not sorted: for the first few of very many. */
+extern int	PlanInOrderBegin(void);
+
+/* By index, but rather in the order of the table: for rows that lie all over it. */
 extern int	PlanBySortedIndexBegin(void);
 extern void PlanByIndexEnd(int level);
 

@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
 /* Episodes are opened one transaction at a time, so new ones have higher ids. */
 #define TO_MEASURE \
 	"SELECT e.* FROM custseg.episode e" \
-	" WHERE e.episode_id > coalesce((SELECT max(m.episode_id) FROM custseg.outcome m), -1)" \
+	" WHERE e.episode_id > $3" \
 	" UNION ALL" \
 	" SELECT e.* FROM custseg.outcome m JOIN custseg.episode e USING (episode_id) WHERE NOT m.final" \
 	" AND ($2 IS NULL OR e.customer_id = ANY ($2))"
@@ -40,10 +40,13 @@ PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
 void
 MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 {
-	Oid			types[] = {DATEOID, INT8ARRAYOID};
-	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers)};
+	Oid			types[] = {DATEOID, INT8ARRAYOID, INT8OID};
+	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers), (Datum) 0};
 	int			level = PlanByIndexBegin();
 
+	/* Known beforehand, it tells the planner how few are new. */
+	SpiRun("SELECT coalesce(max(episode_id), -1) FROM custseg.outcome", 0, NULL, NULL, NULL);
+	values[2] = Int64GetDatum(SpiInt64(0, 1, 0));
 	SpiRun("INSERT INTO custseg.outcome (episode_id, converted_on, orders, spend, final, measured_on)"
 		   " SELECT n.episode_id, n.converted_on, n.orders, n.spend, n.final, $1"
 		   " FROM (SELECT w.episode_id,"
@@ -66,7 +69,7 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 		   " ON CONFLICT (episode_id) DO UPDATE SET converted_on = EXCLUDED.converted_on,"
 		   "  orders = EXCLUDED.orders, spend = EXCLUDED.spend, final = EXCLUDED.final,"
 		   "  measured_on = EXCLUDED.measured_on",
-		   2, types, values, customers ? NULL : " n");
+		   3, types, values, customers ? NULL : " n ");
 	PlanByIndexEnd(level);
 }
 

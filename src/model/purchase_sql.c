@@ -19,7 +19,7 @@
 
 #define DAYS_OF_YEAR 365.25
 
-#define KEPT 4
+#define KEPT 8					/* sets of parameters */
 
 typedef struct Kept
 {

@@ -346,6 +346,7 @@ OpenCandidates(Planning *plan, Channel *channel)
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
 	Datum		values[] = {plan->values[0], plan->values[1],
 		CStringGetTextDatum(channel->name), CStringGetTextDatum(plan->chinese ? "zh" : "en")};
+	int			level = PlanInOrderBegin();
 	Portal		portal;
 
 	/* Best first off the index of those who wait: few places may be free, and very many wait. */
@@ -372,6 +373,7 @@ OpenCandidates(Planning *plan, Channel *channel)
 									   " p.customer_key COLLATE \"C\", e.customer_id"
 									   " FOR NO KEY UPDATE OF e SKIP LOCKED",
 									   4, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	PlanByIndexEnd(level);
 	return portal;
 }
 

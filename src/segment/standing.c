@@ -415,7 +415,7 @@ BatchBegin(Batch *batch, StandingRun *run)
 	batch->context = AllocSetContextCreate(CurrentMemoryContext, "custseg standing batch",
 										   ALLOCSET_DEFAULT_SIZES);
 	batch->saved = MemoryContextSwitchTo(batch->context);
-	batch->level = PlanByIndexBegin();
+	batch->level = PlanInOrderBegin();
 	batch->now.run = batch->was.run = run;
 	batch->now.context = batch->was.context = batch->context;
 }

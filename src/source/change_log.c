@@ -278,11 +278,25 @@ MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending
 	ArrayType  *customers = DatumGetArrayTypeP(array);
 	const int64 *ids = (const int64 *) ARR_DATA_PTR(customers);
 	int			count = ArrayGetNItems(ARR_NDIM(customers), ARR_DIMS(customers));
+	int			low = 0;
 
-	for (int i = 0; i < n; i++)
-		if (wanted[i].source_id == source_id && count > 0 &&
-			bsearch(&wanted[i].customer, ids, count, sizeof(int64), CompareIds) != NULL)
+	for (int i = 0; i < n && low < count; i++)
+	{
+		int			high = count;
+
+		/* Those wanted ascend too, so none is before where the last one was. */
+		while (low < high)
+		{
+			int			middle = (low + high) / 2;
+
+			if (ids[middle] < wanted[i].customer)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		if (low < count && ids[low] == wanted[i].customer && wanted[i].source_id == source_id)
 			pending[wanted[i].position] = true;
+	}
 }
 
 /*

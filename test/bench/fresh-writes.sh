@@ -3,20 +3,34 @@
 # Sourced by it.
 
 # Refreshes over DATABASE until $work/stop is there, a second between them.
-# PENDING entries are put into its log before each, as arrays of EACH customers.
+# Before each PENDING of the customers of upcoming() get into its log, as
+# transactions of EACH would have put them there.
 refresh_loop()
 {
-	local db=$1 pending=$2 each=$3 entries
+	local db=$1 pending=$2 each=$3 first=0
 
-	entries="SELECT 1, pg_current_xact_id(), 1 + (random() * $shop_customers)::int % $shop_customers FROM generate_series(1, $pending)"
-	[ "$each" = 1 ] || entries="SELECT 1, pg_current_xact_id(), NULL, NULL, (SELECT array_agg(DISTINCT 1 + (random() * $shop_customers)::int % $shop_customers)
-		FROM generate_series(1, $each) WHERE n IS NOT NULL) FROM generate_series(1, $pending / $each) AS n"
 	while [ ! -e "$work/stop" ]; do
-		[ "$pending" = 0 ] || ask "$db" "INSERT INTO custseg.change_log $entries"
+		if [ "$pending" != 0 ]; then
+			ask "$db" "INSERT INTO custseg.change_log (source_id, xact, customer, customers)
+				SELECT 1, pg_current_xact_id(), CASE WHEN $each = 1 THEN min(customer_id) END,
+				       CASE WHEN $each > 1 THEN array_agg(DISTINCT customer_id) END
+				FROM upcoming WHERE n BETWEEN $first + 1 AND $first + $pending GROUP BY n / $each"
+			first=$((first + pending))
+		fi
 		ask "$db" "CALL custseg.refresh()" || echo failed >>"$work/loop-failed"
 		echo >>"$work/loops"
 		sleep 1
 	done
+}
+
+# upcoming DATABASE N: orders of N customers that its log does not know of yet.
+upcoming()
+{
+	ask "$1" "DROP TABLE IF EXISTS upcoming;
+		CREATE TABLE upcoming AS SELECT n, 1 + (random() * $shop_customers)::int % $shop_customers AS customer_id FROM generate_series(1, $2) AS n;
+		CREATE INDEX ON upcoming (n);
+		INSERT INTO shop.orders (customer_id, paid_at, amount) SELECT customer_id, now(), 19.99 FROM upcoming;
+		DELETE FROM custseg.change_log" 2>/dev/null
 }
 
 # write DATABASE KIND REFRESHED PENDING: transactions a second of DATABASE, while REFRESHED is refreshed.
@@ -26,6 +40,8 @@ write()
 
 	[ "$2" = single ] || each=100
 	rm -f "$work/stop" "$work/loops"
+	ask "$3" "CALL custseg.refresh()"
+	[ "$4" = 0 ] || upcoming "$3" "$rows"
 	refresh_loop "$3" "$4" $each &
 	loop=$!
 	"${as_user[@]}" "$(pg_bin)/pgbench" -n -M prepared -c 2 -j 2 -T $seconds -f "$work/$2.sql" "$1" >"$work/pgbench" 2>&1 ||
@@ -34,8 +50,9 @@ write()
 	wait $loop
 	tps=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/pgbench")
 	failures=$((failures + $(sed -n 's/^number of failed transactions: \([0-9]*\).*/\1/p' "$work/pgbench")))
-	# What one refresh of the loop had to read.
-	load=$(awk -v each=$each -v s=$seconds -v tps="$tps" -v n="$(wc -l <"$work/loops")" 'BEGIN { printf "%d", tps * s * each / n }')
+	# What was changed, and what one refresh of the loop had to read of it.
+	rows=$(awk -v each=$each -v s=$seconds -v tps="$tps" 'BEGIN { printf "%d", tps * s * each }')
+	load=$((rows / $(wc -l <"$work/loops")))
 }
 
 # wal DATABASE KIND ROWS: bytes of WAL a row.
@@ -50,7 +67,7 @@ wal()
 
 writes()
 {
-	local db kind ratio failures=0 tps load
+	local db kind ratio failures=0 tps rows=0 load
 
 	shop_customers=$((customers / 3 < 300000 ? customers / 3 : 300000))
 	part "Writers: 2 clients, $seconds s each, over $shop_customers customers' orders"
