@@ -16,8 +16,9 @@
  *
  * It takes some ten microseconds, and far from ordinary parameters a hundred
  * times that, so for the parameters that fits give and the x that most
- * customers have it is remembered.  Given x, E depends on tau
- * alone, and E/y is a smooth function of y = ln(1 + c tau), c = max(1, R): its
+ * customers have it is remembered.  Given x, the chances to leave and their
+ * weights are always the same, so that E is a sum over the same nodes, which two
+ * values of LogIntegral() confirm.  And given x, E depends on tau alone, and E/y is a smooth function of y = ln(1 + c tau), c = max(1, R): its
  * nearest singularity is a distance of pi away, and half of that for large R.
  * On a panel of width 1 a polynomial of degree 19 is then E/y to the last few
  * bits.  Which customers are looked up that way depends on their own numbers
@@ -39,6 +40,10 @@
 #define PANELS 12				/* and y below */
 #define TERMS 20
 #define MOST_TABLES 2			/* of discounted purchases */
+#define NODE_STEP 0.0625
+#define MOST_NODES 1000
+#define NEGLIGIBLE 1e-19		/* weight of a node, relative to the mode's */
+#define SAME 1e-12				/* relative */
 #define ORDINARY_LOW 1e-5		/* and parameters between */
 #define ORDINARY_HIGH 1e5
 
@@ -46,7 +51,10 @@
 typedef struct Row
 {
 	double	   *panels[PANELS];
-	double		log_weight;		/* LogWeightTotal() */
+	double		log_weight;		/* the integral of LogWeight() */
+	int			nnodes;			/* 0: they would be too many */
+	double	   *chances;		/* p at the nodes */
+	double	   *weights;		/* adding up to 1 */
 } Row;
 
 /* Discounted purchases within t of a customer who is alive: polynomials likewise, by ln(1 + T/alpha). */
@@ -291,17 +299,98 @@ Polynomial(const double *p, double z)
 	return sums[0] + z * sums[1] + z2 * (sums[2] + z * sums[3]);
 }
 
+/*
+ * Nodes of the trapezoidal rule as LogIntegral() has them, on the axis of
+ * ln(p/(1-p)) and by sinh(v), but with one step for all.
+ */
+static void
+MakeNodes(const Bg *bg, const Leaving *l, Row *row)
+{
+	double		total = 0;
+
+	row->chances = MemoryContextAlloc(bg->context, MOST_NODES * sizeof(double));
+	row->weights = MemoryContextAlloc(bg->context, MOST_NODES * sizeof(double));
+	for (int side = -1; side <= 1; side += 2)
+	{
+		for (int k = side > 0 ? 0 : 1;; k++)
+		{
+			double		v = side * k * NODE_STEP;
+			double		p_falls;
+			double		q_falls;
+			double		weight;
+
+			Move(l, l->scale * sinh(v), &p_falls, &q_falls);
+			weight = exp(-l->a * p_falls - l->B * q_falls) * cosh(v);
+			if (!(weight > NEGLIGIBLE) && fabs(v) >= 1)
+				break;
+			if (row->nnodes == MOST_NODES)
+			{
+				row->nnodes = 0;
+				return;
+			}
+			row->chances[row->nnodes] = exp(l->log_p - p_falls);
+			row->weights[row->nnodes++] = weight;
+			total += weight;
+		}
+	}
+	row->chances = repalloc(row->chances, row->nnodes * sizeof(double));
+	row->weights = repalloc(row->weights, row->nnodes * sizeof(double));
+	for (int i = 0; i < row->nnodes; i++)
+		row->weights[i] /= total;
+}
+
+/* E as a sum over the nodes. */
+static double
+SumOverNodes(const Row *row, double R, double tau)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < row->nnodes; i++)
+	{
+		double		p = row->chances[i];
+
+		if (p * tau < 1e-17)
+			sum += row->weights[i] * R * tau;
+		else
+			sum -= row->weights[i] * expm1(-R * log1p(p * tau)) / p;
+	}
+	return sum;
+}
+
+static Row *
+MakeRow(const Bg *bg, double x)
+{
+	Leaving		leaving = MakeLeaving(bg->a, bg->b + x + bg->d, 1, 1);
+	Row		   *row = MemoryContextAllocZero(bg->context, sizeof(Row));
+
+	row->log_weight = LogIntegral(LogWeight, &leaving, leaving.scale);
+	MakeNodes(bg, &leaving, row);
+	return row;
+}
+
 /* The polynomial of E/y on a panel. */
 static double *
-MakePanel(const Bg *bg, double x, double c, int panel, double log_weight)
+MakePanel(const Bg *bg, double x, double c, int panel, const Row *row)
 {
 	double		values[TERMS];
+	bool		sums = row->nnodes > 0;
 
 	for (int i = 0; i < TERMS; i++)
 	{
 		double		y = PanelPoint(panel, i);
+		double		tau = expm1(y) / c;
+		bool		first_or_last = i == 0 || i == TERMS - 1;
+		double		integral = !sums || first_or_last ? Integrate(bg, x, tau, row->log_weight) : 0;
+		double		sum = sums ? SumOverNodes(row, bg->r + x, tau) : integral;
 
-		values[i] = Integrate(bg, x, expm1(y) / c, log_weight) / y;
+		if (first_or_last && !(fabs(sum - integral) <= SAME * integral))
+		{
+			/* Nodes that do not suffice: once more without. */
+			Row			without = {.log_weight = row->log_weight};
+
+			return MakePanel(bg, x, c, panel, &without);
+		}
+		values[i] = sum / y;
 	}
 	return MakePolynomial(bg, values);
 }
@@ -326,16 +415,10 @@ ExpectedAlive(Bg *bg, double x, double beta, double t)
 
 	row = bg->rows[(int) x];
 	if (row == NULL)
-	{
-		Leaving		leaving = MakeLeaving(bg->a, bg->b + x + bg->d, 1, 1);
-
-		row = MemoryContextAllocZero(bg->context, sizeof(Row));
-		row->log_weight = LogIntegral(LogWeight, &leaving, leaving.scale);
-		bg->rows[(int) x] = row;
-	}
+		row = bg->rows[(int) x] = MakeRow(bg, x);
 	panel = (int) y;
 	if (row->panels[panel] == NULL)
-		row->panels[panel] = MakePanel(bg, x, c, panel, row->log_weight);
+		row->panels[panel] = MakePanel(bg, x, c, panel, row);
 	return y * Polynomial(row->panels[panel], 2 * (y - panel) - 1);
 }
 
