@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "common/changes.h"
@@ -128,28 +129,17 @@ DATEOID, FLOAT8OID};
 	" ON CONFLICT (goal, customer_id, since) DO NOTHING" \
 	" RETURNING arm) SELECT count(*), count(*) FILTER (WHERE arm = 'control') FROM opened"
 
-/*
- * Open the episodes of an audience, which is looked for once: the statement's
- * parameters are as_of, day and one more. The result is how many episodes, and
- * of them controls.
- */
+/* Draw and open for the rows just fetched. */
 static void
-OpenEpisodes(const char *audience_sql, TimestampTz as_of, DateADT day, Oid type, Datum value, int64 run_id)
+OpenPortion(const Oid *types, const Datum *values, int64 run_id, int64 *episodes, int64 *controls)
 {
 	static SPIPlanPtr draw = NULL;
 	static SPIPlanPtr open = NULL;
-	Oid			types[] = {TIMESTAMPTZOID, DATEOID, type};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), value};
-	Oid			more_types[] = {TIMESTAMPTZOID, DATEOID, INT8OID};
+	Oid			more_types[] = {types[0], types[1], INT8OID};
 	Datum		more[] = {values[0], values[1], Int64GetDatum(run_id)};
 	Changes		audience = {lengthof(audience_types)};
-	SPITupleTable *found;
-	uint64		n;
-	int			level = PlanByIndexBegin();
+	uint64		n = SPI_processed;
 
-	DrawSalt();
-	n = SpiRun(audience_sql, lengthof(types), types, values, NULL);
-	found = SPI_tuptable;
 	for (int c = 0; c < audience.ncolumns; c++)
 		audience.columns[c].type = audience_types[c];
 	for (uint64 row = 0; row < n; row++)
@@ -163,8 +153,48 @@ OpenEpisodes(const char *audience_sql, TimestampTz as_of, DateADT day, Oid type,
 	}
 	(void) WriteChanges(&draw, DRAW, &audience, 1, more_types, more);
 	(void) WriteChanges(&open, OPEN, &audience, 3, more_types, more);
-	SPI_freetuptable(found);
+	*episodes += SpiInt64(0, 1, 0);
+	*controls += SpiInt64(0, 2, 0);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Open the episodes of an audience, which is looked for once and taken in
+ * portions. The statement's parameters are as_of, day and one more.
+ */
+static void
+OpenEpisodes(const char *audience_sql, TimestampTz as_of, DateADT day, Oid type, Datum value, int64 run_id,
+			 int64 *episodes, int64 *controls)
+{
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, type};
+	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), value};
+	MemoryContext portion = AllocSetContextCreate(CurrentMemoryContext, "custseg audience", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	int			level = PlanByIndexBegin();
+	Portal		cursor;
+
+	*episodes = *controls = 0;
+	DrawSalt();
+	cursor = SPI_cursor_open_with_args(NULL, audience_sql, lengthof(types), types, values, NULL, false,
+									   CURSOR_OPT_NO_SCROLL);
+	old = MemoryContextSwitchTo(portion);
+	for (bool more = true; more;)
+	{
+		SPITupleTable *found;
+
+		SPI_cursor_fetch(cursor, true, custseg_batch_size);
+		MemoryContextSwitchTo(portion);
+		found = SPI_tuptable;
+		more = SPI_processed > 0;
+		if (more)
+			OpenPortion(types, values, run_id, episodes, controls);
+		SPI_freetuptable(found);
+		MemoryContextReset(portion);
+	}
+	MemoryContextSwitchTo(old);
+	SPI_cursor_close(cursor);
 	PlanByIndexEnd(level);
+	MemoryContextDelete(portion);
 }
 
 const char *
@@ -176,9 +206,7 @@ BacklogAudience(void)
 void
 OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episodes, int64 *controls)
 {
-	OpenEpisodes(BacklogAudience(), as_of, day, TEXTOID, CStringGetTextDatum(playbook), 0);
-	*episodes = SpiInt64(0, 1, 0);
-	*controls = SpiInt64(0, 2, 0);
+	OpenEpisodes(BacklogAudience(), as_of, day, TEXTOID, CStringGetTextDatum(playbook), 0, episodes, controls);
 }
 
 /*
@@ -277,7 +305,7 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
 	}
 	if (opens > 0)
-		OpenEpisodes(AUDIENCE(FRESHLY_SILENT, "b.enabled"), as_of, day, INT8OID, values[2], run_id);
+		OpenEpisodes(AUDIENCE(FRESHLY_SILENT, "b.enabled"), as_of, day, INT8OID, values[2], run_id, &opens, &closes);
 }
 
 Datum

@@ -290,6 +290,12 @@ LogOpen(LogWriter *log, const char *table)
 	{
 		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
 
+		/* One that is just being built takes no entries yet. */
+		if (!index->rd_index->indisready)
+		{
+			index_close(index, NoLock);
+			continue;
+		}
 		if (index->rd_rel->relam != BTREE_AM_OID ||
 			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
 			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
