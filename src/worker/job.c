@@ -5,8 +5,9 @@
  *
  * A schedule or a request counts when its transaction commits. Only then is
  * the launcher woken, or the worker that waits here, by a transaction callback,
- * so that the worker finds the row. Where no callback runs in time (COMMIT PREPARED, a row edited by hand)
- * the worker's regular look finds it a few minutes later.
+ * so that the worker finds the row. Where no callback runs in time (COMMIT
+ * PREPARED, a row edited by hand) the worker's regular look finds it a few
+ * minutes later.
  */
 #include "postgres.h"
 
