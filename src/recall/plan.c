@@ -2,14 +2,9 @@
  * plan.c
  *		Which tasks exist today.
  *
- * Capacity is not a number that is counted down but places that are taken: a
- * task holds (channel, day, slot), and that is unique. So a second plan on the
- * same day can only fill what is free, a shop that can make forty calls gets
- * forty however often it refreshes, and nothing is locked that a claimer
- * wants. A task that was not done yesterday takes a place of today before a
- * new one is planned.
- *
- * Those who wait are taken best first until the places are full. Whoever
+ * A task that was not done yesterday takes a place of today (places.c) before a
+ * new one is planned. Then those who wait are taken best first until the places
+ * are full. Whoever
  * cannot be reached is put aside with the reason and looked up again some days
  * later, so that a shop without phone numbers does not read its whole customer
  * table on every refresh.
@@ -31,6 +26,7 @@
 #include "common/stream.h"
 #include "recall/follow.h"
 #include "recall/message.h"
+#include "recall/places.h"
 #include "recall/plan.h"
 #include "recall/recall.h"
 #include "source/contact.h"
@@ -54,16 +50,6 @@ typedef struct Planning
 	Datum		values[4];
 	char		nulls[4];
 } Planning;
-
-/* A channel's places of the day: the slots from 1 to its capacity that are not taken. */
-typedef struct Places
-{
-	int			capacity;
-	int		   *taken;			/* ascending */
-	int			ntaken;
-	int			at;				/* in taken */
-	int			next;			/* slot to look at */
-} Places;
 
 typedef struct Channel
 {
@@ -192,110 +178,10 @@ EndWhatIsOver(Planning *plan)
 	return all;
 }
 
-/* Tasks of earlier days that are still to be done today. */
-#define LEFT_OVER \
-	"custseg.task t WHERE t.state IN ('open', 'claimed') AND t.slot_day < $2" \
-	" AND custseg.day_of(t.due_at, (SELECT time_zone FROM custseg.settings)) <= $2"
-
-static void
-ReadPlaces(Planning *plan, const char *channel, int capacity, Places *places)
-{
-	Oid			types[] = {TEXTOID, DATEOID};
-	Datum		values[] = {CStringGetTextDatum(channel), DateADTGetDatum(plan->day)};
-
-	memset(places, 0, sizeof(*places));
-	SpiRun("SELECT slot FROM custseg.task WHERE channel = $1 AND slot_day = $2 AND slot IS NOT NULL ORDER BY slot",
-		   2, types, values, NULL);
-	places->capacity = capacity;
-	places->next = 1;
-	places->ntaken = (int) SPI_processed;
-	places->taken = palloc_extended(sizeof(int) * Max(places->ntaken, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < places->ntaken; i++)
-		places->taken[i] = (int) SpiInt64(i, 1, 0);
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/* The next free slot, or 0. */
-static int
-NextPlace(Places *places)
-{
-	for (; places->next <= places->capacity; places->next++)
-	{
-		while (places->at < places->ntaken && places->taken[places->at] < places->next)
-			places->at++;
-		if (places->at == places->ntaken || places->taken[places->at] != places->next)
-			return places->next++;
-	}
-	return 0;
-}
-
-/* Give some tasks the places of today. */
-static void
-Place(Planning *plan, const Datum *tasks, const int *slots, int n)
-{
-	Oid			types[] = {INT8ARRAYOID, DATEOID, INT4ARRAYOID};
-	Datum		values[3];
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = Int32GetDatum(slots[i]);
-	values[0] = PointerGetDatum(construct_array((Datum *) tasks, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = DateADTGetDatum(plan->day);
-	values[2] = PointerGetDatum(construct_array(elements, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	SpiRun("UPDATE custseg.task u SET slot_day = $2, slot = p.slot FROM unnest($1, $3) p (task_id, slot)"
-		   " WHERE u.task_id = p.task_id", 3, types, values, NULL);
-}
-
-/*
- * Tasks of earlier days that are still to be done use the capacity of today.
- * Those that today's capacity no longer has room for keep their old place.
- */
-static void
-CarryOver(Planning *plan)
-{
-	uint64		n;
-	Datum	   *tasks;
-	char	  **channels;
-	int		   *capacities;
-	int		   *slots;
-
-	RunForAll(plan,
-			  "SELECT t.task_id, t.channel,"
-			  " (SELECT c.daily_capacity FROM custseg.channel c WHERE c.channel = t.channel) FROM " LEFT_OVER
-			  " ORDER BY t.channel, t.priority DESC, t.task_id FOR UPDATE SKIP LOCKED");
-	n = SPI_processed;
-	tasks = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
-	channels = palloc_extended(sizeof(char *) * Max(n, 1), MCXT_ALLOC_HUGE);
-	capacities = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
-	slots = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
-	for (uint64 i = 0; i < n; i++)
-	{
-		tasks[i] = Int64GetDatum(SpiInt64(i, 1, 0));
-		channels[i] = SpiText(i, 2);
-		capacities[i] = (int) SpiInt64(i, 3, 0);
-	}
-	SPI_freetuptable(SPI_tuptable);
-
-	for (uint64 first = 0, end; first < n; first = end)
-	{
-		Places		places;
-		int			nslots = 0;
-
-		for (end = first + 1; end < n && strcmp(channels[end], channels[first]) == 0; end++)
-			;
-		ReadPlaces(plan, channels[first], capacities[first], &places);
-		while (first + nslots < end && (slots[nslots] = NextPlace(&places)) != 0)
-			nslots++;
-		if (nslots > 0)
-			Place(plan, &tasks[first], slots, nslots);
-	}
-}
-
 static Channel *
-ReadChannels(Planning *plan, int *nchannels)
+ReadChannels(const Planning *plan, int *nchannels)
 {
 	Channel    *channels;
-	Oid			types[] = {TEXTOID, DATEOID};
 
 	SpiRun("SELECT channel, handle = 'email', daily_capacity FROM custseg.channel c"
 		   " WHERE enabled AND daily_capacity > 0"
@@ -313,17 +199,12 @@ ReadChannels(Planning *plan, int *nchannels)
 	for (int i = 0; i < *nchannels; i++)
 	{
 		Channel    *channel = &channels[i];
-		Datum		values[] = {CStringGetTextDatum(channel->name), DateADTGetDatum(plan->day)};
 
-		ReadPlaces(plan, channel->name, channel->places.capacity, &channel->places);
+		ReadPlaces(channel->name, channel->places.capacity, plan->day, &channel->places);
 		channel->room = channel->places.capacity - channel->places.ntaken;
-		if (channel->room <= 0)
-			continue;
-
 		/* What could not be carried over still needs doing, so it counts. */
-		SpiRun("SELECT count(*) FROM " LEFT_OVER " AND t.channel = $1", 2, types, values, NULL);
-		channel->room -= SpiInt64(0, 1, 0);
-		SPI_freetuptable(SPI_tuptable);
+		if (channel->room > 0)
+			channel->room -= CountLeftOver(channel->name, plan->day);
 	}
 	return channels;
 }
@@ -588,7 +469,7 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	level = PlanByIndexBegin();
 	all = EndWhatIsOver(&plan);
 	if (customers == NULL)
-		CarryOver(&plan);
+		CarryOver(day);
 
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
 	if (SPI_processed > 0)
