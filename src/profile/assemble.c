@@ -13,7 +13,9 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
+#include "profile/compare.h"
 #include "profile/piece.h"
 
 #define OUT_BLOCK		(1024 * 1024)
@@ -58,17 +60,14 @@ MakeRoom(Collector *c, Size size)
 }
 
 void
-AddResult(Collector *c, int64 id, struct varlena *timeline)
+AddResult(Collector *c, const Collected *result)
 {
 	if (c->n_results == c->max_results)
 	{
 		c->max_results *= 2;
 		c->results = repalloc_huge(c->results, c->max_results * sizeof(Collected));
 	}
-	c->results[c->n_results].customer_id = id;
-	c->results[c->n_results].key = NULL;
-	c->results[c->n_results].timeline = timeline;
-	c->n_results++;
+	c->results[c->n_results++] = *result;
 }
 
 void
@@ -85,7 +84,7 @@ EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 
 		return;
 	}
 
-	AddResult(c, id, (struct varlena *) c->out);
+	AddResult(c, &(Collected) {.customer_id = id,.timeline = (struct varlena *) c->out});
 	size = INTALIGN(size);
 	c->out += size;
 	c->out_left -= size;
@@ -307,6 +306,25 @@ CompareKeys(const void *a, const void *b, void *keys)
 	return key_a->lo < key_b->lo ? -1 : key_a->lo > key_b->lo;
 }
 
+/* Of the results of a partition leave the differences from what is stored of its customers. */
+static void
+LeaveDifferences(Collector *c, int p, int first_result)
+{
+	bool		last = p == c->n_partitions - 1;
+	int			n = c->n_results - first_result;
+	Collected  *given = palloc(Max(n, 1) * sizeof(Collected));
+	Comparison	comparison;
+
+	memcpy(given, c->results + first_result, n * sizeof(Collected));
+	c->n_results = first_result;
+	CompareBegin(&comparison, given, n);
+	CompareRange(&comparison, &c->target,
+				 p == 0 ? PG_INT64_MIN : (int64) p << c->shift,
+				 last ? PG_INT64_MAX : ((int64) (p + 1) << c->shift) - 1);
+	for (int i = 0; i < comparison.n; i++)
+		AddResult(c, &comparison.differences[i]);
+}
+
 void
 AssemblePartition(Collector *c, int p, LocalKeys *locals)
 {
@@ -317,15 +335,20 @@ AssemblePartition(Collector *c, int p, LocalKeys *locals)
 	{
 		piece.base = (int64) ((uint64) p << c->shift);
 		piece.id_bits = c->shift;
-		AssemblePiece(c, &piece);
-		return;
 	}
-	piece.wide = true;
-	piece.id_bits = 32;
+	else
+	{
+		piece.wide = true;
+		piece.id_bits = 32;
+	}
 	AssemblePiece(c, &piece);
+	c->counts.customers += c->n_results - first_result;
 
-	/* They are numbered as their rows came, which says nothing. */
-	qsort_arg(c->results + first_result, c->n_results - first_result, sizeof(Collected), CompareKeys, locals->keys);
+	/* By key, they are numbered as their rows came, which says nothing. */
+	if (locals)
+		qsort_arg(c->results + first_result, c->n_results - first_result, sizeof(Collected), CompareKeys, locals->keys);
+	if (c->compare)
+		LeaveDifferences(c, p, first_result);
 }
 
 MemoryContext
@@ -341,13 +364,19 @@ BeginBatch(Collector *c, int wanted)
 	return MemoryContextSwitchTo(c->batch_context);
 }
 
-int
-CollectorNext(Collector *c, int wanted, Collected **customers)
+bool
+CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
 {
 	MemoryContext old = BeginBatch(c, wanted);
+	bool		more = c->next_partition < c->n_partitions;
+	int64		before = c->counts.customers;
 	void		(*add) (Collector *c, int p, LocalKeys *locals) = c->gathered ? GatheredPartition : AssemblePartition;
 
-	while (c->n_results < wanted && c->out_used < OUT_ENOUGH && c->next_partition < c->n_partitions)
+	wanted = Max(wanted, 1);
+	if (c->compare)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	while (c->n_results < wanted && c->counts.customers - before < wanted && c->out_used < OUT_ENOUGH &&
+		   c->next_partition < c->n_partitions)
 	{
 		int			p = c->next_partition++;
 
@@ -367,7 +396,10 @@ CollectorNext(Collector *c, int wanted, Collected **customers)
 			MemoryContextDelete(keys);
 		}
 	}
+	if (c->compare)
+		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
 	*customers = c->results;
-	return c->n_results;
+	*n = c->n_results;
+	return more;
 }

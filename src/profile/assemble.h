@@ -81,10 +81,14 @@ struct Collector
 
 	CollectCounts counts;
 
+	bool		compare;		/* hand out differences from ... */
+	ProfileTarget target;
+
 	/* Where several processes collect; see parallel.c. */
 	SharedRead *read;			/* while it goes on */
 	pg_atomic_uint64 *rows_of_all;	/* likewise, now and then */
-	struct Gathered *gathered;	/* what came out */
+	PartitionSet *timelines;	/* what they made */
+	struct Gathered *gathered;	/* and where the others' are */
 
 	/* While customers are handed out. */
 	int			next_partition;

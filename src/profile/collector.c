@@ -96,6 +96,14 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 }
 
 void
+CollectorCompare(Collector *c, const ProfileTarget *target)
+{
+	Assert(c->key_kind == KEY_NATIVE);
+	c->compare = true;
+	c->target = *target;
+}
+
+void
 CollectorShare(Collector *c, int processes)
 {
 	c->memory_limit /= processes;

@@ -44,6 +44,7 @@ typedef struct CollectCounts
 {
 	int			processes;		/* that read the source */
 	int64		rows;
+	int64		customers;		/* that have a timeline */
 	int64		rejected[REJECT_REASONS];
 	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
 } CollectCounts;
@@ -53,14 +54,30 @@ typedef struct Collected
 {
 	int64		customer_id;	/* 0: not numbered yet */
 	char	   *key;			/* NULL for native ids */
-	struct varlena *timeline;
+	struct varlena *timeline;	/* NULL: a customer who is stored, and of whom nothing was collected */
+	bool		stored;			/* of a difference: there is a stored row */
 } Collected;
+
+/*
+ * Where a source's customers go: the profile itself, or with several sources
+ * the source's own part of it (source_id > 0).
+ */
+typedef struct ProfileTarget
+{
+	int			source_id;		/* 0: the profile itself */
+} ProfileTarget;
 
 typedef struct Collector Collector;
 
 /* Collects in "context", which must outlive transactions, within memory_limit bytes. The source must be open. */
 extern Collector *CollectorCreate(MemoryContext context, const Source *source,
 								  const char *time_zone, Size memory_limit);
+
+/*
+ * Hand out only the differences from what the target holds, which must not be
+ * written meanwhile but for what is handed out. For native ids.
+ */
+extern void CollectorCompare(Collector *collector, const ProfileTarget *target);
 
 /* Read the source, which is open, by as many processes as it is worth. (parallel.c) */
 extern void CollectorRead(Collector *collector, Source *source);
@@ -72,12 +89,12 @@ extern DestReceiver *CollectorReceiver(Collector *collector);
 extern void CollectorKnowKey(Collector *collector, const char *key, int len, int64 customer_id);
 
 /*
- * The next customers, at least "wanted" of them while there are that many; in
- * an order that only depends on their keys and custseg.work_mem, with native
- * ids ascending within and across calls. The result is valid until the next
- * call. 0 at the end.
+ * The next customers, at least "wanted" of them while there are that many, or
+ * what differs of as many; in an order that only depends on their keys and
+ * custseg.work_mem, with native ids ascending within and across calls. The
+ * result is valid until the next call. False when all have been handed out.
  */
-extern int	CollectorNext(Collector *collector, int wanted, Collected **customers);
+extern bool CollectorNext(Collector *collector, int wanted, Collected **customers, int *n);
 
 extern const CollectCounts *CollectorCounts(const Collector *collector);
 

@@ -40,6 +40,7 @@ void
 CountsPack(StringInfo data, const CollectCounts *counts)
 {
 	appendBinaryStringInfo(data, (const char *) &counts->rows, sizeof(counts->rows));
+	appendBinaryStringInfo(data, (const char *) &counts->customers, sizeof(counts->customers));
 	appendBinaryStringInfo(data, (const char *) counts->rejected, sizeof(counts->rejected));
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 		for (int i = 0; i < SampleCount(counts->rejected, reason); i++)
@@ -67,13 +68,17 @@ void
 CountsMerge(MemoryContext context, CollectCounts *counts, const char *data)
 {
 	int64		rows;
+	int64		customers;
 	int64		rejected[REJECT_REASONS];
 
 	memcpy(&rows, data, sizeof(rows));
 	data += sizeof(rows);
+	memcpy(&customers, data, sizeof(customers));
+	data += sizeof(customers);
 	memcpy(rejected, data, sizeof(rejected));
 	data += sizeof(rejected);
 	counts->rows += rows;
+	counts->customers += customers;
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
 		RejectSample both[2 * REJECT_SAMPLES];

@@ -5,29 +5,29 @@
  * Reading is shared block by block (source/share.c), and every process collects
  * the rows it reads into partitions of its own. After that the rows of one
  * customer, and the lines of one order, are in several processes, though in
- * each of them in the same partition. So they are exchanged, and there are two
- * phases with one meeting point between them:
+ * each of them in the same partition. So each partition has an owner, to whom
+ * the others hand over their part of it through their temporary files:
  *
- *	1. Scan. Each process reads rows into its own partitions, within its share
- *	   of custseg.work_mem. When no block is left it publishes them: it writes
- *	   what is still in memory to its temporary file, and into shared memory
- *	   where each partition is.
- *	2. Assemble. Whoever is free takes the next partition, reads its rows from
- *	   the files of all processes, makes timelines of them as a single process
- *	   would, appends those to its own file, and writes down where they are. The
- *	   refreshing process keeps some of its own in memory.
+ *	1. Scan. Each process reads rows into its partitions, within its share of
+ *	   custseg.work_mem. What it owns it keeps in memory while that lasts, and
+ *	   what others own goes to its file chunk by chunk. A process may have met
+ *	   smaller ids than another, and then its partitions are narrower.
+ *	2. Publish. All unite partitions until they are as wide as the widest
+ *	   process's. Each writes the rest of what others own to its file, and into
+ *	   shared memory where it is.
+ *	3. Assemble. Each process makes timelines of its partitions, as a single
+ *	   process would, and publishes those for the refreshing one in the same
+ *	   way. The partitions of a process that did not come are taken one after
+ *	   the other by whoever is free.
  *
  * Then the helpers are gone, and CollectorNext reads the timelines back in the
- * order of the partitions, over as many transactions as it takes. A process may
- * have met smaller ids than another, and then its partitions are narrower:
- * several of its partitions lie in one of the widest process's, and are read
- * together.
+ * order of the partitions, over as many transactions as it takes.
  *
- * Blocks and partitions are taken one after the other, so that a slow process
- * just does less. One that comes after the first phase is sent home. The result
- * is the same, byte for byte, however many take part: customers come in the
- * order of their ids, or of partition and key, and the samples of rejected rows
- * are those that lie first in the table.
+ * Blocks are taken one after the other, so that a slow process just reads less.
+ * One that comes after the scan is sent home. The result is the same, byte for
+ * byte, however many take part: customers come in the order of their ids, or of
+ * partition and key, and the samples of rejected rows are those that lie first
+ * in the table.
  *
  * Only the timelines are made together. Numbers of ours are looked up by the
  * refreshing process, the leader, while it hands customers out, as if it were
@@ -63,7 +63,11 @@
 #define SHARED_FILES		UINT64CONST(0xC5E6000000000005)
 #define SHARED_ROWS			UINT64CONST(0xC5E6000000000006)
 #define SHARED_TEXTS		UINT64CONST(0xC5E6000000000007)
-#define SHARED_RESULTS		UINT64CONST(0xC5E6000000000008)
+#define SHARED_TIMELINES	UINT64CONST(0xC5E6000000000008)
+
+/* How a result is handed to the leader. */
+#define IS_STORED			1
+#define HAS_TIMELINE		2
 
 /* What a process tells the others. */
 typedef struct Part
@@ -86,33 +90,25 @@ typedef struct Collection
 	char		time_zone[256];
 	Size		memory_limit;	/* of all processes together */
 	uint64		seed;
+	bool		compare;
+	ProfileTarget target;
 	int			n_parts;
 
 	Barrier		barrier;
 	pg_atomic_uint64 rows;		/* read so far, about */
-	pg_atomic_uint32 next_partition;
+	pg_atomic_uint32 next_partition;	/* of those without an owner */
 	Part		parts[MAX_COLLECTING];	/* the leader's is the first */
 } Collection;
 
-/* Where the timelines of a partition are. */
-typedef struct ResultPlace
-{
-	int			part;
-	int			n;
-	int64		at;
-	int64		size;
-} ResultPlace;
-
-/* What the leader keeps. */
+/* What the leader keeps: where the parts of the others are. */
 struct Gathered
 {
 	int			n_parts;
-	ResultPlace *results;
-	char	  **kept;			/* instead of what is in the file */
+	PartitionPlace *timelines;
 	PartitionPlace *texts;
 };
 
-/* What one process works with. */
+/* What one process works with. The leader is the first. */
 typedef struct Work
 {
 	Collector  *collector;
@@ -120,33 +116,40 @@ typedef struct Work
 	int			self;
 	PartitionPlace *rows;		/* n_parts times n_partitions */
 	PartitionPlace *texts;
-	ResultPlace *results;		/* n_partitions */
-	char	  **kept;			/* the leader's */
-	Size		room;			/* for what it keeps */
+	PartitionPlace *timelines;	/* n_partitions */
 } Work;
 
 extern PGDLLEXPORT void CustsegCollectMain(dsm_segment *segment, shm_toc *toc);
 
 /* -------------------------------------------------- what everybody does */
 
+/*
+ * Rows are for whoever owns their partition, or for whoever is free: of four
+ * rounds of partitions one is nobody's, so that a slow process need not hold up
+ * the others. What comes of them is for the leader.
+ */
 static void
-PublishRows(Work *work)
+Deal(Collector *c, int n_parts)
+{
+	int16	   *owners = PartitionSetDeal(c->rows);
+
+	for (int p = 0; p < c->n_partitions; p++)
+		owners[p] = p / n_parts % 4 == 3 ? NOBODY : p % n_parts;
+	if (c->texts)
+		PartitionSetDeal(c->texts);
+	c->timelines = PartitionSetCreate(c->store, c->n_partitions);
+	PartitionSetDeal(c->timelines);
+}
+
+static void
+Meet(Work *work)
 {
 	Collector  *c = work->collector;
 	Part	   *part = &work->shared->parts[work->self];
-	int			first = work->self * c->n_partitions;
 
 	part->shift = c->shift;
 	part->min_day = c->min_day;
 	part->max_day = c->max_day;
-	for (int p = 0; p < c->n_partitions; p++)
-	{
-		PartitionPublish(c->rows, p, &work->rows[first + p]);
-		if (c->texts)
-			PartitionPublish(c->texts, p, &work->texts[first + p]);
-	}
-	ChunkStoreFlush(c->store);
-	ChunkStoreShrink(c->store);
 	part->joined = true;
 }
 
@@ -162,107 +165,90 @@ Agree(Work *work)
 
 		if (!part->joined)
 			continue;
-		c->shift = Max(c->shift, part->shift);
+		for (; c->shift < part->shift; c->shift++)
+			PartitionHalve(c->rows, c->row_size);
 		c->min_day = Min(c->min_day, part->min_day);
 		c->max_day = Max(c->max_day, part->max_day);
 	}
 }
 
-/* Take over everybody's rows of a partition. */
 static void
-AdoptRows(Work *work, int p)
+PublishRows(Work *work)
 {
 	Collector  *c = work->collector;
+	int			first = work->self * c->n_partitions;
 
-	for (int i = 0; i < work->shared->n_parts; i++)
+	for (int p = 0; p < c->n_partitions; p++)
 	{
-		const Part *part = &work->shared->parts[i];
-		int			narrower = Min(c->shift - part->shift, 31);
-		int64		end = Min((int64) (p + 1) << narrower, c->n_partitions);
-
-		if (!part->joined)
-			continue;
-		for (int64 theirs = (int64) p << narrower; theirs < end; theirs++)
-			PartitionAdopt(c->rows, p, i, &work->rows[i * c->n_partitions + theirs]);
+		if (c->rows->owners[p] != work->self)
+			PartitionPublish(c->rows, p, &work->rows[first + p]);
+		if (c->texts && work->self != 0)
+			PartitionPublish(c->texts, p, &work->texts[first + p]);
 	}
+	ChunkStoreFlush(c->store);
 }
 
-/* Add to what is kept in memory, or else to the file. */
-static void
-Put(Collector *c, char **memory, const void *data, Size size)
-{
-	if (*memory)
-	{
-		memcpy(*memory, data, size);
-		*memory += size;
-	}
-	else
-		ChunkStoreAppend(c->store, data, size);
-}
-
-/* Write down the batch, which is that of a partition. */
+/* Append the batch, which is that of a partition: customer, whether stored, timeline. */
 static void
 PutResults(Work *work, int p, const LocalKeys *locals)
 {
 	static const char padding[sizeof(int)] = {0};
 	Collector  *c = work->collector;
-	ResultPlace *place = &work->results[p];
-	char	   *memory = NULL;
-
-	place->part = work->self;
-	place->n = c->n_results;
-	place->size = c->n_results * (locals ? sizeof(WideKey) : sizeof(int64));
-	for (int i = 0; i < c->n_results; i++)
-		place->size += INTALIGN(VARSIZE(c->results[i].timeline));
-	if (place->size <= work->room)
-	{
-		memory = work->kept[p] = MemoryContextAllocHuge(c->context, place->size);
-		work->room -= place->size;
-	}
-	else
-		place->at = ChunkStoreAppend(c->store, NULL, 0);
 
 	for (int i = 0; i < c->n_results; i++)
 	{
-		int64		id = c->results[i].customer_id;
+		const Collected *result = &c->results[i];
+		int32		how = (result->stored ? IS_STORED : 0) | (result->timeline ? HAS_TIMELINE : 0);
+		Size		size = result->timeline ? VARSIZE(result->timeline) : 0;
 
 		if (locals)
-			Put(c, &memory, &locals->keys[id], sizeof(WideKey));
+			PartitionPut(c->timelines, p, &locals->keys[result->customer_id], sizeof(WideKey));
 		else
-			Put(c, &memory, &id, sizeof(id));
+			PartitionPut(c->timelines, p, &result->customer_id, sizeof(int64));
+		PartitionPut(c->timelines, p, &how, sizeof(how));
+		PartitionPut(c->timelines, p, result->timeline, size);
+		PartitionPut(c->timelines, p, padding, INTALIGN(size) - size);
 	}
-	for (int i = 0; i < c->n_results; i++)
-	{
-		Size		size = VARSIZE(c->results[i].timeline);
+	if (work->self != 0)
+		PartitionPublish(c->timelines, p, &work->timelines[p]);
+}
 
-		Put(c, &memory, c->results[i].timeline, size);
-		Put(c, &memory, padding, INTALIGN(size) - size);
-	}
+static void
+AssembleTogether(Work *work, int p)
+{
+	Collector  *c = work->collector;
+	MemoryContext old;
+	LocalKeys  *locals = NULL;
+
+	CHECK_FOR_INTERRUPTS();
+	old = BeginBatch(c, 0);
+	for (int i = 0; i < work->shared->n_parts; i++)
+		PartitionAdopt(c->rows, p, &work->rows[i * c->n_partitions + p]);
+	if (c->key_kind != KEY_NATIVE)
+		locals = LocalKeysCreate();
+	AssemblePartition(c, p, locals);
+	PutResults(work, p, locals);
+	MemoryContextSwitchTo(old);
 }
 
 static void
 AssembleShare(Work *work)
 {
 	Collector  *c = work->collector;
-	MemoryContext old = CurrentMemoryContext;
+	const int16 *owners = c->rows->owners;
 
+	for (int p = 0; p < c->n_partitions; p++)
+		if (owners[p] == work->self)
+			AssembleTogether(work, p);
 	for (;;)
 	{
 		uint32		p = pg_atomic_fetch_add_u32(&work->shared->next_partition, 1);
-		LocalKeys  *locals = NULL;
 
 		if (p >= c->n_partitions)
 			break;
-		CHECK_FOR_INTERRUPTS();
-		BeginBatch(c, 0);
-		AdoptRows(work, p);
-		if (c->key_kind != KEY_NATIVE)
-			locals = LocalKeysCreate();
-		AssemblePartition(c, p, locals);
-		if (c->n_results > 0)
-			PutResults(work, p, locals);
+		if (owners[p] == NOBODY || !work->shared->parts[owners[p]].joined)
+			AssembleTogether(work, p);
 	}
-	MemoryContextSwitchTo(old);
 	ChunkStoreFlush(c->store);
 }
 
@@ -292,9 +278,11 @@ Collect(Work *work)
 	c->read = NULL;
 	c->rows_of_all = NULL;
 
-	PublishRows(work);
+	Meet(work);
 	BarrierArriveAndWait(&work->shared->barrier, PG_WAIT_EXTENSION);
 	Agree(work);
+	PublishRows(work);
+	BarrierArriveAndWait(&work->shared->barrier, PG_WAIT_EXTENSION);
 	AssembleShare(work);
 }
 
@@ -322,9 +310,12 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
 	c->seed = shared->seed;
+	if (shared->compare)
+		CollectorCompare(c, &shared->target);
 	work.rows = shm_toc_lookup(toc, SHARED_ROWS, false);
 	work.texts = c->texts ? shm_toc_lookup(toc, SHARED_TEXTS, false) : NULL;
-	work.results = shm_toc_lookup(toc, SHARED_RESULTS, false);
+	work.timelines = shm_toc_lookup(toc, SHARED_TIMELINES, false);
+	Deal(c, shared->n_parts);
 	ChunkStoreOpenFiles(c->store, shared->n_parts, shm_toc_lookup(toc, SHARED_FILES, false), work.self);
 	c->read = SharedReadJoin(shm_toc_lookup(toc, SHARED_PLAN, false), statement,
 							 shm_toc_lookup(toc, SHARED_SCANS, false), CollectorReceiver(c));
@@ -388,12 +379,11 @@ Keep(const Work *work)
 	Collector  *c = work->collector;
 	MemoryContext old = MemoryContextSwitchTo(c->context);
 	struct Gathered *gathered = palloc0(sizeof(struct Gathered));
-	Size		results = c->n_partitions * sizeof(ResultPlace);
-	Size		texts = work->shared->n_parts * c->n_partitions * sizeof(PartitionPlace);
+	Size		timelines = c->n_partitions * sizeof(PartitionPlace);
+	Size		texts = work->shared->n_parts * timelines;
 
 	gathered->n_parts = work->shared->n_parts;
-	gathered->results = memcpy(palloc(results), work->results, results);
-	gathered->kept = work->kept;
+	gathered->timelines = memcpy(palloc(timelines), work->timelines, timelines);
 	if (c->texts)
 		gathered->texts = memcpy(palloc(texts), work->texts, texts);
 	c->gathered = gathered;
@@ -424,7 +414,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	Estimate(context, places);
 	if (c->texts)
 		Estimate(context, places);
-	Estimate(context, c->n_partitions * sizeof(ResultPlace));
+	Estimate(context, c->n_partitions * sizeof(PartitionPlace));
 	InitializeParallelDSM(context);
 
 	work.shared = shared = Allocate(context->toc, SHARED_COLLECTION, sizeof(Collection));
@@ -436,6 +426,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	strlcpy(shared->time_zone, c->time_zone, sizeof(shared->time_zone));
 	shared->memory_limit = c->memory_limit;
 	shared->seed = c->seed;
+	shared->compare = c->compare;
+	shared->target = c->target;
 	shared->n_parts = n_parts;
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
@@ -449,7 +441,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 		strlcpy(files + i * MAXPGPATH, FilePathName(c->store->files[i]), MAXPGPATH);
 	work.rows = Allocate(context->toc, SHARED_ROWS, places);
 	work.texts = c->texts ? Allocate(context->toc, SHARED_TEXTS, places) : NULL;
-	work.results = Allocate(context->toc, SHARED_RESULTS, c->n_partitions * sizeof(ResultPlace));
+	work.timelines = Allocate(context->toc, SHARED_TIMELINES, c->n_partitions * sizeof(PartitionPlace));
 
 	BarrierAttach(&shared->barrier);
 	LaunchParallelWorkers(context);
@@ -458,8 +450,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 		Size		memory_limit = c->memory_limit;
 
 		CollectorShare(c, n_parts);
-		work.kept = MemoryContextAllocZero(c->context, c->n_partitions * sizeof(char *));
-		work.room = c->memory_limit / 2;
+		Deal(c, n_parts);
 		Collect(&work);
 		WaitForParallelWorkersToFinish(context);
 		for (int i = 1; i < n_parts; i++)
@@ -517,40 +508,54 @@ void
 GatheredPartition(Collector *c, int p, LocalKeys *locals)
 {
 	const struct Gathered *gathered = c->gathered;
-	const ResultPlace *place = &gathered->results[p];
 	Size		key_size = locals ? sizeof(WideKey) : sizeof(int64);
-	char	   *data = gathered->kept[p];
-	char	   *timeline;
+	Size		size;
+	PartitionIter iter;
+	char	   *chunk;
+	int			used;
+	char	   *at;
 
 	if (c->texts)
 		for (int i = 0; i < gathered->n_parts; i++)
-			PartitionAdopt(c->texts, p, i, &gathered->texts[i * c->n_partitions + p]);
-	if (place->n == 0)
-		return;
+			PartitionAdopt(c->texts, p, &gathered->texts[i * c->n_partitions + p]);
 
-	if (data == NULL)
+	PartitionAdopt(c->timelines, p, &gathered->timelines[p]);
+	size = PartitionBytes(c->timelines, p);
+	if (size == 0)
+		return;
+	MakeRoom(c, size);
+	at = c->out;
+	PartitionIterInit(&iter, c->timelines, p, true);
+	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
 	{
-		MakeRoom(c, place->size);
-		data = c->out;
-		ChunkStoreRead(c->store, place->part, place->at, data, place->size);
-		c->out += place->size;
-		c->out_left -= place->size;
+		memcpy(c->out, chunk, used);
+		c->out += used;
 	}
-	timeline = data + place->n * key_size;
-	for (int i = 0; i < place->n; i++)
+	c->out_left -= size;
+	c->out_used += size;
+
+	while (at < c->out)
 	{
-		int64		id;
+		Collected	result = {0};
 		WideKey		key;
+		int32		how;
 
 		if (locals)
 		{
-			memcpy(&key, data + i * key_size, key_size);
-			id = LocalKey(locals, key, true);
+			memcpy(&key, at, key_size);
+			result.customer_id = LocalKey(locals, key, true);
 		}
 		else
-			memcpy(&id, data + i * key_size, key_size);
-		AddResult(c, id, (struct varlena *) timeline);
-		timeline += INTALIGN(VARSIZE(timeline));
+			memcpy(&result.customer_id, at, key_size);
+		at += key_size;
+		memcpy(&how, at, sizeof(how));
+		at += sizeof(how);
+		result.stored = (how & IS_STORED) != 0;
+		if (how & HAS_TIMELINE)
+		{
+			result.timeline = (struct varlena *) at;
+			at += INTALIGN(VARSIZE(at));
+		}
+		AddResult(c, &result);
 	}
-	c->out_used += place->size;
 }

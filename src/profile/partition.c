@@ -8,13 +8,15 @@
  * chunk is ever written twice.
  *
  * The file only grows, and is written some chunks at a time. It is also how
- * processes that collect together (parallel.c) exchange partitions: one
- * publishes its own, which writes what was still in memory and where all of it
- * is, and another adopts the chunks as if it had spilled them itself.
+ * processes that collect together (parallel.c) exchange partitions: each keeps
+ * those that it owns, and publishes its part of the others, which writes what
+ * was still in memory and where all of it is. The owner adopts these chunks as
+ * if it had spilled them itself.
  */
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -23,7 +25,9 @@
 
 #include "profile/partition.h"
 
-#define SLAB_CHUNKS		64
+#define SLAB_CHUNKS		64		/* the first slab of memory; later ones are larger, up to ... */
+#define MOST_SLAB_CHUNKS 2048
+#define HUGE_PAGE		(2 * 1024 * 1024)
 #define TAIL_SIZE		(16 * CHUNK_SIZE)
 
 typedef struct ChunkPlace
@@ -80,15 +84,6 @@ ChunkStoreClose(ChunkStore *store)
 {
 	while (store->n_files > 0)
 		FileClose(store->files[--store->n_files]);
-}
-
-void
-ChunkStoreShrink(ChunkStore *store)
-{
-	Assert(store->n_free_data * (Size) CHUNK_SIZE == store->memory_used);
-	MemoryContextReset(store->data_context);
-	store->n_free_data = 0;
-	store->memory_used = 0;
 }
 
 void
@@ -185,17 +180,41 @@ FreeData(ChunkStore *store, char *data)
 	store->free_data[store->n_free_data++] = data;
 }
 
+/*
+ * Rows go to a thousand places in turn. On pages of the usual size each of them
+ * would miss the TLB, so ask for huge ones; where there are none, nothing is lost.
+ */
+static void
+AdviseHugePages(char *slab, Size size)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t	from = TYPEALIGN(HUGE_PAGE, (uintptr_t) slab);
+	uintptr_t	to = TYPEALIGN_DOWN(HUGE_PAGE, (uintptr_t) slab + size);
+
+	if (from < to)
+		(void) madvise((void *) from, to - from, MADV_HUGEPAGE);
+#endif
+}
+
+static void
+AddSlab(ChunkStore *store)
+{
+	int64		used = store->memory_used / CHUNK_SIZE;
+	int64		left = (int64) (store->memory_limit / CHUNK_SIZE) - used;
+	int			n = Max(Min(Min(used, left), MOST_SLAB_CHUNKS), SLAB_CHUNKS);
+	char	   *slab = MemoryContextAlloc(store->data_context, n * CHUNK_SIZE);
+
+	AdviseHugePages(slab, n * CHUNK_SIZE);
+	for (int i = n - 1; i >= 0; i--)
+		FreeData(store, slab + i * CHUNK_SIZE);
+	store->memory_used += n * CHUNK_SIZE;
+}
+
 static char *
 NewData(ChunkStore *store)
 {
 	if (store->n_free_data == 0)
-	{
-		char	   *slab = MemoryContextAlloc(store->data_context, SLAB_CHUNKS * CHUNK_SIZE);
-
-		for (int i = SLAB_CHUNKS - 1; i >= 0; i--)
-			FreeData(store, slab + i * CHUNK_SIZE);
-		store->memory_used += SLAB_CHUNKS * CHUNK_SIZE;
-	}
+		AddSlab(store);
 	return store->free_data[--store->n_free_data];
 }
 
@@ -256,6 +275,7 @@ PartitionSetCreate(ChunkStore *store, int n)
 
 	set->store = store;
 	set->n = n;
+	set->owners = NULL;
 	set->ends = MemoryContextAllocZero(store->context, n * sizeof(PartitionEnd));
 	set->lists = MemoryContextAllocZero(store->context, n * sizeof(PartitionList));
 	for (int p = 0; p < n; p++)
@@ -270,6 +290,19 @@ PartitionSetDrop(PartitionSet *set)
 	pfree(set->ends);
 	pfree(set->lists);
 	pfree(set);
+}
+
+int16 *
+PartitionSetDeal(PartitionSet *set)
+{
+	set->owners = MemoryContextAllocZero(set->store->context, set->n * sizeof(int16));
+	return set->owners;
+}
+
+static inline bool
+IsOurs(const PartitionSet *set, int p)
+{
+	return set->owners == NULL || set->owners[p] == set->store->own;
 }
 
 /* Write down how much of the current chunk is used. */
@@ -302,7 +335,7 @@ PartitionGrow(PartitionSet *set, int p)
 	{
 		NoteUsed(set, p);
 		list->bytes += store->chunks[list->last].used;
-		if (store->n_free_data == 0 && store->memory_used >= store->memory_limit)
+		if ((store->n_free_data == 0 && store->memory_used >= store->memory_limit) || !IsOurs(set, p))
 			Spill(store, &store->chunks[list->last]);
 		store->chunks[list->last].next = c;
 	}
@@ -312,6 +345,19 @@ PartitionGrow(PartitionSet *set, int p)
 	store->chunks[c].data = NewData(store);
 	set->ends[p].write = store->chunks[c].data;
 	set->ends[p].left = CHUNK_SIZE;
+}
+
+void
+PartitionPut(PartitionSet *set, int p, const void *data, Size size)
+{
+	while (size > 0)
+	{
+		uint32		part = Min(size, set->ends[p].left > 0 ? set->ends[p].left : CHUNK_SIZE);
+
+		memcpy(PartitionReserve(set, p, part), data, part);
+		data = (const char *) data + part;
+		size -= part;
+	}
 }
 
 int64
@@ -396,12 +442,13 @@ PartitionPublish(PartitionSet *set, int p, PartitionPlace *place)
 		FreeChunk(store, c);
 	}
 	place->at = ChunkStoreAppend(store, places, place->chunks * sizeof(ChunkPlace));
+	place->file = store->own;
 	pfree(places);
 	EmptyPartition(set, p);
 }
 
 void
-PartitionAdopt(PartitionSet *set, int p, int file, const PartitionPlace *place)
+PartitionAdopt(PartitionSet *set, int p, const PartitionPlace *place)
 {
 	ChunkStore *store = set->store;
 	PartitionList *list = &set->lists[p];
@@ -409,13 +456,14 @@ PartitionAdopt(PartitionSet *set, int p, int file, const PartitionPlace *place)
 
 	if (place->chunks == 0)
 		return;
+	NoteUsed(set, p);
 	places = MemoryContextAllocHuge(CurrentMemoryContext, place->chunks * sizeof(ChunkPlace));
-	ChunkStoreRead(store, file, place->at, places, place->chunks * sizeof(ChunkPlace));
+	ChunkStoreRead(store, place->file, place->at, places, place->chunks * sizeof(ChunkPlace));
 	for (int i = 0; i < place->chunks; i++)
 	{
 		int32		c = NewChunk(store);
 
-		store->chunks[c].file = file;
+		store->chunks[c].file = place->file;
 		store->chunks[c].at = places[i].at;
 		store->chunks[c].used = places[i].used;
 		if (list->last != NO_CHUNK)

@@ -61,19 +61,18 @@ typedef struct PartitionSet
 {
 	ChunkStore *store;
 	int			n;
+	int16	   *owners;			/* the process whom each is for; NULL: all are ours */
 	PartitionEnd *ends;
 	PartitionList *lists;
 } PartitionSet;
 
-/* Where a partition of another process is: ChunkPlaces in that process's file. */
+/* Where another process's part of a partition is: ChunkPlaces in that process's file. */
 typedef struct PartitionPlace
 {
 	int64		at;
-	int32		chunks;
+	int32		chunks;			/* 0: nothing, or not published */
+	int32		file;
 } PartitionPlace;
-
-/* Give memory back, which must not hold a row. */
-extern void ChunkStoreShrink(ChunkStore *store);
 
 extern ChunkStore *ChunkStoreCreate(MemoryContext context, Size memory_limit);
 extern void ChunkStoreClose(ChunkStore *store);
@@ -97,9 +96,17 @@ extern void PartitionGrow(PartitionSet *set, int p);
 extern int64 PartitionBytes(const PartitionSet *set, int p);
 extern void PartitionHalve(PartitionSet *set, Size row_size);
 
-/* Move a partition to the file, for another process, or take over such a one. */
+/*
+ * Where several processes work: the owners of partitions, to be filled in; they
+ * begin as the first process's. What another owns, or nobody, goes to the file
+ * as soon as a chunk is full.
+ */
+#define NOBODY			(-1)
+extern int16 *PartitionSetDeal(PartitionSet *set);
+
+/* Move our part of a partition to the file, for another process; add another's part to ours. */
 extern void PartitionPublish(PartitionSet *set, int p, PartitionPlace *place);
-extern void PartitionAdopt(PartitionSet *set, int p, int file, const PartitionPlace *place);
+extern void PartitionAdopt(PartitionSet *set, int p, const PartitionPlace *place);
 
 /* Space for one row; rows never straddle chunks. */
 static inline char *
@@ -115,6 +122,9 @@ PartitionReserve(PartitionSet *set, int p, uint32 size)
 	end->left -= size;
 	return at;
 }
+
+/* Add bytes that may straddle chunks. */
+extern void PartitionPut(PartitionSet *set, int p, const void *data, Size size);
 
 /* Reads a partition chunk by chunk, giving its memory back when asked to. */
 typedef struct PartitionIter

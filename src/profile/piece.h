@@ -42,17 +42,18 @@ typedef struct Piece
 extern MemoryContext BeginBatch(Collector *c, int wanted);
 
 /*
- * Add the customers of a partition to the batch, in their order: by id, or by
- * key, and then the ids are numbers of locals.
+ * Add the customers of a partition, or their differences from what is stored, to
+ * the batch, in their order: by id, or by key, and then the ids are numbers of
+ * locals.
  */
 extern void AssemblePartition(Collector *c, int p, LocalKeys *locals);
 
 /* The same for a partition that some process has assembled already. (parallel.c) */
 extern void GatheredPartition(Collector *c, int p, LocalKeys *locals);
 
-/* Make room for so many bytes at c->out, and add a timeline that was put there to the batch. */
+/* Make room for so many bytes at c->out, and add a result whose timeline was put there to the batch. */
 extern void MakeRoom(Collector *c, Size size);
-extern void AddResult(Collector *c, int64 id, struct varlena *timeline);
+extern void AddResult(Collector *c, const Collected *result);
 
 /* Assemble a piece of any size. (split.c) */
 extern void AssemblePiece(Collector *c, const Piece *piece);

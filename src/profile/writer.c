@@ -1,10 +1,6 @@
 /*
  * writer.c
  *		Collected customers into custseg.profile, where they differ.
- *
- * A refresh that finds nothing new writes nothing. So the rows there are read
- * in the order of their key, compared byte by byte (a timeline has one
- * encoding), and only differences become statements.
  */
 #include "postgres.h"
 
@@ -17,11 +13,11 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "profile/compare.h"
 #include "profile/writer.h"
 
 typedef enum Statement
 {
-	READ_RANGE,
 	READ_IDS,
 	UPDATE_ROWS,
 	DELETE_ROWS,
@@ -32,8 +28,6 @@ typedef enum Statement
 /* For the profile itself, and for a source's part of it: there the source is the last parameter. */
 static const char *const statements[2][ANY_ROW + 1] = {
 	{
-		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile"
-		" WHERE customer_id > $1 AND customer_id <= $2 ORDER BY customer_id",
 		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile"
 		" WHERE customer_id = ANY ($1) ORDER BY customer_id",
 		[UPDATE_ROWS] = "UPDATE custseg.profile p SET timeline = n.timeline"
@@ -44,8 +38,6 @@ static const char *const statements[2][ANY_ROW + 1] = {
 		[ANY_ROW] = "SELECT FROM custseg.profile LIMIT 1",
 	},
 	{
-		[READ_RANGE] = "SELECT customer_id, timeline FROM custseg.profile_part"
-		" WHERE source_id = $3 AND customer_id > $1 AND customer_id <= $2 ORDER BY customer_id",
 		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile_part"
 		" WHERE source_id = $2 AND customer_id = ANY ($1) ORDER BY customer_id",
 		[UPDATE_ROWS] = "UPDATE custseg.profile_part p SET timeline = n.timeline"
@@ -76,16 +68,6 @@ static uint64
 Run(const ProfileTarget *target, Statement statement, int nargs, Oid *types, Datum *values)
 {
 	return SpiRunPlan(KeptPlan(target, statement, &nargs, types, values), values, NULL);
-}
-
-static bool
-SameTimeline(Datum stored, const struct varlena *collected)
-{
-	struct varlena *timeline = PG_DETOAST_DATUM_PACKED(stored);
-	Size		size = VARSIZE_ANY_EXHDR(timeline);
-
-	return size == VARSIZE_ANY_EXHDR(collected) &&
-		memcmp(VARDATA_ANY(timeline), VARDATA_ANY(collected), size) == 0;
 }
 
 /* Room for that many more. */
@@ -193,89 +175,41 @@ UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 	Run(target, UPDATE_ROWS, 2, types, values);
 }
 
-/* What is given, beside what is stored, both sorted by customer. */
-typedef struct Merge
+void
+ProfileWrite(const ProfileTarget *target, const Collected *differences, int n, ProfileChanges *changes)
 {
-	const Collected *customers;
-	int			n;
-	int			at;				/* the next that is given */
-	MemoryContext context;
-	const Collected **inserts;
-	const Collected **updates;
-	int64	   *gone;
-	int			n_inserts;
-	int			n_updates;
-	int			n_gone;
-	int			max_gone;
-} Merge;
+	const Collected **inserts = palloc(Max(n, 1) * sizeof(*inserts));
+	const Collected **updates = palloc(Max(n, 1) * sizeof(*updates));
+	int64	   *gone = palloc(Max(n, 1) * sizeof(int64));
+	int			n_inserts = 0;
+	int			n_updates = 0;
+	int			n_gone = 0;
 
-/* One stored row: those given before it are new. */
-static void
-MergeRow(TupleTableSlot *slot, void *arg)
-{
-	Merge	   *merge = arg;
-	int64		id = DatumGetInt64(slot->tts_values[0]);
-
-	while (merge->at < merge->n && merge->customers[merge->at].customer_id < id)
-		merge->inserts[merge->n_inserts++] = &merge->customers[merge->at++];
-	if (merge->at < merge->n && merge->customers[merge->at].customer_id == id)
-	{
-		const Collected *customer = &merge->customers[merge->at++];
-
-		if (!SameTimeline(slot->tts_values[1], customer->timeline))
-			merge->updates[merge->n_updates++] = customer;
-		return;
-	}
-	if (merge->n_gone == merge->max_gone)
-	{
-		merge->max_gone = Max(1024, merge->max_gone * 2);
-		merge->gone = merge->gone ? repalloc_huge(merge->gone, merge->max_gone * sizeof(int64)) :
-			MemoryContextAllocHuge(merge->context, merge->max_gone * sizeof(int64));
-	}
-	merge->gone[merge->n_gone++] = id;
-}
-
-/* Read what is stored, compare it with what is given, and write the differences. */
-static void
-WriteDifferences(const ProfileTarget *target, Statement read, int nargs, Oid *types, Datum *values,
-				 const Collected *customers, int n, ProfileChanges *changes)
-{
-	Merge		merge = {.customers = customers,.n = n,.context = CurrentMemoryContext};
-	MemoryContext caller = CurrentMemoryContext;
-	SPIPlanPtr	plan;
-	int			level;
-
-	merge.inserts = palloc(Max(n, 1) * sizeof(*merge.inserts));
-	merge.updates = palloc(Max(n, 1) * sizeof(*merge.updates));
-	plan = KeptPlan(target, read, &nargs, types, values);
-	level = PlanByIndexBegin();
-	SpiStream(plan, nargs, types, values, MergeRow, &merge);
-	PlanByIndexEnd(level);
-	MemoryContextSwitchTo(caller);
-	while (merge.at < n)
-		merge.inserts[merge.n_inserts++] = &customers[merge.at++];
+	for (int i = 0; i < n; i++)
+		if (differences[i].timeline == NULL)
+			gone[n_gone++] = differences[i].customer_id;
+		else if (differences[i].stored)
+			updates[n_updates++] = &differences[i];
+		else
+			inserts[n_inserts++] = &differences[i];
 
 	memset(changes, 0, sizeof(*changes));
-	MakeRoomForChanges(changes, merge.n_inserts + merge.n_updates);
-	for (int i = 0; i < merge.n_inserts; i++)
-		Changed(changes, merge.inserts[i]->customer_id, merge.inserts[i]->timeline);
-	for (int i = 0; i < merge.n_updates; i++)
-		Changed(changes, merge.updates[i]->customer_id, merge.updates[i]->timeline);
-	changes->written = merge.n_inserts + merge.n_updates;
-	InsertRows(target, merge.inserts, merge.n_inserts);
-	UpdateRows(target, merge.updates, merge.n_updates);
-	if (merge.n_gone > 0)
-		ProfileRemove(target, merge.gone, merge.n_gone, changes);
+	MakeRoomForChanges(changes, n_inserts + n_updates);
+	for (int i = 0; i < n_inserts; i++)
+		Changed(changes, inserts[i]->customer_id, inserts[i]->timeline);
+	for (int i = 0; i < n_updates; i++)
+		Changed(changes, updates[i]->customer_id, updates[i]->timeline);
+	changes->written = n_inserts + n_updates;
+	InsertRows(target, inserts, n_inserts);
+	UpdateRows(target, updates, n_updates);
+	if (n_gone > 0)
+		ProfileRemove(target, gone, n_gone, changes);
 }
 
-void
-ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n,
-				  int64 after, int64 last, ProfileChanges *changes)
+static void
+CompareRow(TupleTableSlot *slot, void *comparison)
 {
-	Oid			types[3] = {INT8OID, INT8OID};
-	Datum		values[3] = {Int64GetDatum(after), Int64GetDatum(last)};
-
-	WriteDifferences(target, READ_RANGE, 2, types, values, customers, n, changes);
+	CompareStored(comparison, DatumGetInt64(slot->tts_values[0]), slot->tts_values[1]);
 }
 
 void
@@ -284,8 +218,18 @@ ProfileWriteIds(const ProfileTarget *target, const int64 *ids, int n_ids, const 
 {
 	Oid			types[2] = {INT8ARRAYOID};
 	Datum		values[2] = {IdArray(ids, n_ids)};
+	int			nargs = 1;
+	Comparison	comparison;
+	MemoryContext caller = CurrentMemoryContext;
+	SPIPlanPtr	plan = KeptPlan(target, READ_IDS, &nargs, types, values);
+	int			level = PlanByIndexBegin();
 
-	WriteDifferences(target, READ_IDS, 1, types, values, customers, n, changes);
+	CompareBegin(&comparison, customers, n);
+	SpiStream(plan, nargs, types, values, CompareRow, &comparison);
+	PlanByIndexEnd(level);
+	MemoryContextSwitchTo(caller);
+	CompareEnd(&comparison);
+	ProfileWrite(target, comparison.differences, comparison.n, changes);
 }
 
 void

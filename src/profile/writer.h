@@ -16,18 +16,8 @@ typedef struct ProfileChanges
 	int			removed;
 } ProfileChanges;
 
-/*
- * Where a source's customers go: the profile itself, or with several sources
- * the source's own part of it (source_id > 0).
- */
-typedef struct ProfileTarget
-{
-	int			source_id;		/* 0: the profile itself */
-} ProfileTarget;
-
-/* Bring the ids above "after" up to "last", sorted customers of which are given, to what is given: rows not given go. */
-extern void ProfileWriteRange(const ProfileTarget *target, const Collected *customers, int n,
-							  int64 after, int64 last, ProfileChanges *changes);
+/* Write differences that were found, sorted by customer. */
+extern void ProfileWrite(const ProfileTarget *target, const Collected *differences, int n, ProfileChanges *changes);
 
 /* Fill a target that holds none of these customers yet. */
 typedef struct ProfileLoader ProfileLoader;

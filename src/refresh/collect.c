@@ -158,41 +158,54 @@ AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follow
 	}
 }
 
+/* The next customers that were collected. False when there are no more. */
+static bool
+NextCustomers(Run *run, int64 before, Collected **rows, int *n)
+{
+	bool		more;
+
+	RunStage(run, STAGE_COLLECT);
+	more = CollectorNext(run->collector, custseg_batch_size, rows, n);
+	RunStage(run, STAGE_WRITE);
+	run->customers = before + CollectorCounts(run->collector)->customers;
+	return more;
+}
+
 /* Nothing is there yet: store everything. */
 static void
 Load(Run *run, Source *source, const ProfileTarget *target)
 {
+	int64		before = run->customers;
+	int64		stored = 0;
 	Collected  *rows;
 	int			n;
+	bool		more = true;
 
-	do
+	while (more)
 	{
 		ProfileLoader *loader = ProfileLoadBegin(target);
 		IdentityWriter *identities = NULL;
 		int			loaded = 0;
 
-		do
+		while (loaded < LOAD_CUSTOMERS && (more = NextCustomers(run, before, &rows, &n)))
 		{
-			RunStage(run, STAGE_COLLECT);
-			n = CollectorNext(run->collector, custseg_batch_size, &rows);
-			RunStage(run, STAGE_WRITE);
 			NumberCustomers(&identities, source, rows, n);
 			for (int i = 0; i < n; i++)
 				ProfileLoadPut(loader, &rows[i]);
 			if (target->source_id && n > 0)
 				NotePending(IdsOf(rows, n), n);
 			loaded += n;
-		} while (n > 0 && loaded < LOAD_CUSTOMERS);
+		}
 
 		ProfileLoadEnd(loader);
 		if (identities)
 			IdentityClose(identities);
-		run->customers += loaded;
+		stored += loaded;
 		if (target->source_id == 0)
 			run->profiles_written += loaded;
-		RunActivity(run, "writing profiles, " INT64_FORMAT " customers", run->customers);
+		RunActivity(run, "writing profiles, " INT64_FORMAT " customers", before + stored);
 		RunCommit(run);
-	} while (n > 0);
+	}
 }
 
 /* Remove the customers of the target that were not seen. */
@@ -222,29 +235,21 @@ RemoveUnseen(Run *run, const ProfileTarget *target, const SeenIds *seen, const C
 	}
 }
 
-/* Compare with what is there, batch by batch, and write the differences. */
+/* Write what differs from what is there, batch by batch. */
 static void
 Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
-	int64		after = PG_INT64_MIN;
+	int64		before = run->customers;
 	SeenIds		seen = {0};
 	ProfileChanges changes;
 	Collected  *rows;
 	int			n;
 
-	for (;;)
+	while (NextCustomers(run, before, &rows, &n))
 	{
-		RunStage(run, STAGE_COLLECT);
-		n = CollectorNext(run->collector, custseg_batch_size, &rows);
-		RunStage(run, STAGE_WRITE);
 		if (source->key_kind == KEY_NATIVE)
-		{
-			int64		last = n > 0 ? rows[n - 1].customer_id : PG_INT64_MAX;
-
-			ProfileWriteRange(target, rows, n, after, last, &changes);
-			after = last;
-		}
-		else if (n > 0)
+			ProfileWrite(target, rows, n, &changes);
+		else
 		{
 			IdentityWriter *identities = NULL;
 
@@ -256,18 +261,14 @@ Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollowe
 				MarkSeen(run, &seen, rows[i].customer_id);
 			ProfileWriteIds(target, IdsOf(rows, n), n, rows, n, &changes);
 		}
-		else
-			break;
 		AfterChanges(run, target, follower, &changes);
-		run->customers += n;
 		RunActivity(run, "comparing profiles, " INT64_FORMAT " customers", run->customers);
 		RunCommit(run);
-		if (n == 0)
-			return;
 	}
 
 	/* By key there is no range to compare: look for those that are gone. */
-	RemoveUnseen(run, target, &seen, follower);
+	if (source->key_kind != KEY_NATIVE)
+		RemoveUnseen(run, target, &seen, follower);
 }
 
 void
@@ -286,8 +287,7 @@ CountRows(Run *run, const Source *source, const CollectCounts *counts)
 
 /* Remember how the read went, and which rows could not be used. */
 static void
-NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts *counts, int64 customers,
-		 const char *layout)
+NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts *counts, const char *layout)
 {
 	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID};
 	char		no_layout[6] = {' ', ' ', ' ', ' ', ' ', layout ? ' ' : 'n'};
@@ -300,7 +300,7 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 	values[1] = TimestampTzGetDatum(began);
 	values[2] = Int64GetDatum(counts->rows);
 	values[3] = Int64GetDatum(rejected);
-	values[4] = Int64GetDatum(customers);
+	values[4] = Int64GetDatum(counts->customers);
 	values[5] = layout ? CStringGetTextDatum(layout) : (Datum) 0;
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
 		   " rows_rejected = $4, customers = $5, tracked_layout = $6 WHERE source_id = $1",
@@ -350,9 +350,9 @@ static char *
 CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
 	TimestampTz began = GetCurrentTimestamp();
-	int64		customers = run->customers;
 	char	   *layout = NULL;
 	char	   *snapshot = NULL;
+	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
 
 	RunStage(run, STAGE_COLLECT);
 	RunActivity(run, "reading %s", SourceRelation(source));
@@ -365,19 +365,21 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 	}
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone,
 									 (Size) custseg_work_mem * 1024);
+	if (source->key_kind == KEY_NATIVE && !load)
+		CollectorCompare(run->collector, target);
 	run->reading = SourceShown(source);
 	CollectorRead(run->collector, source);
 	run->reading = NULL;
 	if (source->key_kind != KEY_NATIVE)
 		IdentityRead(source->namespace, KnowKey, run->collector);
 
-	if (follower->standing == NULL && ProfileTargetIsEmpty(target))
+	if (load)
 		Load(run, source, target);
 	else
 		Apply(run, source, target, follower);
 
 	RunStage(run, STAGE_WRITE);
-	NoteRead(run, source, began, CollectorCounts(run->collector), run->customers - customers, layout);
+	NoteRead(run, source, began, CollectorCounts(run->collector), layout);
 	CollectorClose(run->collector);
 	run->collector = NULL;
 	RunCommit(run);

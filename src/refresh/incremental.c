@@ -101,11 +101,11 @@ GatherCollected(Collector *collector, int most, int *n)
 {
 	Collected  *all = palloc(Max(most, 1) * sizeof(Collected));
 	Collected  *portion;
-	int			more;
+	int			n_portion;
 
 	*n = 0;
-	while ((more = CollectorNext(collector, most, &portion)) > 0)
-		for (int i = 0; i < more; i++)
+	while (CollectorNext(collector, most, &portion, &n_portion))
+		for (int i = 0; i < n_portion; i++)
 		{
 			Collected  *row = &all[(*n)++];
 			Size		size = VARSIZE_ANY(portion[i].timeline);

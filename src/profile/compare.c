@@ -1,0 +1,129 @@
+/*
+ * compare.c
+ *		What was collected, beside what custseg.profile holds.
+ *
+ * A refresh that finds nothing new writes nothing. So the stored rows are read
+ * in the order of their key and compared byte by byte (a timeline has one
+ * encoding), and only differences go on to be written. A rebuild compares every
+ * row: it reads a range of the key without a plan, in whichever process has
+ * assembled the range.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "common/bulk.h"
+#include "profile/compare.h"
+
+void
+CompareBegin(Comparison *comparison, const Collected *given, int n)
+{
+	memset(comparison, 0, sizeof(Comparison));
+	comparison->given = given;
+	comparison->n_given = n;
+}
+
+static Collected *
+NewDifference(Comparison *comparison)
+{
+	if (comparison->n == comparison->max)
+	{
+		comparison->max = Max(64, comparison->max * 2);
+		comparison->differences = comparison->differences ?
+			repalloc_huge(comparison->differences, comparison->max * sizeof(Collected)) :
+			palloc(comparison->max * sizeof(Collected));
+	}
+	return &comparison->differences[comparison->n++];
+}
+
+static bool
+SameTimeline(Datum stored, const struct varlena *collected)
+{
+	struct varlena *timeline = PG_DETOAST_DATUM_PACKED(stored);
+	Size		size = VARSIZE_ANY_EXHDR(timeline);
+	bool		same = size == VARSIZE_ANY_EXHDR(collected) &&
+		memcmp(VARDATA_ANY(timeline), VARDATA_ANY(collected), size) == 0;
+
+	if ((Pointer) timeline != DatumGetPointer(stored))
+		pfree(timeline);
+	return same;
+}
+
+static void
+NextIsNew(Comparison *comparison)
+{
+	Collected  *difference = NewDifference(comparison);
+
+	*difference = comparison->given[comparison->at++];
+	difference->stored = false;
+}
+
+void
+CompareStored(Comparison *comparison, int64 customer_id, Datum timeline)
+{
+	Collected  *difference;
+
+	while (comparison->at < comparison->n_given && comparison->given[comparison->at].customer_id < customer_id)
+		NextIsNew(comparison);
+	if (comparison->at < comparison->n_given && comparison->given[comparison->at].customer_id == customer_id)
+	{
+		const Collected *given = &comparison->given[comparison->at++];
+
+		if (SameTimeline(timeline, given->timeline))
+			return;
+		difference = NewDifference(comparison);
+		*difference = *given;
+	}
+	else
+	{
+		difference = NewDifference(comparison);
+		memset(difference, 0, sizeof(Collected));
+		difference->customer_id = customer_id;
+	}
+	difference->stored = true;
+}
+
+void
+CompareEnd(Comparison *comparison)
+{
+	while (comparison->at < comparison->n_given)
+		NextIsNew(comparison);
+}
+
+void
+CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, int64 to)
+{
+	bool		part = target->source_id != 0;
+	Relation	rel = table_open(OwnRelation(part ? "profile_part" : "profile"), AccessShareLock);
+	Relation	index = index_open(OwnRelation(part ? "profile_part_pkey" : "profile_pkey"), AccessShareLock);
+	AttrNumber	customer = part ? 2 : 1;
+	int			n_keys = 0;
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (part)
+		ScanKeyInit(&keys[n_keys++], 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(target->source_id));
+	ScanKeyInit(&keys[n_keys++], customer, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	ScanKeyInit(&keys[n_keys++], customer, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(to));
+
+	/* The table is no catalog, but this reads any table in the order of an index. */
+	scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(), n_keys, keys);
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	{
+		bool		isnull;
+		int64		id = DatumGetInt64(heap_getattr(tuple, customer, RelationGetDescr(rel), &isnull));
+
+		CompareStored(comparison, id, heap_getattr(tuple, 3, RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	CompareEnd(comparison);
+}

@@ -1,0 +1,28 @@
+/*
+ * compare.h
+ *		What was collected, beside what custseg.profile holds; see compare.c.
+ */
+#ifndef CUSTSEG_COMPARE_H
+#define CUSTSEG_COMPARE_H
+
+#include "profile/collector.h"
+
+/* A walk along both, by ascending customer. The differences are in the caller's memory context. */
+typedef struct Comparison
+{
+	const Collected *given;
+	int			n_given;
+	int			at;				/* the next that is given */
+	Collected  *differences;
+	int			n;
+	int			max;
+} Comparison;
+
+extern void CompareBegin(Comparison *comparison, const Collected *given, int n);
+extern void CompareStored(Comparison *comparison, int64 customer_id, Datum timeline);
+extern void CompareEnd(Comparison *comparison);
+
+/* The same with all that is stored from "from" up to "to", under the active snapshot. */
+extern void CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, int64 to);
+
+#endif							/* CUSTSEG_COMPARE_H */
