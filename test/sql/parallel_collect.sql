@@ -196,11 +196,19 @@ SELECT custseg.add_orders('shop.called', customer => 'customer_id', at => 'paid_
 -- Several sources, of which some are read together.
 SELECT custseg.add_orders('shop.parts', customer => 'customer_id', at => 'paid_at', amount => 'amount');
 CALL custseg.refresh(as_of => '2023-06-01', verbose => true);
+CREATE VIEW shop.every_source AS
+SELECT customer_id, custseg.timeline(paid_at::timestamp, amount, 'UTC') AS timeline
+FROM (SELECT * FROM shop.summed UNION ALL SELECT * FROM shop.constant UNION ALL SELECT * FROM shop.called UNION ALL SELECT * FROM shop.parts) o
+GROUP BY 1;
 SELECT count(*) AS customers, count(*) FILTER (WHERE p.timeline::text IS DISTINCT FROM t.timeline::text) AS wrong
-FROM custseg.profile p FULL JOIN (
-	SELECT customer_id, custseg.timeline(paid_at::timestamp, amount, 'UTC') AS timeline
-	FROM (SELECT * FROM shop.summed UNION ALL SELECT * FROM shop.constant UNION ALL SELECT * FROM shop.called UNION ALL SELECT * FROM shop.parts) o
-	GROUP BY 1) t USING (customer_id);
+FROM custseg.profile p FULL JOIN shop.every_source t USING (customer_id);
+-- Customers change, appear and vanish in one of them.
+INSERT INTO shop.parts SELECT customer_id + 20000, paid_at, amount FROM shop.parts WHERE customer_id BETWEEN 1 AND 9;
+DELETE FROM shop.parts WHERE customer_id BETWEEN 100 AND 140;
+UPDATE shop.parts SET amount = amount + 1 WHERE customer_id % 100 = 50;
+CALL custseg.refresh(as_of => '2023-06-01', verbose => true);
+SELECT count(*) AS customers, count(*) FILTER (WHERE p.timeline::text IS DISTINCT FROM t.timeline::text) AS wrong
+FROM custseg.profile p FULL JOIN shop.every_source t USING (customer_id);
 
 -- An empty table, and one that fails in the middle: nothing is left of it.
 SELECT custseg.drop_source(source_id) FROM custseg.source ORDER BY source_id;
