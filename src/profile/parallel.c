@@ -17,8 +17,8 @@
  *	   shared memory where it is.
  *	3. Assemble. Each process makes timelines of its partitions, as a single
  *	   process would, and publishes those for the refreshing one in the same
- *	   way. The partitions of a process that did not come are taken one after
- *	   the other by whoever is free.
+ *	   way. Partitions that nobody owns, and those of a process that did not
+ *	   come, are taken one after the other by whoever is free.
  *
  * Then the helpers are gone, and CollectorNext reads the timelines back in the
  * order of the partitions, over as many transactions as it takes.

@@ -348,6 +348,15 @@ Round(Claim *claim, int look, int most, int *claimed)
 	return true;
 }
 
+/* How many tasks to look at for those still missing: as many as the last round needed for its own. */
+static int
+LookAtNext(int looked, int claimed, int missing)
+{
+	int64		look = claimed > 0 ? (int64) missing * looked / claimed + 1 : 2 * (int64) looked;
+
+	return Min(look, MAX_TASKS);
+}
+
 /* Fill in what the channel decides; false when it is switched off. */
 static bool
 ReadChannel(Claim *claim, bool lease_given)
@@ -409,11 +418,13 @@ custseg_claim(PG_FUNCTION_ARGS)
 		Wake(&claim);
 		AtEOXact_GUC(false, level);
 		claim.contacts = ContactsMapped();
-		/* Where none of those looked at could be had, look at more of them the next time. */
-		for (int look = max_tasks; claimed < max_tasks; look = Min(2 * look, MAX_TASKS))
+		for (int look = max_tasks; claimed < max_tasks;)
 		{
+			int			before = claimed;
+
 			if (!Round(&claim, look, (int) max_tasks - claimed, &claimed))
 				break;
+			look = LookAtNext(look, claimed - before, (int) max_tasks - claimed);
 			CHECK_FOR_INTERRUPTS();
 		}
 	}

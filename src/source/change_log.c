@@ -278,24 +278,25 @@ MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending
 	ArrayType  *customers = DatumGetArrayTypeP(array);
 	const int64 *ids = (const int64 *) ARR_DATA_PTR(customers);
 	int			count = ArrayGetNItems(ARR_NDIM(customers), ARR_DIMS(customers));
-	int			low = 0;
 
-	for (int i = 0; i < n && low < count; i++)
+	/* Those wanted ascend too, so none is before where the last one was. */
+	for (int i = 0; i < n && count > 0; i++)
 	{
-		int			high = count;
+		const int64 *last = ids;	/* of those not above the one wanted, if any is */
+		int			left = count;
 
-		/* Those wanted ascend too, so none is before where the last one was. */
-		while (low < high)
+		/* No branch depends on what is compared: it could not be foretold. */
+		while (left > 1)
 		{
-			int			middle = (low + high) / 2;
+			int			half = left / 2;
 
-			if (ids[middle] < wanted[i].customer)
-				low = middle + 1;
-			else
-				high = middle;
+			last = last[half] <= wanted[i].customer ? last + half : last;
+			left -= half;
 		}
-		if (low < count && ids[low] == wanted[i].customer && wanted[i].source_id == source_id)
+		if (*last == wanted[i].customer && wanted[i].source_id == source_id)
 			pending[wanted[i].position] = true;
+		count -= last - ids;
+		ids = last;
 	}
 }
 
