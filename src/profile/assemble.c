@@ -312,9 +312,10 @@ LeaveDifferences(Collector *c, int p, int first_result)
 {
 	bool		last = p == c->n_partitions - 1;
 	int			n = c->n_results - first_result;
-	Collected  *given = palloc(Max(n, 1) * sizeof(Collected));
+	Collected  *given = palloc_extended(Max(n, 1) * sizeof(Collected), MCXT_ALLOC_HUGE);
 	Comparison	comparison;
 
+	/* The differences take the place of what is compared. */
 	memcpy(given, c->results + first_result, n * sizeof(Collected));
 	c->n_results = first_result;
 	CompareBegin(&comparison, given, n);
@@ -323,6 +324,9 @@ LeaveDifferences(Collector *c, int p, int first_result)
 				 last ? PG_INT64_MAX : ((int64) (p + 1) << c->shift) - 1);
 	for (int i = 0; i < comparison.n; i++)
 		AddResult(c, &comparison.differences[i]);
+	pfree(given);
+	if (comparison.differences)
+		pfree(comparison.differences);
 }
 
 void
@@ -370,11 +374,15 @@ CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
 	MemoryContext old = BeginBatch(c, wanted);
 	bool		more = c->next_partition < c->n_partitions;
 	int64		before = c->counts.customers;
+	bool		compare = c->compare && !c->gathered;
 	void		(*add) (Collector *c, int p, LocalKeys *locals) = c->gathered ? GatheredPartition : AssemblePartition;
 
 	wanted = Max(wanted, 1);
-	if (c->compare)
+	if (compare)
+	{
+		CompareLock(&c->target);
 		PushActiveSnapshot(GetTransactionSnapshot());
+	}
 	while (c->n_results < wanted && c->counts.customers - before < wanted && c->out_used < OUT_ENOUGH &&
 		   c->next_partition < c->n_partitions)
 	{
@@ -396,7 +404,7 @@ CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
 			MemoryContextDelete(keys);
 		}
 	}
-	if (c->compare)
+	if (compare)
 		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
 	*customers = c->results;

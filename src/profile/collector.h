@@ -92,7 +92,8 @@ extern void CollectorKnowKey(Collector *collector, const char *key, int len, int
  * The next customers, at least "wanted" of them while there are that many, or
  * what differs of as many; in an order that only depends on their keys and
  * custseg.work_mem, with native ids ascending within and across calls. The
- * result is valid until the next call. False when all have been handed out.
+ * result is valid until the next call. False when there were none left to look
+ * at; where nothing differs, true with n = 0.
  */
 extern bool CollectorNext(Collector *collector, int wanted, Collected **customers, int *n);
 

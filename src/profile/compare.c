@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -34,10 +35,12 @@ NewDifference(Comparison *comparison)
 {
 	if (comparison->n == comparison->max)
 	{
-		comparison->max = Max(64, comparison->max * 2);
+		Size		max = Max(64, (Size) comparison->max * 2);
+
 		comparison->differences = comparison->differences ?
-			repalloc_huge(comparison->differences, comparison->max * sizeof(Collected)) :
-			palloc(comparison->max * sizeof(Collected));
+			repalloc_huge(comparison->differences, max * sizeof(Collected)) :
+			palloc_extended(max * sizeof(Collected), MCXT_ALLOC_HUGE);
+		comparison->max = max;
 	}
 	return &comparison->differences[comparison->n++];
 }
@@ -96,11 +99,23 @@ CompareEnd(Comparison *comparison)
 		NextIsNew(comparison);
 }
 
+static Oid
+TargetRelation(const ProfileTarget *target)
+{
+	return OwnRelation(target->source_id ? "profile_part" : "profile");
+}
+
+void
+CompareLock(const ProfileTarget *target)
+{
+	LockRelationOid(TargetRelation(target), AccessShareLock);
+}
+
 void
 CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, int64 to)
 {
 	bool		part = target->source_id != 0;
-	Relation	rel = table_open(OwnRelation(part ? "profile_part" : "profile"), AccessShareLock);
+	Relation	rel = table_open(TargetRelation(target), AccessShareLock);
 	Relation	index = index_open(OwnRelation(part ? "profile_part_pkey" : "profile_pkey"), AccessShareLock);
 	AttrNumber	customer = part ? 2 : 1;
 	int			n_keys = 0;
@@ -123,7 +138,7 @@ CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, in
 		CompareStored(comparison, id, heap_getattr(tuple, 3, RelationGetDescr(rel), &isnull));
 	}
 	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
-	table_close(rel, AccessShareLock);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
 	CompareEnd(comparison);
 }

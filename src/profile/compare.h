@@ -22,6 +22,9 @@ extern void CompareBegin(Comparison *comparison, const Collected *given, int n);
 extern void CompareStored(Comparison *comparison, int64 customer_id, Datum timeline);
 extern void CompareEnd(Comparison *comparison);
 
+/* Before the snapshot under which a target is read: nobody rewrites it until the transaction ends. */
+extern void CompareLock(const ProfileTarget *target);
+
 /* The same with all that is stored from "from" up to "to", under the active snapshot. */
 extern void CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, int64 to);
 

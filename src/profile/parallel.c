@@ -21,7 +21,9 @@
  *	   come, are taken one after the other by whoever is free.
  *
  * Then the helpers are gone, and CollectorNext reads the timelines back in the
- * order of the partitions, over as many transactions as it takes.
+ * order of the partitions, over as many transactions as it takes. Where only
+ * differences from what is stored are wanted, they were found in the first of
+ * these, so nobody else may write there meanwhile.
  *
  * Blocks are taken one after the other, so that a slow process just reads less.
  * One that comes after the scan is sent home. The result is the same, byte for
@@ -51,6 +53,7 @@
 
 #include "common/guard.h"
 #include "common/settings.h"
+#include "profile/compare.h"
 #include "profile/counts.h"
 #include "profile/piece.h"
 #include "source/read.h"
@@ -211,6 +214,39 @@ PutResults(Work *work, int p, const LocalKeys *locals)
 	}
 	if (work->self != 0)
 		PartitionPublish(c->timelines, p, &work->timelines[p]);
+}
+
+/* Add to the batch what PutResults put from "at" up to "end". */
+static void
+GetResults(Collector *c, char *at, const char *end, LocalKeys *locals)
+{
+	while (at < end)
+	{
+		Collected	result = {0};
+		WideKey		key;
+		int32		how;
+
+		if (locals)
+		{
+			memcpy(&key, at, sizeof(key));
+			result.customer_id = LocalKey(locals, key, true);
+			at += sizeof(key);
+		}
+		else
+		{
+			memcpy(&result.customer_id, at, sizeof(int64));
+			at += sizeof(int64);
+		}
+		memcpy(&how, at, sizeof(how));
+		at += sizeof(how);
+		result.stored = (how & IS_STORED) != 0;
+		if (how & HAS_TIMELINE)
+		{
+			result.timeline = (struct varlena *) at;
+			at += INTALIGN(VARSIZE(at));
+		}
+		AddResult(c, &result);
+	}
 }
 
 static void
@@ -485,6 +521,8 @@ CollectorRead(Collector *c, Source *source)
 		callback.previous = error_context_stack;
 		error_context_stack = &callback;
 		GuardEnter(&guard, source->owner);
+		if (c->compare)
+			CompareLock(&c->target);
 		PushActiveSnapshot(GetTransactionSnapshot());
 
 		c->read = SharedReadBegin(source, CollectorReceiver(c));
@@ -508,12 +546,11 @@ void
 GatheredPartition(Collector *c, int p, LocalKeys *locals)
 {
 	const struct Gathered *gathered = c->gathered;
-	Size		key_size = locals ? sizeof(WideKey) : sizeof(int64);
-	Size		size;
 	PartitionIter iter;
 	char	   *chunk;
 	int			used;
-	char	   *at;
+	Size		size;
+	char	   *results;
 
 	if (c->texts)
 		for (int i = 0; i < gathered->n_parts; i++)
@@ -524,7 +561,7 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 	if (size == 0)
 		return;
 	MakeRoom(c, size);
-	at = c->out;
+	results = c->out;
 	PartitionIterInit(&iter, c->timelines, p, true);
 	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
 	{
@@ -533,29 +570,5 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 	}
 	c->out_left -= size;
 	c->out_used += size;
-
-	while (at < c->out)
-	{
-		Collected	result = {0};
-		WideKey		key;
-		int32		how;
-
-		if (locals)
-		{
-			memcpy(&key, at, key_size);
-			result.customer_id = LocalKey(locals, key, true);
-		}
-		else
-			memcpy(&result.customer_id, at, key_size);
-		at += key_size;
-		memcpy(&how, at, sizeof(how));
-		at += sizeof(how);
-		result.stored = (how & IS_STORED) != 0;
-		if (how & HAS_TIMELINE)
-		{
-			result.timeline = (struct varlena *) at;
-			at += INTALIGN(VARSIZE(at));
-		}
-		AddResult(c, &result);
-	}
+	GetResults(c, results, c->out, locals);
 }

@@ -16,7 +16,9 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#ifndef WIN32
 #include <sys/mman.h>
+#endif
 
 #include "miscadmin.h"
 #include "pgstat.h"

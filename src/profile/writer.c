@@ -172,15 +172,21 @@ UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 	}
 	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[1] = PointerGetDatum(construct_array(timelines, n, timeline, -1, false, TYPALIGN_INT));
-	Run(target, UPDATE_ROWS, 2, types, values);
+
+	/* A rebuild compares in one transaction and writes in later ones. */
+	if (Run(target, UPDATE_ROWS, 2, types, values) != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("rows of custseg.profile vanished while it was refreshed"),
+				 errhint("Only a refresh should write there. Refresh again.")));
 }
 
 void
 ProfileWrite(const ProfileTarget *target, const Collected *differences, int n, ProfileChanges *changes)
 {
-	const Collected **inserts = palloc(Max(n, 1) * sizeof(*inserts));
-	const Collected **updates = palloc(Max(n, 1) * sizeof(*updates));
-	int64	   *gone = palloc(Max(n, 1) * sizeof(int64));
+	const Collected **inserts = palloc_extended(Max(n, 1) * sizeof(*inserts), MCXT_ALLOC_HUGE);
+	const Collected **updates = palloc_extended(Max(n, 1) * sizeof(*updates), MCXT_ALLOC_HUGE);
+	int64	   *gone = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
 	int			n_inserts = 0;
 	int			n_updates = 0;
 	int			n_gone = 0;
