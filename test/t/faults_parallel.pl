@@ -9,6 +9,7 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 use CustsegFaults;
 
 my $node = new_node('parallel', 'min_parallel_table_scan_size = 0', 'custseg.max_parallel_workers = 2', 'max_worker_processes = 16');
@@ -49,14 +50,21 @@ sub close_parallel_gate
 	return $gate;
 }
 
-# Wait until two processes that read stand at the gate; their process IDs, the helper's last.
+# Wait until two processes that read stand at the gate; their process IDs, the
+# helper's last. They look around between naps, so one look has to see both.
 sub two_at_gate
 {
 	my ($db) = @_;
-	my $waiting = qq{FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '$db'};
 
-	$node->poll_query_until('postgres', "SELECT count(*) = 2 $waiting") or die "two processes did not come to the gate";
-	return split /\n/, $node->safe_psql('postgres', "SELECT pid $waiting ORDER BY backend_type = 'parallel worker'");
+	foreach (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my $pids = $node->safe_psql('postgres', qq{SELECT string_agg(pid::text, ' ' ORDER BY backend_type = 'parallel worker')
+			FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '$db' HAVING count(*) = 2});
+
+		return split / /, $pids if $pids ne '';
+		usleep(100_000);
+	}
+	die 'two processes did not come to the gate';
 }
 
 sub all_gone
