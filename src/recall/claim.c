@@ -19,8 +19,10 @@
  * ordered, opted out or can no longer be reached is passed over; his task is
  * withdrawn and the walk goes on. Whoever's orders changed in a tracked source
  * since the last refresh is put off for a minute, because what the task says
- * of him may not be so any more. Each round ends with its tasks claimed,
- * closed, put off, or not needed, so the walk cannot turn in a circle.
+ * of him may not be so any more; where much has changed, that is done for some
+ * more tasks than are asked for, before any is picked. Each round ends with its
+ * tasks claimed, closed, put off, or not needed, so the walk cannot turn in a
+ * circle.
  *
  * A claim locks tasks and nothing else, and never waits: refresh draws the
  * conclusions for the episodes. Every claim gets a new token from one sequence.
@@ -79,6 +81,8 @@ typedef struct Claim
 	Datum		lease;
 	bool		by_email;
 	bool		contacts;		/* a customer table is mapped */
+	Probe	   *probe;
+	bool		ahead;			/* look ahead of what is picked */
 	ReturnSetInfo *result;
 } Claim;
 
@@ -95,6 +99,12 @@ PinPlans(void)
 	(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	return level;
+}
+
+static Datum
+IdArray(Datum *ids, int n)
+{
+	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 static void
@@ -181,17 +191,62 @@ Drop(Claim *claim, const Picked *task, const char *outcome)
 					   " WHERE task_id = $1", 3, types), values, NULL);
 }
 
-/* Let it be until a refresh has seen what changed. */
+/* Let these be until a refresh has seen what changed. */
 static void
-PutOff(Claim *claim, const Picked *task)
+PutOff(Claim *claim, Datum *ids, int n)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(task->task_id), TimestampTzGetDatum(claim->as_of)};
+	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
+	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(claim->as_of)};
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task SET wake_at = $2 + interval '1 minute' WHERE task_id = $1", 2, types),
-			   values, NULL);
+					   "UPDATE custseg.task u SET wake_at = $2 + interval '1 minute'"
+					   " FROM (SELECT t.task_id FROM custseg.task t WHERE t.task_id = ANY ($1)"
+					   "  AND t.state = 'open' AND t.wake_at IS NULL FOR UPDATE SKIP LOCKED) o"
+					   " WHERE u.task_id = o.task_id", 2, types), values, NULL);
+}
+
+/*
+ * Put off those of the next tasks whose customers changed, before any is
+ * picked. Where much has changed that saves second rounds, in which fewer
+ * tasks would cost as much again.
+ */
+static void
+LookAhead(Claim *claim, int look)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of),
+	Int32GetDatum(look)};
+	int			n;
+	int			n_changed = 0;
+	Datum	   *tasks;
+	int64	   *customers;
+	bool	   *pending;
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT t.task_id, t.customer_id FROM custseg.task t"
+					   " WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL AND t.due_at <= $2"
+					   " ORDER BY t.priority DESC, t.task_id LIMIT $3", 3, types), values, NULL);
+	n = (int) SPI_processed;
+	tasks = palloc(sizeof(Datum) * Max(n, 1));
+	customers = palloc(sizeof(int64) * Max(n, 1));
+	pending = palloc(sizeof(bool) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		tasks[i] = Int64GetDatum(SpiInt64(i, 1, 0));
+		customers[i] = SpiInt64(i, 2, 0);
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	ProbeChanges(claim->probe, n, customers, pending);
+	if (ProbeAllChanged(claim->probe))
+		return;
+	for (int i = 0; i < n; i++)
+		if (pending[i])
+			tasks[n_changed++] = tasks[i];
+	if (n_changed > 0)
+		PutOff(claim, tasks, n_changed);
 }
 
 static void
@@ -204,7 +259,7 @@ Take(Claim *claim, Picked *tasks, int n)
 
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(tasks[i].task_id);
-	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[0] = IdArray(ids, n);
 	values[1] = TimestampTzGetDatum(claim->as_of);
 	values[2] = CStringGetTextDatum(claim->worker);
 	values[3] = claim->lease;
@@ -267,23 +322,28 @@ Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz che
 
 /*
  * Look at some tasks, and claim, close or put off each until enough are
- * claimed; false when there are none.
+ * claimed; false when there are none, or everything changed: then there is no
+ * point in putting off a whole queue.
  */
 static bool
 Round(Claim *claim, int look, int most, int *claimed)
 {
 	int			n;
 	int			good = 0;
+	int			n_put_off = 0;
 	int			level;
 	Picked	   *picked;
 	Contact    *contacts;
 	int64	   *ids;
+	Datum	   *put_off;
 	DateADT    *after;
 	bool	   *ordered;
 	bool	   *pending;
 	TimestampTz *checked_at;
 
 	level = PinPlans();
+	if (claim->ahead)
+		LookAhead(claim, look + look / 4 + 2);
 	picked = Pick(claim, look, &n);
 	AtEOXact_GUC(false, level);
 	if (n == 0)
@@ -291,6 +351,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 
 	contacts = palloc0(sizeof(Contact) * n);
 	ids = palloc(sizeof(int64) * n);
+	put_off = palloc(sizeof(Datum) * n);
 	after = palloc(sizeof(DateADT) * n);
 	ordered = palloc0(sizeof(bool) * n);
 	checked_at = palloc(sizeof(TimestampTz) * n);
@@ -303,7 +364,9 @@ Round(Claim *claim, int look, int most, int *claimed)
 	if (claim->contacts)
 		ReadContacts(n, ids, contacts);
 	pending = palloc0(sizeof(bool) * n);
-	ProbeOrders(n, ids, after, ordered, pending, checked_at);
+	ProbeOrders(claim->probe, n, ids, after, ordered, pending, checked_at);
+	if (ProbeAllChanged(claim->probe))
+		return false;
 
 	level = PinPlans();
 	for (int i = 0; i < n && good < most; i++)
@@ -312,7 +375,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 
 		if (pending[i] && !ordered[i])
 		{
-			PutOff(claim, &picked[i]);
+			put_off[n_put_off++] = Int64GetDatum(picked[i].task_id);
 			continue;
 		}
 		if (ordered[i])
@@ -338,6 +401,8 @@ Round(Claim *claim, int look, int most, int *claimed)
 			good++;
 		}
 	}
+	if (n_put_off > 0)
+		PutOff(claim, put_off, n_put_off);
 	if (good > 0)
 		Take(claim, picked, good);
 	AtEOXact_GUC(false, level);
@@ -418,6 +483,8 @@ custseg_claim(PG_FUNCTION_ARGS)
 		Wake(&claim);
 		AtEOXact_GUC(false, level);
 		claim.contacts = ContactsMapped();
+		claim.probe = ProbeSources();
+		claim.ahead = ProbeAheadPays(claim.probe);
 		for (int look = max_tasks; claimed < max_tasks;)
 		{
 			int			before = claimed;

@@ -186,7 +186,7 @@ LeaveOutPending(List *sources, Sample *sample)
 			tracked = lappend(tracked, lfirst(cell));
 	if (tracked == NIL)
 		return;
-	ChangeLogPending(tracked, sample->n, sample->ids, pending);
+	ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
 	for (int i = 0; i < sample->n; i++)
 		if (!pending[i])
 			sample->ids[n++] = sample->ids[i];

@@ -23,10 +23,12 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "storage/bufmgr.h"
 #include "storage/itemptr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -37,6 +39,9 @@
 #include "source/identity.h"
 
 #define FETCH_ENTRIES 1000
+#define LONG_PAGES 8			/* some thousand entries */
+#define CACHE_LINE 64
+#define PREFETCHED 256			/* of a longer array a search touches a few lines only */
 
 int64
 ChangeHash(const char *key, int len)
@@ -279,35 +284,35 @@ MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending
 	const int64 *ids = (const int64 *) ARR_DATA_PTR(customers);
 	int			count = ArrayGetNItems(ARR_NDIM(customers), ARR_DIMS(customers));
 
-	/* Those wanted ascend too, so none is before where the last one was. */
+	/* Memory is slower than the searches: ask for all of it at once. */
+	for (int i = 0; i < Min(count, PREFETCHED); i += CACHE_LINE / sizeof(int64))
+		__builtin_prefetch(&ids[i]);
+
+	/* No search waits for another, and no branch depends on what is compared. */
 	for (int i = 0; i < n && count > 0; i++)
 	{
-		const int64 *last = ids;	/* of those not above the one wanted, if any is */
-		int			left = count;
+		int			at = 0;		/* of the last that is not above the one wanted */
 
-		/* No branch depends on what is compared: it could not be foretold. */
-		while (left > 1)
+		for (int left = count, half; left > 1; left -= half)
 		{
-			int			half = left / 2;
-
-			last = last[half] <= wanted[i].customer ? last + half : last;
-			left -= half;
+			half = left / 2;
+			at += half * (ids[at + half] <= wanted[i].customer);
 		}
-		if (*last == wanted[i].customer && wanted[i].source_id == source_id)
+		if (ids[at] == wanted[i].customer && wanted[i].source_id == source_id)
 			pending[wanted[i].position] = true;
-		count -= last - ids;
-		ids = last;
 	}
 }
 
 /*
  * Mark those wanted that the entries found by a key name, or all of a table's
- * without one. A desk waits for this: it goes to the table without a plan.
+ * without one; true if an entry means all of a source. A desk waits for this:
+ * it goes to the table without a plan.
  */
-static void
+static bool
 MarkFound(Relation rel, Oid index, ScanKey key, Snapshot snapshot, const Wanted *wanted, int n, bool *pending)
 {
 	SysScanDesc scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, key ? 1 : 0, key);
+	bool		all = false;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -325,24 +330,25 @@ MarkFound(Relation rel, Oid index, ScanKey key, Snapshot snapshot, const Wanted 
 		else
 			for (int i = 0; i < n; i++)
 				if (wanted[i].source_id == source_id)
-					pending[wanted[i].position] = true;
+					all = pending[wanted[i].position] = true;
 	}
 	systable_endscan(scan);
+	return all;
 }
 
-void
-ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
+static bool
+FindPending(List *sources, int n, const int64 *ids, bool *pending)
 {
 	Oid			index = OwnRelation("change_log_customer_idx");
 	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
 	Relation	gap = table_open(OwnRelation("change_gap"), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	ScanKeyData key;
-	Wanted	   *wanted = palloc(Max(n * list_length(sources), 1) * sizeof(Wanted));
+	Wanted	   *wanted = palloc(n * list_length(sources) * sizeof(Wanted));
 	int			n_wanted = 0;
+	bool		all;
 	ListCell   *cell;
 
-	memset(pending, 0, n * sizeof(bool));
 	foreach(cell, sources)
 	{
 		Source		source = *(Source *) lfirst(cell);
@@ -371,15 +377,78 @@ ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending)
 		if (i > 0 && wanted[i].customer == wanted[i - 1].customer)
 			continue;
 		ScanKeyInit(&key, LOG_CUSTOMER + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(wanted[i].customer));
-		MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
+		(void) MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
 	}
 	/* The few that name several, or all, stand together at the end of the index. */
 	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, LOG_CUSTOMER + 1, InvalidStrategy, InvalidOid,
 						   InvalidOid, InvalidOid, (Datum) 0);
-	MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
-	MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
+	all = MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
+	all |= MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
 
 	UnregisterSnapshot(snapshot);
 	table_close(gap, AccessShareLock);
 	table_close(log, AccessShareLock);
+	return all;
+}
+
+/* What a look has been asked already. */
+typedef struct Answer
+{
+	int64		id;
+	bool		pending;
+} Answer;
+
+struct ChangeLook
+{
+	List	   *sources;
+	HTAB	   *answers;
+	bool		all;			/* of a source changed, as far as that was asked */
+};
+
+ChangeLook *
+ChangeLogLook(List *sources)
+{
+	ChangeLook *look = palloc(sizeof(ChangeLook));
+	HASHCTL		control = {.keysize = sizeof(int64), .entrysize = sizeof(Answer), .hcxt = CurrentMemoryContext};
+
+	look->sources = sources;
+	look->all = false;
+	look->answers = hash_create("custseg changes", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	return look;
+}
+
+void
+ChangeLogPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
+{
+	int64	   *asked = palloc(n * sizeof(int64));
+	bool	   *found = palloc0(n * sizeof(bool));
+	int			n_asked = 0;
+
+	for (int i = 0; i < n; i++)
+		if (hash_search(look->answers, &ids[i], HASH_FIND, NULL) == NULL)
+			asked[n_asked++] = ids[i];
+	if (n_asked > 0)
+		look->all |= FindPending(look->sources, n_asked, asked, found);
+	for (int i = 0; i < n_asked; i++)
+		((Answer *) hash_search(look->answers, &asked[i], HASH_ENTER, NULL))->pending = found[i];
+	for (int i = 0; i < n; i++)
+		pending[i] = ((Answer *) hash_search(look->answers, &ids[i], HASH_FIND, NULL))->pending;
+	pfree(found);
+	pfree(asked);
+}
+
+bool
+ChangeLogAll(const ChangeLook *look)
+{
+	return look->all;
+}
+
+bool
+ChangeLogIsLong(void)
+{
+	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
+	bool		is_long = RelationGetNumberOfBlocks(log) > LONG_PAGES;
+
+	table_close(log, AccessShareLock);
+	return is_long;
 }

@@ -61,9 +61,19 @@ extern void ChangeLogDrop(int source_id);
 
 /*
  * Which customers have a change in one of these sources that no refresh has
- * read yet.
+ * read yet. A look answers about a customer once, and the same from then on;
+ * it lives as long as the memory context it was made in.
  */
-extern void ChangeLogPending(List *sources, int n, const int64 *ids, bool *pending);
+typedef struct ChangeLook ChangeLook;
+
+extern ChangeLook *ChangeLogLook(List *sources);
+extern void ChangeLogPending(ChangeLook *look, int n, const int64 *ids, bool *pending);
+
+/* Whether an answer came from an entry that means all of a source. */
+extern bool ChangeLogAll(const ChangeLook *look);
+
+/* Whether an answer takes a while, and many may be concerned: by the log's pages, those of removed entries included. */
+extern bool ChangeLogIsLong(void);
 
 /* How the log knows a customer: by number or, with a key, by its hash. */
 extern int64 ChangeHash(const char *key, int len);

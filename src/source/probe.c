@@ -195,33 +195,78 @@ TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateAD
 	return error == NULL && look.looked;
 }
 
-void
-ProbeOrders(int n, const int64 *ids, const DateADT *after, bool *ordered, bool *pending, TimestampTz *checked_at)
+struct Probe
 {
-	DayMapper  *days = NULL;
-	TimestampTz oldest = GetCurrentTimestamp();
+	List	   *queried;		/* sources whose own rows are looked at */
+	DayMapper  *days;
+	ChangeLook *changes;		/* in those that are tracked; NULL without any */
+	bool		numbered;		/* every customer is one of each source */
+};
+
+Probe *
+ProbeSources(void)
+{
+	Probe	   *probe = palloc0(sizeof(Probe));
 	List	   *tracked = NIL;
 	ListCell   *cell;
 
-	memset(ordered, 0, n * sizeof(bool));
-	memset(pending, 0, n * sizeof(bool));
+	probe->numbered = true;
 	foreach(cell, ListSources(true))
 	{
 		Source	   *source = lfirst(cell);
-		bool		is_tracked = TrackingIsLive(source);
 
-		if (is_tracked)
+		probe->numbered &= source->namespace == NULL;
+		source->tracked = TrackingIsLive(source);
+		if (source->tracked)
 			tracked = lappend(tracked, source);
 		/* A partition that is attached brings orders no trigger saw. */
-		if (is_tracked && get_rel_relkind(source->relation) != RELKIND_PARTITIONED_TABLE)
-			continue;
-		if (days == NULL)
-			days = DayMapperCreate(ReadShopSettings()->time_zone);
-		if (!TrySource(source, days, n, ids, after, ordered) && !is_tracked)
+		if (!source->tracked || get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE)
+			probe->queried = lappend(probe->queried, source);
+	}
+	if (probe->queried != NIL)
+		probe->days = DayMapperCreate(ReadShopSettings()->time_zone);
+	if (tracked != NIL)
+		probe->changes = ChangeLogLook(tracked);
+	return probe;
+}
+
+void
+ProbeChanges(Probe *probe, int n, const int64 *ids, bool *pending)
+{
+	if (probe->changes != NULL)
+		ChangeLogPending(probe->changes, n, ids, pending);
+	else
+		memset(pending, 0, n * sizeof(bool));
+}
+
+bool
+ProbeAllChanged(const Probe *probe)
+{
+	return probe->changes != NULL && probe->numbered && ChangeLogAll(probe->changes);
+}
+
+bool
+ProbeAheadPays(const Probe *probe)
+{
+	return probe->changes != NULL && ChangeLogIsLong();
+}
+
+void
+ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *ordered, bool *pending,
+			TimestampTz *checked_at)
+{
+	TimestampTz oldest = GetCurrentTimestamp();
+	ListCell   *cell;
+
+	memset(ordered, 0, n * sizeof(bool));
+	foreach(cell, probe->queried)
+	{
+		Source	   *source = lfirst(cell);
+
+		if (!TrySource(source, probe->days, n, ids, after, ordered) && !source->tracked)
 			oldest = Min(oldest, source->last_read);
 	}
-	if (tracked != NIL)
-		ChangeLogPending(tracked, n, ids, pending);
+	ProbeChanges(probe, n, ids, pending);
 	for (int i = 0; i < n; i++)
 		checked_at[i] = oldest;
 }

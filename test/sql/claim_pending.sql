@@ -41,10 +41,11 @@ SELECT cardinality(customers) FROM custseg.change_log;
 SELECT * FROM claim(3, '2024-06-01 13:04');
 SELECT count(*) FROM custseg.task WHERE wake_at = '2024-06-01 13:05';
 
--- Where everything changed, nothing can be had.
+-- Where everything changed, nothing can be had, and no task is touched.
 SET custseg.max_tracked_customers = 1;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 31 AND 32;
 SELECT * FROM claim(3, '2024-06-01 13:07');
+SELECT count(*) FROM custseg.task WHERE wake_at = '2024-06-01 13:08';
 RESET custseg.max_tracked_customers;
 CALL custseg.refresh('2024-06-01 13:08');
 SELECT * FROM claim(2, '2024-06-01 13:10');
@@ -68,6 +69,16 @@ CALL custseg.refresh('2024-06-01 13:17');
 -- A crowd of changed customers at the head of the queue is walked over in a few steps.
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 14 AND 38 AND paid_at < '2024-01-07';
 SELECT * FROM claim(1, '2024-06-01 13:19');
+
+-- A long log: those who changed are put off before any task is picked, and no others.
+CALL custseg.refresh('2024-06-01 13:20');
+DO 'BEGIN FOR i IN 1..1600 LOOP
+	UPDATE shop.orders SET amount = amount WHERE customer_id = 190 + i % 10 AND paid_at < ''2024-01-07''; COMMIT; END LOOP; END';
+SELECT pg_relation_size('custseg.change_log') > 8 * 8192 AS long;
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id IN (14, 15, 17, 24, 26, 27) AND paid_at < '2024-01-07';
+SELECT * FROM claim(4, '2024-06-01 13:21');
+SELECT string_agg(customer_id::text, ' ' ORDER BY customer_id) FROM custseg.task WHERE wake_at = '2024-06-01 13:22';
+SELECT * FROM claim(1, '2024-06-01 13:21');
 
 -- Keys that are texts.
 SET client_min_messages = error;
