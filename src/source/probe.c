@@ -12,7 +12,9 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "storage/bufmgr.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -30,6 +32,7 @@
 #include "timeline/day.h"
 
 #define SMALL_PAGES		1000	/* a scan of so few takes a millisecond or two */
+#define LONGEST_WAIT	1000	/* ms, for a lock */
 
 /* An index that leads to single rows; BRIN, for one, leads to ranges of pages. */
 static bool
@@ -177,15 +180,22 @@ LookAtSource(void *arg)
 
 /*
  * Look at one source. A source that cannot be read now, because its table was
- * dropped or its owner may not read it, must not stop the desks: a warning,
- * and what is known of it is as old as its last read. True when it was looked
- * at.
+ * dropped or is locked, or its owner may not read it, must not stop the desks: a
+ * warning, and what is known of it is as old as its last read. True when it was
+ * looked at.
  */
 static bool
 TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
 {
 	Look		look = {source, days, n, ids, after, ordered};
-	ErrorData  *error = Attempt(LookAtSource, &look);
+	ErrorData  *error;
+	int			level = NewGUCNestLevel();
+
+	if (LockTimeout == 0 || LockTimeout > LONGEST_WAIT)
+		(void) set_config_option("lock_timeout", psprintf("%d", LONGEST_WAIT), PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	error = Attempt(LookAtSource, &look);
+	AtEOXact_GUC(false, level);
 
 	if (error)
 		ereport(WARNING,
@@ -198,6 +208,7 @@ TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateAD
 struct Probe
 {
 	List	   *queried;		/* sources whose own rows are looked at */
+	TimestampTz oldest;			/* when the others were read that should be */
 	DayMapper  *days;
 	ChangeLook *changes;		/* in those that are tracked; NULL without any */
 	bool		numbered;		/* every customer is one of each source */
@@ -210,6 +221,7 @@ ProbeSources(void)
 	List	   *tracked = NIL;
 	ListCell   *cell;
 
+	probe->oldest = DT_NOEND;
 	probe->numbered = true;
 	foreach(cell, ListSources(true))
 	{
@@ -255,7 +267,7 @@ void
 ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *ordered, bool *pending,
 			TimestampTz *checked_at)
 {
-	TimestampTz oldest = GetCurrentTimestamp();
+	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *cell;
 
 	memset(ordered, 0, n * sizeof(bool));
@@ -263,10 +275,14 @@ ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *o
 	{
 		Source	   *source = lfirst(cell);
 
-		if (!TrySource(source, probe->days, n, ids, after, ordered) && !source->tracked)
-			oldest = Min(oldest, source->last_read);
+		if (TrySource(source, probe->days, n, ids, after, ordered))
+			continue;
+		/* Nor will it be the next time. */
+		if (!source->tracked)
+			probe->oldest = Min(probe->oldest, source->last_read);
+		probe->queried = foreach_delete_current(probe->queried, cell);
 	}
 	ProbeChanges(probe, n, ids, pending);
 	for (int i = 0; i < n; i++)
-		checked_at[i] = oldest;
+		checked_at[i] = Min(now, probe->oldest);
 }

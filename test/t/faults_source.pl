@@ -124,6 +124,18 @@ is(last_run($node, 'wide', 'status, customers'), 'succeeded|30000', 'with more o
 nothing_left($node, $wide, 'and then');
 $wide->quit;
 
+# Somebody keeps the table for himself: a desk that looks there for new orders does not wait for him.
+my $holder = $node->background_psql('shop', on_error_stop => 0);
+$holder->query_safe('BEGIN; LOCK TABLE shop.orders');
+my ($out, $err);
+is($node->psql('shop', q{BEGIN; SELECT count(*), bool_and(orders_checked_at < now()) FROM custseg.claim('phone', 2, as_of => '2024-06-30 12:00 UTC'); ROLLBACK},
+		stdout => \$out, stderr => \$err, on_error_stop => 1),
+	0, 'a desk claims while the orders are locked');
+is($out, '2|t', '... and is told how long ago they were looked at');
+like($err, qr/WARNING:  could not look for new orders in shop\.orders: canceling statement due to lock timeout/, '... and why');
+$holder->query_safe('COMMIT');
+$holder->quit;
+
 # The table goes for good.
 $before = contents($node, 'shop');
 $node->safe_psql('shop', 'DROP TABLE shop.orders');
