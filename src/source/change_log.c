@@ -37,6 +37,7 @@
 #include "common/spi.h"
 #include "source/change_log.h"
 #include "source/identity.h"
+#include "source/track.h"
 
 #define FETCH_ENTRIES 1000
 #define LONG_PAGES 8			/* some thousand entries */
@@ -346,12 +347,13 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 	ScanKeyData key;
 	Wanted	   *wanted = palloc(n * list_length(sources) * sizeof(Wanted));
 	int			n_wanted = 0;
-	bool		all;
+	bool		all = false;
 	ListCell   *cell;
 
 	foreach(cell, sources)
 	{
 		Source		source = *(Source *) lfirst(cell);
+		bool		read_here = WasReadHere(&source);
 		char	  **keys = NULL;
 
 		/* It need not be open: all that matters is whether it has keys. */
@@ -365,6 +367,11 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 		{
 			if (keys ? keys[i] == NULL : ids[i] <= 0)
 				continue;
+			if (!read_here)
+			{
+				all = pending[i] = true;
+				continue;
+			}
 			wanted[n_wanted].customer = keys ? ChangeHash(keys[i], strlen(keys[i])) : ids[i];
 			wanted[n_wanted].source_id = source.source_id;
 			wanted[n_wanted++].position = i;
@@ -382,7 +389,7 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 	/* The few that name several, or all, stand together at the end of the index. */
 	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, LOG_CUSTOMER + 1, InvalidStrategy, InvalidOid,
 						   InvalidOid, InvalidOid, (Datum) 0);
-	all = MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
+	all |= MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
 	all |= MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
 
 	UnregisterSnapshot(snapshot);

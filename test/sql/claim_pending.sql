@@ -80,6 +80,13 @@ SELECT * FROM claim(4, '2024-06-01 13:21');
 SELECT string_agg(customer_id::text, ' ' ORDER BY customer_id) FROM custseg.task WHERE wake_at = '2024-06-01 13:22';
 SELECT * FROM claim(1, '2024-06-01 13:21');
 
+-- Restored from a dump, which leaves the log behind: nothing can be had until a refresh has read all.
+CALL custseg.refresh('2024-06-01 13:22');
+UPDATE custseg.source_mapping SET tracked_layout = '1/2/3 ' || split_part(tracked_layout, ' ', 2);
+SELECT * FROM claim(2, '2024-06-01 13:24');
+CALL custseg.refresh('2024-06-01 13:24');
+SELECT * FROM claim(2, '2024-06-01 13:24');
+
 -- Keys that are texts.
 SET client_min_messages = error;
 DROP EXTENSION custseg CASCADE;
