@@ -303,7 +303,8 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = layout ? CStringGetTextDatum(layout) : (Datum) 0;
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6 WHERE source_id = $1",
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6,"
+		   " read_home = custseg.home() WHERE source_id = $1",
 		   6, types, values, no_layout);
 	if (SPI_processed == 0)
 		ereport(ERROR,

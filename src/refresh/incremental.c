@@ -20,7 +20,6 @@
 #include "common/settings.h"
 #include "refresh/incremental.h"
 #include "source/change_log.h"
-#include "source/probe.h"
 #include "source/read.h"
 #include "source/track.h"
 
@@ -73,6 +72,8 @@ HowToRead(Run *run, Source *source, const char **why)
 		*why = "everything in it changed";
 	else if (source->layout == NULL || strcmp(source->layout, TableLayout(source)) != 0)
 		*why = "it was rewritten, or its columns, partitions or our triggers changed";
+	else if (!source->read_here)
+		*why = "it came with a copy or a dump, and was not read here yet";
 	if (*why)
 		return READ_WHOLE;
 

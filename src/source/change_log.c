@@ -37,7 +37,6 @@
 #include "common/spi.h"
 #include "source/change_log.h"
 #include "source/identity.h"
-#include "source/track.h"
 
 #define FETCH_ENTRIES 1000
 #define LONG_PAGES 8			/* some thousand entries */
@@ -353,7 +352,6 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 	foreach(cell, sources)
 	{
 		Source		source = *(Source *) lfirst(cell);
-		bool		read_here = WasReadHere(&source);
 		char	  **keys = NULL;
 
 		/* It need not be open: all that matters is whether it has keys. */
@@ -367,7 +365,7 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 		{
 			if (keys ? keys[i] == NULL : ids[i] <= 0)
 				continue;
-			if (!read_here)
+			if (!source.read_here)
 			{
 				all = pending[i] = true;
 				continue;

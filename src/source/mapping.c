@@ -66,7 +66,8 @@ ListSources(bool orders)
 					   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
 					   " email_column::text, do_not_contact_column::text, accepted, last_read, customers,"
 					   " tracked_since IS NOT NULL, tracked_layout,"
-					   " coalesce(last_read + rescan_every > pg_catalog.clock_timestamp(), false)"
+					   " coalesce(last_read + rescan_every > pg_catalog.clock_timestamp(), false),"
+					   " tracked_layout IS NOT NULL AND read_home = custseg.home()"
 					   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -92,6 +93,7 @@ ListSources(bool orders)
 		source->tracked = SpiInt64(row, 9 + MAPPED_COLUMNS, 0) != 0;
 		source->layout = SpiText(row, 10 + MAPPED_COLUMNS);
 		source->resting = SpiInt64(row, 11 + MAPPED_COLUMNS, 0) != 0;
+		source->read_here = SpiInt64(row, 12 + MAPPED_COLUMNS, 0) != 0;
 		sources = lappend(sources, source);
 	}
 	return sources;

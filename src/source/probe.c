@@ -4,11 +4,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "storage/bufmgr.h"
@@ -34,59 +31,6 @@
 #define SMALL_PAGES		1000	/* a scan of so few takes a millisecond or two */
 #define LONGEST_WAIT	1000	/* ms, for a lock */
 
-/* An index that leads to single rows; BRIN, for one, leads to ranges of pages. */
-static bool
-FindsOne(Oid index)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
-	bool		finds = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		Oid			am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
-
-		finds = am == BTREE_AM_OID || am == HASH_AM_OID;
-		ReleaseSysCache(tuple);
-	}
-	return finds;
-}
-
-/* An index whose first column is the customer. */
-static bool
-HasIndex(const Source *source, Relation rel)
-{
-	bool		has = false;
-	ListCell   *cell;
-
-	if (rel->rd_rel->relkind == RELKIND_VIEW || rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
-		return false;
-	foreach(cell, RelationGetIndexList(rel))
-	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
-		Form_pg_index index;
-
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		index = (Form_pg_index) GETSTRUCT(tuple);
-		has |= index->indisvalid && index->indnatts > 0 &&
-			index->indkey.values[0] == source->attno[COLUMN_CUSTOMER] &&
-			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-			FindsOne(index->indexrelid);
-		ReleaseSysCache(tuple);
-	}
-	return has;
-}
-
-bool
-HasCustomerIndex(const Source *source)
-{
-	Relation	rel = relation_open(source->relation, AccessShareLock);
-	bool		has = HasIndex(source, rel);
-
-	relation_close(rel, NoLock);
-	return has;
-}
-
 /* By an index, or because the table is so small that none is needed. */
 static bool
 ProbeIsCheap(const Source *source)
@@ -98,7 +42,7 @@ ProbeIsCheap(const Source *source)
 	/* What inherits from a table is read with it, and has indexes of its own. */
 	cheap = !(rel->rd_rel->relhassubclass && kind == RELKIND_RELATION) &&
 		(((kind == RELKIND_RELATION || kind == RELKIND_MATVIEW) && RelationGetNumberOfBlocks(rel) <= SMALL_PAGES) ||
-		 HasIndex(source, rel));
+		 HasCustomerIndex(source));
 	relation_close(rel, NoLock);
 	return cheap;
 }

@@ -37,7 +37,4 @@ extern bool ProbeAheadPays(const Probe *probe);
 /* Whether all customers there are turned out to be pending, not only those asked about. */
 extern bool ProbeAllChanged(const Probe *probe);
 
-/* Whether rows of single customers can be found by an index on the customer column. After SourceOpen. */
-extern bool HasCustomerIndex(const Source *source);
-
 #endif							/* CUSTSEG_PROBE_H */

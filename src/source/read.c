@@ -9,12 +9,19 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "common/guard.h"
 #include "common/spi.h"
@@ -34,6 +41,59 @@ SourceCheckPlan(const Source *source, SPIPlanPtr plan)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source)),
 				 errhint("Check custseg.source and refresh again.")));
+}
+
+/* An index that leads to single rows; BRIN, for one, leads to ranges of pages. */
+static bool
+FindsOne(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	bool		finds = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Oid			am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+
+		finds = am == BTREE_AM_OID || am == HASH_AM_OID;
+		ReleaseSysCache(tuple);
+	}
+	return finds;
+}
+
+/* An index whose first column is the customer. */
+static bool
+HasIndex(const Source *source, Relation rel)
+{
+	bool		has = false;
+	ListCell   *cell;
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW || rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+		Form_pg_index index;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		index = (Form_pg_index) GETSTRUCT(tuple);
+		has |= index->indisvalid && index->indnatts > 0 &&
+			index->indkey.values[0] == source->attno[COLUMN_CUSTOMER] &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			FindsOne(index->indexrelid);
+		ReleaseSysCache(tuple);
+	}
+	return has;
+}
+
+bool
+HasCustomerIndex(const Source *source)
+{
+	Relation	rel = relation_open(source->relation, AccessShareLock);
+	bool		has = HasIndex(source, rel);
+
+	relation_close(rel, NoLock);
+	return has;
 }
 
 char *

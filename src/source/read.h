@@ -51,4 +51,7 @@ extern void SourceCheckPlan(const Source *source, SPIPlanPtr plan);
 extern void SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum *values,
 						DestReceiver *dest);
 
+/* Whether rows of single customers can be found by an index on the customer column. After SourceOpen. */
+extern bool HasCustomerIndex(const Source *source);
+
 #endif							/* CUSTSEG_READ_H */

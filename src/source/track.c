@@ -40,10 +40,8 @@
 #include "utils/timestamp.h"
 
 #include "common/guard.h"
-#include "common/home.h"
 #include "common/spi.h"
 #include "source/change_log.h"
-#include "source/probe.h"
 #include "source/read.h"
 #include "source/track.h"
 
@@ -97,16 +95,7 @@ TableLayout(const Source *source)
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
 					   3, types), values, NULL);
-	return psprintf("%s %s", DatabaseHome(), SpiText(0, 1));
-}
-
-bool
-WasReadHere(const Source *source)
-{
-	const char *home = DatabaseHome();
-	size_t		length = strlen(home);
-
-	return source->layout != NULL && strncmp(source->layout, home, length) == 0 && source->layout[length] == ' ';
+	return SpiText(0, 1);
 }
 
 /* Is our row trigger on this table, and firing? */

@@ -9,20 +9,13 @@
 #include "utils/timestamp.h"
 
 /*
- * This installation, and a digest of the table's files, mapped columns and
- * partitions, and of our triggers on them. When it is not the one of the last complete read, something
+ * A digest of the table's files, mapped columns and partitions, and of our
+ * triggers on them. When it is not the one of the last complete read, something
  * happened that no trigger notes: a partition came or went, a column was
  * computed anew or is another one now, or a trigger was off for a while. Call
  * inside SPI, as the owner of the extension.
  */
 extern char *TableLayout(const Source *source);
-
-/*
- * Whether a tracked source was read completely in this installation since it
- * is tracked. Until then the change log does not know all: a dump leaves it
- * behind.
- */
-extern bool WasReadHere(const Source *source);
 
 /* Why the triggers of a tracked source do not note every change now; NULL where they do. */
 extern const char *TrackingFault(const Source *source);

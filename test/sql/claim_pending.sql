@@ -82,9 +82,10 @@ SELECT * FROM claim(1, '2024-06-01 13:21');
 
 -- Restored from a dump, which leaves the log behind: nothing can be had until a refresh has read all.
 CALL custseg.refresh('2024-06-01 13:22');
-UPDATE custseg.source_mapping SET tracked_layout = '1/2/3 ' || split_part(tracked_layout, ' ', 2);
+UPDATE custseg.source_mapping SET read_home = '1/2/3';
 SELECT * FROM claim(2, '2024-06-01 13:24');
 CALL custseg.refresh('2024-06-01 13:24');
+SELECT reads -> '1' FROM custseg.run ORDER BY run_id DESC LIMIT 1;
 SELECT * FROM claim(2, '2024-06-01 13:24');
 
 -- Keys that are texts.
