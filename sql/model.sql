@@ -412,7 +412,6 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_pareton
 COMMENT ON FUNCTION custseg.paretonbd_alive_until(double precision, double precision, double precision[], double precision) IS
 'The time after the first purchase at which P(alive) of a customer with x repeat purchases, the last of them t_x after the first, falls to a level between 0 and 1 if no other follows, under Pareto/NBD; t_x where it is no higher from the start, NULL where it never falls to it; params are r, alpha, s, beta. By bracketing. Errors (22023): a history that cannot be, params or another argument out of range.';
 
--- Cut points
 -- Gamma-Gamma and BG/BB. Their fits keep what they were fed, as those of purchase models do.
 CREATE FUNCTION custseg.gamma_gamma_fit_trans(state internal, x double precision, mean_spend double precision) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_gamma_gamma_fit_trans';

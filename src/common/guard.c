@@ -22,6 +22,7 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -62,6 +63,17 @@ GuardLeave(Guard *guard)
 {
 	AtEOXact_GUC(false, guard->guc_level);
 	SetUserIdAndSecContext(guard->saved_user, guard->saved_context);
+}
+
+int
+LimitLockWait(int ms)
+{
+	int			level = NewGUCNestLevel();
+
+	if (LockTimeout == 0 || LockTimeout > ms)
+		(void) set_config_option("lock_timeout", psprintf("%d", ms), PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return level;
 }
 
 Oid

@@ -21,6 +21,12 @@ typedef struct Guard
 extern void GuardEnter(Guard *guard, Oid userid);
 extern void GuardLeave(Guard *guard);
 
+/*
+ * Wait for no lock longer than so many milliseconds: longer is an error. Undone
+ * by AtEOXact_GUC(false, the level it returns).
+ */
+extern int	LimitLockWait(int ms);
+
 /* The role that owns the extension; our own tables are written as this role. */
 extern Oid	ExtensionOwner(void);
 

@@ -13,7 +13,8 @@
  * for it.
  *
  * The plans are kept, and pinned to those indexes: a plan made while the table
- * was empty would be a scan of all of it, and would be kept as well.
+ * was empty would be a scan of all of it, and would be kept as well. For the
+ * same reason no statement joins tasks.
  *
  * And everything is checked for the few that were picked, not for all. Whoever
  * ordered, opted out or can no longer be reached is passed over; his task is
@@ -53,6 +54,10 @@
 PG_FUNCTION_INFO_V1(custseg_claim);
 
 #define MAX_TASKS 1000
+#define LONGEST_WAIT 1000		/* ms, for a lock on the customer table */
+
+/* Not a condition of any partial index: tasks found by their number need none of those. */
+#define STILL_OPEN "state || '' = 'open' AND wake_at IS NULL"
 
 typedef struct Picked
 {
@@ -115,10 +120,9 @@ Wake(Claim *claim)
 	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of)};
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task u SET state = 'open', lease_until = NULL, wake_at = NULL"
-					   " FROM (SELECT t.task_id FROM custseg.task t WHERE t.channel = $1 AND t.wake_at <= $2"
-					   "  ORDER BY t.wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED) o"
-					   " WHERE u.task_id = o.task_id", 2, types), values, NULL);
+					   "UPDATE custseg.task SET state = 'open', lease_until = NULL, wake_at = NULL"
+					   " WHERE task_id = ANY (ARRAY(SELECT t.task_id FROM custseg.task t WHERE t.channel = $1 AND t.wake_at <= $2"
+					   "  ORDER BY t.wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED))", 2, types), values, NULL);
 }
 
 /*
@@ -200,18 +204,17 @@ PutOff(Claim *claim, Datum *ids, int n)
 	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(claim->as_of)};
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task u SET wake_at = $2 + interval '1 minute'"
-					   " FROM (SELECT t.task_id FROM custseg.task t WHERE t.task_id = ANY ($1)"
-					   "  AND t.state = 'open' AND t.wake_at IS NULL FOR UPDATE SKIP LOCKED) o"
-					   " WHERE u.task_id = o.task_id", 2, types), values, NULL);
+					   "UPDATE custseg.task SET wake_at = $2 + interval '1 minute'"
+					   " WHERE task_id = ANY (ARRAY(SELECT t.task_id FROM custseg.task t WHERE t.task_id = ANY ($1)"
+					   "  AND t." STILL_OPEN " FOR UPDATE SKIP LOCKED))", 2, types), values, NULL);
 }
 
 /*
  * Put off those of the next tasks whose customers changed, before any is
- * picked. Where much has changed that saves second rounds, in which fewer
- * tasks would cost as much again.
+ * picked; false when there are none, or everything changed. Where much has
+ * changed that saves second rounds, in which fewer tasks would cost as much again.
  */
-static void
+static bool
 LookAhead(Claim *claim, int look)
 {
 	static SPIPlanPtr kept = NULL;
@@ -241,21 +244,28 @@ LookAhead(Claim *claim, int look)
 
 	ProbeChanges(claim->probe, n, customers, pending);
 	if (ProbeAllChanged(claim->probe))
-		return;
+		return false;
 	for (int i = 0; i < n; i++)
 		if (pending[i])
 			tasks[n_changed++] = tasks[i];
 	if (n_changed > 0)
 		PutOff(claim, tasks, n_changed);
+	return n > 0;
 }
 
-static void
+/*
+ * Claim those that still can be: since they were picked, a refresh may have read
+ * of an order and ended the episode, or a function of the shop's, called by one
+ * of its views, may have claimed the same. A task that was claimed has a token.
+ */
+static int
 Take(Claim *claim, Picked *tasks, int n)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, INTERVALOID};
 	Datum	   *ids = palloc(sizeof(Datum) * n);
 	Datum		values[4];
+	int			taken;
 
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(tasks[i].task_id);
@@ -268,10 +278,10 @@ Take(Claim *claim, Picked *tasks, int n)
 					   "UPDATE custseg.task SET state = 'claimed', claimed_by = $3, claimed_at = $2,"
 					   " lease_until = $2 + $4, wake_at = $2 + $4,"
 					   " token = pg_catalog.nextval('custseg.token_seq')"
-					   " WHERE task_id = ANY ($1) RETURNING task_id, token, lease_until",
+					   " WHERE task_id = ANY ($1) AND " STILL_OPEN
+					   " AND (SELECT e.state FROM custseg.episode e WHERE e.episode_id = task.episode_id) = 'contacting'"
+					   " RETURNING task_id, token, lease_until",
 					   4, types), values, NULL);
-	if (SPI_processed != n)
-		elog(ERROR, "claimed %llu tasks of %d", (unsigned long long) SPI_processed, n);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		int64		task_id = SpiInt64(row, 1, 0);
@@ -285,7 +295,9 @@ Take(Claim *claim, Picked *tasks, int n)
 				break;
 			}
 	}
+	taken = (int) SPI_processed;
 	SPI_freetuptable(SPI_tuptable);
+	return taken;
 }
 
 static void
@@ -332,7 +344,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 	int			good = 0;
 	int			n_put_off = 0;
 	int			level;
-	Picked	   *picked;
+	Picked	   *picked = NULL;
 	Contact    *contacts;
 	int64	   *ids;
 	Datum	   *put_off;
@@ -342,9 +354,9 @@ Round(Claim *claim, int look, int most, int *claimed)
 	TimestampTz *checked_at;
 
 	level = PinPlans();
-	if (claim->ahead)
-		LookAhead(claim, look + look / 4 + 2);
-	picked = Pick(claim, look, &n);
+	n = 0;
+	if (!claim->ahead || LookAhead(claim, look + look / 4 + 2))
+		picked = Pick(claim, look, &n);
 	AtEOXact_GUC(false, level);
 	if (n == 0)
 		return false;
@@ -362,7 +374,11 @@ Round(Claim *claim, int look, int most, int *claimed)
 		checked_at[i] = DT_NOBEGIN;
 	}
 	if (claim->contacts)
+	{
+		level = LimitLockWait(LONGEST_WAIT);
 		ReadContacts(n, ids, contacts);
+		AtEOXact_GUC(false, level);
+	}
 	pending = palloc0(sizeof(bool) * n);
 	ProbeOrders(claim->probe, n, ids, after, ordered, pending, checked_at);
 	if (ProbeAllChanged(claim->probe))
@@ -404,12 +420,12 @@ Round(Claim *claim, int look, int most, int *claimed)
 	if (n_put_off > 0)
 		PutOff(claim, put_off, n_put_off);
 	if (good > 0)
-		Take(claim, picked, good);
+		*claimed += Take(claim, picked, good);
 	AtEOXact_GUC(false, level);
 
 	for (int i = 0; i < good; i++)
-		Return(claim, &picked[i], &contacts[i], checked_at[i]);
-	*claimed += good;
+		if (picked[i].token != 0)
+			Return(claim, &picked[i], &contacts[i], checked_at[i]);
 	return true;
 }
 

@@ -41,6 +41,7 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	KeyIndex   *index;
 	Oid			types[1];
 	Datum		values[1];
+	ErrorContextCallback callback;
 
 	memset(out, 0, n * sizeof(Contact));
 	for (int i = 0; i < n; i++)
@@ -49,7 +50,12 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 		return;
 
 	source = linitial(sources);
+	callback.callback = SourceContext;
+	callback.arg = SourceRelation(source);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	SourceOpen(source);
+	error_context_stack = callback.previous;
 	keys = IdentityKeys(source, n, ids);
 	index = KeyIndexCreate(n, keys);
 	values[0] = IdentityKeyArray(source, n, keys, &types[0]);

@@ -9,7 +9,6 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "storage/bufmgr.h"
-#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -133,11 +132,8 @@ TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateAD
 {
 	Look		look = {source, days, n, ids, after, ordered};
 	ErrorData  *error;
-	int			level = NewGUCNestLevel();
+	int			level = LimitLockWait(LONGEST_WAIT);
 
-	if (LockTimeout == 0 || LockTimeout > LONGEST_WAIT)
-		(void) set_config_option("lock_timeout", psprintf("%d", LONGEST_WAIT), PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
 	error = Attempt(LookAtSource, &look);
 	AtEOXact_GUC(false, level);
 
@@ -152,26 +148,27 @@ TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateAD
 struct Probe
 {
 	List	   *queried;		/* sources whose own rows are looked at */
-	TimestampTz oldest;			/* when the others were read that should be */
+	TimestampTz checked_at;		/* now, or when one was read that could not be looked at */
 	DayMapper  *days;
 	ChangeLook *changes;		/* in those that are tracked; NULL without any */
-	bool		numbered;		/* every customer is one of each source */
+	bool		shared;			/* every customer is one of each source */
 };
 
 Probe *
 ProbeSources(void)
 {
 	Probe	   *probe = palloc0(sizeof(Probe));
+	List	   *sources = ListSources(true);
 	List	   *tracked = NIL;
 	ListCell   *cell;
 
-	probe->oldest = DT_NOEND;
-	probe->numbered = true;
-	foreach(cell, ListSources(true))
+	probe->checked_at = GetCurrentTimestamp();
+	probe->shared = true;
+	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
 
-		probe->numbered &= source->namespace == NULL;
+		probe->shared &= source->namespace == NULL || list_length(sources) == 1;
 		source->tracked = TrackingIsLive(source);
 		if (source->tracked)
 			tracked = lappend(tracked, source);
@@ -198,7 +195,7 @@ ProbeChanges(Probe *probe, int n, const int64 *ids, bool *pending)
 bool
 ProbeAllChanged(const Probe *probe)
 {
-	return probe->changes != NULL && probe->numbered && ChangeLogAll(probe->changes);
+	return probe->changes != NULL && probe->shared && ChangeLogAll(probe->changes);
 }
 
 bool
@@ -211,7 +208,6 @@ void
 ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *ordered, bool *pending,
 			TimestampTz *checked_at)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *cell;
 
 	memset(ordered, 0, n * sizeof(bool));
@@ -223,10 +219,10 @@ ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *o
 			continue;
 		/* Nor will it be the next time. */
 		if (!source->tracked)
-			probe->oldest = Min(probe->oldest, source->last_read);
+			probe->checked_at = Min(probe->checked_at, source->last_read);
 		probe->queried = foreach_delete_current(probe->queried, cell);
 	}
 	ProbeChanges(probe, n, ids, pending);
 	for (int i = 0; i < n; i++)
-		checked_at[i] = Min(now, probe->oldest);
+		checked_at[i] = probe->checked_at;
 }

@@ -24,8 +24,8 @@ extern Probe *ProbeSources(void);
  * something of theirs changed in a tracked source. ordered[i]: there is an
  * order on a later shop day than after[i] in a source that is not tracked, or
  * is partitioned, where an index finds it or the source is small.
- * checked_at[i] is now where every source was looked at, else when the longest
- * unread of them was last read.
+ * checked_at[i] is when the probe was made where every source was looked at, else
+ * when the longest unread of them was last read.
  */
 extern void ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after,
 						bool *ordered, bool *pending, TimestampTz *checked_at);

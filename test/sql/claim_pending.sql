@@ -104,6 +104,39 @@ SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00'
 UPDATE shop.orders SET amount = amount + 1 WHERE customer = 'c1';
 UPDATE shop.orders SET amount = amount + 1 WHERE customer IN ('c3', 'c4', 'c5', 'c6', 'c7');
 SELECT customer_key FROM custseg.claim('phone', 3, 'desk', '1 hour', '2024-06-01 13:00');
+SET custseg.max_tracked_customers = 1;
+UPDATE shop.orders SET amount = amount + 1 WHERE customer IN ('c10', 'c11');
+SELECT customer_key FROM custseg.claim('phone', 3, 'desk', '1 hour', '2024-06-01 13:03');
+SELECT count(*) FROM custseg.task WHERE wake_at = '2024-06-01 13:04';
+RESET custseg.max_tracked_customers;
+
+-- A session that began with a short queue looks at no more tasks when it is long.
+SET client_min_messages = error;
+DROP EXTENSION custseg CASCADE;
+DROP TABLE shop.orders;
+CREATE EXTENSION custseg;
+RESET client_min_messages;
+CREATE TABLE shop.orders (customer_id int, paid_at date, amount int);
+CREATE INDEX ON shop.orders (customer_id);
+INSERT INTO shop.orders SELECT c, date '2024-01-01' + o * 5, 5000 - c FROM generate_series(1, 10) c, generate_series(1, 4) o;
+SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
+UPDATE custseg.tier_policy SET channel = 'phone';
+UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+ANALYZE custseg.task;
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 1;
+SELECT * FROM claim(1, '2024-06-01 13:00');
+INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day)
+SELECT 1000 + i, 1000 + i, 'silent_churn', 'phone', 'open', 0, now(), '2024-06-01', '2024-07-01', 'one of many', 'Hello', '2024-06-01'
+FROM generate_series(1, 5000) i;
+UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 3;
+BEGIN;
+SELECT seq_tup_read AS read, idx_tup_fetch AS fetched FROM pg_stat_xact_all_tables WHERE relid = 'custseg.task'::regclass \gset
+SELECT * FROM claim(1, '2024-06-01 13:02');
+SELECT seq_tup_read - :read AS read, idx_tup_fetch - :fetched < 100 AS few FROM pg_stat_xact_all_tables WHERE relid = 'custseg.task'::regclass;
+ROLLBACK;
 
 SET client_min_messages = error;
 DROP EXTENSION custseg CASCADE;

@@ -116,6 +116,51 @@ is($node->psql('copy', 'DROP EXTENSION custseg', on_error_stop => 1), 0, 'an ext
 is($node->safe_psql('copy', q{SELECT count(*) FROM pg_trigger WHERE tgname ~ '^custseg_'}), '0', '... all of them');
 is($node->psql('copy', q{INSERT INTO shop.orders VALUES (12, '2024-07-03', 5)}, on_error_stop => 1), 0, '... and the shop goes on');
 
+# A desk that reads a slow customer view, while an order is noted, read and ends the episode.
+my $as_of = q{'2024-07-20 12:00 UTC'};
+my $best = q{SELECT customer_id FROM custseg.task WHERE channel = 'phone' AND state = 'open' ORDER BY priority DESC, task_id LIMIT 1};
+$node->safe_psql('shop', q{UPDATE custseg.tier_policy SET channel = 'phone'; UPDATE custseg.playbook SET holdout = 0});
+enable_recall($node, 'shop', '2024-07-20 12:00 UTC');
+$node->safe_psql('shop', $_) foreach (
+	q{CREATE FUNCTION shop.slow() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS
+		'BEGIN
+			WHILE current_setting(''application_name'') = ''desk'' AND NOT pg_try_advisory_xact_lock_shared(1) LOOP PERFORM pg_sleep(0.01); END LOOP;
+			RETURN false; END'},
+	q{GRANT EXECUTE ON FUNCTION shop.slow() TO PUBLIC},
+	q{CREATE VIEW shop.slowly AS SELECT id, name, phone, email, shop.slow() AS no FROM shop.customers},
+	q{ALTER VIEW shop.slowly OWNER TO shop},
+	q{SELECT custseg.drop_source(2)},
+	q{SELECT custseg.add_customers('shop.slowly', 'id', 'name', 'phone', 'email', 'no')});
+my $customer = $node->safe_psql('shop', $best);
+my $desk_sql = "SELECT coalesce(string_agg(customer_id::text, ','), 'nobody') FROM custseg.claim('phone', 1, as_of => $as_of)";
+foreach my $when ('before', 'after')
+{
+	$holder = $node->background_psql('shop', on_error_stop => 0);
+	$holder->query_safe('SELECT pg_advisory_lock(1)');
+	$desk = $node->background_psql('shop', on_error_stop => 0);
+	$pid = $desk->query_safe(q{SET application_name = 'desk'; SELECT pg_backend_pid()});
+	$node->safe_psql('shop', "INSERT INTO shop.orders VALUES ($customer, '2024-07-20 11:00 UTC', 5)") if $when eq 'before';
+	$desk->query_until(qr/begun/, "\\echo begun\n$desk_sql;\n");
+	$node->poll_query_until('shop', qq{SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $pid}) or die 'the desk does not read';
+	$node->safe_psql('shop', "INSERT INTO shop.orders VALUES ($customer, '2024-07-20 11:00 UTC', 5)") if $when eq 'after';
+	$node->safe_psql('shop', "CALL custseg.refresh(as_of => $as_of)");
+	like($node->safe_psql('shop', "SELECT state FROM custseg.episode WHERE customer_id = $customer"), qr/converted|withdrawn/, "an order from $when the claim has ended the episode");
+	$holder->quit;
+	my $got = $desk->query_safe('SELECT 1') =~ s/\s*1\s*$//r;
+	like($got, qr/^\d+$/, "... and the desk gets somebody");
+	isnt($got, $customer, '... but not him');
+	$desk->quit;
+	$customer = $node->safe_psql('shop', $best);
+}
+
+# A customer table that somebody keeps for himself: opt-outs cannot be read, so nobody is handed out.
+$holder = $node->background_psql('shop', on_error_stop => 0);
+$holder->query_safe('BEGIN; LOCK TABLE shop.slowly');
+isnt($node->psql('shop', $desk_sql, stderr => \$err, on_error_stop => 1), 0, 'a desk does not wait for a locked customer table');
+like($err, qr/canceling statement due to lock timeout.*reading shop\.slowly/s, '... and says for which');
+$holder->query_safe('COMMIT');
+$holder->quit;
+
 # What a subscription copies and applies is noted.
 my $far = PostgreSQL::Test::Cluster->new('far');
 $far->init(allows_streaming => 'logical');
