@@ -20,8 +20,8 @@
  * ordered, opted out or can no longer be reached is passed over; his task is
  * withdrawn and the walk goes on. Whoever's orders changed in a tracked source
  * since the last refresh is put off for a minute, because what the task says
- * of him may not be so any more; where much has changed, that is done for some
- * more tasks than are asked for, before any is picked. Each round ends with its
+ * of him may not be so any more; where much has changed, some more tasks than
+ * are asked for are looked at before any is picked. Each round ends with its
  * tasks claimed, closed, put off, or not needed, so the walk cannot turn in a
  * circle.
  *
@@ -133,12 +133,12 @@ Wake(Claim *claim)
  * whole table.
  */
 static Picked *
-Pick(Claim *claim, int most, int *n)
+Pick(Claim *claim, int most, Datum passed, int *n)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT4OID};
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT4OID, INT8ARRAYOID};
 	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of),
-	Int32GetDatum(most)};
+	Int32GetDatum(most), passed};
 	Picked	   *picked;
 
 	SpiRunPlan(SpiKeep(&kept,
@@ -153,8 +153,9 @@ Pick(Claim *claim, int most, int *n)
 					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id AND e.state = 'contacting')"
 					   " FROM custseg.task t"
 					   " WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL AND t.due_at <= $2"
+					   " AND t.task_id <> ALL ($4)"
 					   " ORDER BY t.priority DESC, t.task_id LIMIT $3 FOR UPDATE OF t SKIP LOCKED",
-					   3, types), values, NULL);
+					   4, types), values, NULL);
 	*n = (int) SPI_processed;
 	picked = palloc0(sizeof(Picked) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
@@ -210,17 +211,20 @@ PutOff(Claim *claim, Datum *ids, int n)
 }
 
 /*
- * Put off those of the next tasks whose customers changed, before any is
- * picked; false when there are none, or everything changed. Where much has
- * changed that saves second rounds, in which fewer tasks would cost as much again.
+ * Find those of the next tasks whose customers changed, before any is picked;
+ * false when there are no tasks, or everything changed. Where much has changed
+ * that saves second rounds, in which fewer tasks would cost as much again. A few
+ * are passed over; if they are more, they are put off, so that the walk stays
+ * short.
  */
 static bool
-LookAhead(Claim *claim, int look)
+LookAhead(Claim *claim, int look, Datum *passed)
 {
+	int			spare = look / 4 + 2;
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT4OID};
 	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of),
-	Int32GetDatum(look)};
+	Int32GetDatum(look + spare)};
 	int			n;
 	int			n_changed = 0;
 	Datum	   *tasks;
@@ -248,8 +252,10 @@ LookAhead(Claim *claim, int look)
 	for (int i = 0; i < n; i++)
 		if (pending[i])
 			tasks[n_changed++] = tasks[i];
-	if (n_changed > 0)
+	if (n_changed > spare)
 		PutOff(claim, tasks, n_changed);
+	else
+		*passed = IdArray(tasks, n_changed);
 	return n > 0;
 }
 
@@ -340,7 +346,8 @@ Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz che
 static bool
 Round(Claim *claim, int look, int most, int *claimed)
 {
-	int			n;
+	int			n = 0;
+	Datum		passed = IdArray(NULL, 0);
 	int			good = 0;
 	int			n_put_off = 0;
 	int			level;
@@ -354,9 +361,8 @@ Round(Claim *claim, int look, int most, int *claimed)
 	TimestampTz *checked_at;
 
 	level = PinPlans();
-	n = 0;
-	if (!claim->ahead || LookAhead(claim, look + look / 4 + 2))
-		picked = Pick(claim, look, &n);
+	if (!claim->ahead || LookAhead(claim, look, &passed))
+		picked = Pick(claim, look, passed, &n);
 	AtEOXact_GUC(false, level);
 	if (n == 0)
 		return false;
