@@ -34,9 +34,15 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# PostgreSQL hides what is not exported itself, from 16 on.
+ifeq ($(PORTNAME), linux)
+SHLIB_LINK += -Wl,--version-script=$(srcdir)/src/custseg.map
+$(shlib): src/custseg.map
+endif
+
 # -Wextra asks for things PostgreSQL's own headers do not keep to; what it asks of our files we keep.
 HEADERS_ALL = $(wildcard src/*/*.h)
-$(OBJS): $(HEADERS_ALL)
+$(OBJS): $(HEADERS_ALL) Makefile
 
 $(BUILT_SQL): $(SQLPARTS) custseg.control
 	@echo "joining $(SQLPARTS)"

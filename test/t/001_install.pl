@@ -22,6 +22,12 @@ $node->safe_psql('postgres', 'DROP EXTENSION custseg');
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_namespace WHERE nspname = 'custseg'"),
 	'0', 'it leaves nothing behind');
 
+# Libraries of one server share their names: ours offers what PostgreSQL calls, and no more.
+my $library = $node->config_data('--pkglibdir') . '/custseg.so';
+my @offered = sort grep { !/^(?:pg_finfo_)?custseg_/ } `nm -D --defined-only $library` =~ /(\S+)$/mg;
+is("@offered", 'CustsegCollectMain CustsegLauncherMain CustsegWorkerMain Pg_magic_func _PG_init',
+	'the library exports what PostgreSQL calls');
+
 # It never adopts a schema that somebody else made.
 $node->safe_psql('postgres', 'CREATE SCHEMA custseg');
 ($rc, $out, $err) = $node->psql('postgres', 'CREATE EXTENSION custseg');
