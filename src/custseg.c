@@ -9,6 +9,7 @@
 
 #include "common/settings.h"
 #include "source/capture.h"
+#include "worker/launcher.h"
 #include "worker/shared.h"
 
 PG_MODULE_MAGIC;
@@ -21,5 +22,6 @@ _PG_init(void)
 	SettingsInit();
 	CaptureInit();
 	WorkerInit();
+	LauncherInit();
 	MarkGUCPrefixReserved("custseg");
 }

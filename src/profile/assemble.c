@@ -1,11 +1,11 @@
 /*
  * assemble.c
- *		From a source's rows to one timeline a customer: sorting and encoding.
+ *		From rows that fit into memory to timelines: sorting and encoding.
  *
  * A partition's rows become items of 16 bytes, a key of (customer, day,
  * promotion) and an amount, are sorted by a radix sort whose passes stay in
  * the cache, and are folded and encoded in one walk. Lines are first united
- * into orders. A partition that does not fit into memory goes to split.c.
+ * into orders.
  */
 #include "postgres.h"
 
@@ -13,13 +13,10 @@
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
-#include "profile/compare.h"
-#include "profile/piece.h"
+#include "profile/assemble.h"
+#include "profile/batch.h"
 
-#define OUT_BLOCK		(1024 * 1024)
-#define OUT_ENOUGH		(16 * 1024 * 1024)	/* bytes of timelines a batch */
 #define MAX_DIGIT		11
 
 #define ST_SORT SortLines
@@ -30,66 +27,6 @@
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
-
-/* ------------------------------------------------------------- results */
-
-/*
- * Timelines of a batch go into blocks that the next batch uses again: memory
- * fresh from the system costs more than to fill it.
- */
-void
-MakeRoom(Collector *c, Size size)
-{
-	if (size <= c->out_left)
-		return;
-	if (size > OUT_BLOCK)
-		c->out = MemoryContextAllocHuge(c->batch_context, size);
-	else
-	{
-		if (c->next_out_block == c->n_out_blocks)
-		{
-			c->out_blocks = c->out_blocks ?
-				repalloc(c->out_blocks, (c->n_out_blocks + 1) * sizeof(char *)) :
-				MemoryContextAlloc(c->context, sizeof(char *));
-			c->out_blocks[c->n_out_blocks++] = MemoryContextAlloc(c->context, OUT_BLOCK);
-		}
-		c->out = c->out_blocks[c->next_out_block++];
-		size = OUT_BLOCK;
-	}
-	c->out_left = size;
-}
-
-void
-AddResult(Collector *c, const Collected *result)
-{
-	if (c->n_results == c->max_results)
-	{
-		c->max_results *= 2;
-		c->results = repalloc_huge(c->results, c->max_results * sizeof(Collected));
-	}
-	c->results[c->n_results++] = *result;
-}
-
-void
-EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows)
-{
-	Size		bound = TimelineBound(n);
-	Size		size;
-
-	MakeRoom(c, bound);
-	size = TimelineEncode(c->out, entries, n);
-	if (size == 0)
-	{
-		c->counts.rejected[REJECT_TOTAL_RANGE] += rows;
-		return;
-	}
-
-	AddResult(c, &(Collected) {.customer_id = id,.timeline = (struct varlena *) c->out});
-	size = INTALIGN(size);
-	c->out += size;
-	c->out_left -= size;
-	c->out_used += size;
-}
 
 /* Least significant digit first; the sorted items are in the returned array. */
 static Purchase *
@@ -104,7 +41,7 @@ SortItems(Purchase *items, Purchase *spare, int n, int first_bit, int bits)
 	{
 		int			shift = first_bit + pass * digit;
 		uint32		sum = 0;
-		Purchase	   *swap;
+		Purchase   *swap;
 
 		memset(count, 0, sizeof(uint32) << digit);
 		for (int i = 0; i < n; i++)
@@ -207,8 +144,6 @@ UniteLines(Collector *c, Line *lines, int n)
 	return kept;
 }
 
-/* --------------------------------------------------------------- pieces */
-
 static Line *
 LoadLines(const Collector *c, const Piece *piece, int64 rows, int *n)
 {
@@ -252,8 +187,8 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 {
 	int			day_bits = pg_leftmost_one_pos32((uint32) (c->max_day - c->min_day) | 1) + 1;
 	int			id_bits = piece->id_bits;
-	Purchase	   *items = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(Purchase));
-	Purchase	   *spare = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(Purchase));
+	Purchase   *items = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(Purchase));
+	Purchase   *spare = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(Purchase));
 	Line	   *lines = NULL;
 	int			n_lines = 0;
 	int			n = 0;
@@ -293,121 +228,4 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 	pfree(spare);
 	if (lines)
 		pfree(lines);
-}
-
-static int
-CompareKeys(const void *a, const void *b, void *keys)
-{
-	const WideKey *key_a = (const WideKey *) keys + ((const Collected *) a)->customer_id;
-	const WideKey *key_b = (const WideKey *) keys + ((const Collected *) b)->customer_id;
-
-	if (key_a->hi != key_b->hi)
-		return key_a->hi < key_b->hi ? -1 : 1;
-	return key_a->lo < key_b->lo ? -1 : key_a->lo > key_b->lo;
-}
-
-/* Of the results of a partition leave the differences from what is stored of its customers. */
-static void
-LeaveDifferences(Collector *c, int p, int first_result)
-{
-	bool		last = p == c->n_partitions - 1;
-	int			n = c->n_results - first_result;
-	Collected  *given = palloc_extended(Max(n, 1) * sizeof(Collected), MCXT_ALLOC_HUGE);
-	Comparison	comparison;
-
-	/* The differences take the place of what is compared. */
-	memcpy(given, c->results + first_result, n * sizeof(Collected));
-	c->n_results = first_result;
-	CompareBegin(&comparison, given, n);
-	CompareRange(&comparison, &c->target,
-				 p == 0 ? PG_INT64_MIN : (int64) p << c->shift,
-				 last ? PG_INT64_MAX : ((int64) (p + 1) << c->shift) - 1);
-	for (int i = 0; i < comparison.n; i++)
-		AddResult(c, &comparison.differences[i]);
-	pfree(given);
-	if (comparison.differences)
-		pfree(comparison.differences);
-}
-
-void
-AssemblePartition(Collector *c, int p, LocalKeys *locals)
-{
-	Piece		piece = {.set = c->rows,.p = p,.locals = locals};
-	int			first_result = c->n_results;
-
-	if (locals == NULL)
-	{
-		piece.base = (int64) ((uint64) p << c->shift);
-		piece.id_bits = c->shift;
-	}
-	else
-	{
-		piece.wide = true;
-		piece.id_bits = 32;
-	}
-	AssemblePiece(c, &piece);
-	c->counts.customers += c->n_results - first_result;
-
-	/* By key, they are numbered as their rows came, which says nothing. */
-	if (locals)
-		qsort_arg(c->results + first_result, c->n_results - first_result, sizeof(Collected), CompareKeys, locals->keys);
-	if (c->compare)
-		LeaveDifferences(c, p, first_result);
-}
-
-MemoryContext
-BeginBatch(Collector *c, int wanted)
-{
-	MemoryContextReset(c->batch_context);
-	c->n_results = 0;
-	c->max_results = Max(wanted, 1024);
-	c->results = MemoryContextAllocHuge(c->batch_context, c->max_results * sizeof(Collected));
-	c->next_out_block = 0;
-	c->out_left = 0;
-	c->out_used = 0;
-	return MemoryContextSwitchTo(c->batch_context);
-}
-
-bool
-CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
-{
-	MemoryContext old = BeginBatch(c, wanted);
-	bool		more = c->next_partition < c->n_partitions;
-	int64		before = c->counts.customers;
-	bool		compare = c->compare && !c->gathered;
-	void		(*add) (Collector *c, int p, LocalKeys *locals) = c->gathered ? GatheredPartition : AssemblePartition;
-
-	wanted = Max(wanted, 1);
-	if (compare)
-	{
-		CompareLock(&c->target);
-		PushActiveSnapshot(GetTransactionSnapshot());
-	}
-	while (c->n_results < wanted && c->counts.customers - before < wanted && c->out_used < OUT_ENOUGH &&
-		   c->next_partition < c->n_partitions)
-	{
-		int			p = c->next_partition++;
-
-		if (c->key_kind == KEY_NATIVE)
-			add(c, p, NULL);
-		else
-		{
-			MemoryContext keys = AllocSetContextCreate(c->batch_context, "custseg keys", ALLOCSET_DEFAULT_SIZES);
-			int			first_result = c->n_results;
-			LocalKeys  *locals;
-
-			MemoryContextSwitchTo(keys);
-			locals = LocalKeysCreate();
-			add(c, p, locals);
-			ResolveKeys(c, p, locals, first_result);
-			MemoryContextSwitchTo(c->batch_context);
-			MemoryContextDelete(keys);
-		}
-	}
-	if (compare)
-		PopActiveSnapshot();
-	MemoryContextSwitchTo(old);
-	*customers = c->results;
-	*n = c->n_results;
-	return more;
 }

@@ -1,134 +1,16 @@
 /*
  * assemble.h
- *		What the two halves of the collector share: the state and the row.
+ *		From rows that fit into memory to timelines.
  */
 #ifndef CUSTSEG_ASSEMBLE_H
 #define CUSTSEG_ASSEMBLE_H
 
-#include "profile/collector.h"
-#include "profile/partition.h"
-#include "source/share.h"
-#include "tcop/dest.h"
-#include "port/atomics.h"
-#include "timeline/amount.h"
-#include "timeline/day.h"
-#include "timeline/timeline.h"
+#include "profile/piece.h"
 
-#define AMOUNT_LIMIT	INT64CONST(100000000000)
-#define DAY_LIMIT		2000000 /* some 5,000 years either way of 2000 */
+/* Add the customers of a piece to the batch, by ascending id. */
+extern void AssembleSmall(Collector *c, const Piece *piece, int64 rows);
 
-typedef struct WideKey
-{
-	uint64		hi;
-	uint64		lo;
-} WideKey;
-
-static inline uint64
-WideKeyHash(WideKey key)
-{
-	uint64		h = (key.hi ^ (key.lo >> 29)) * UINT64CONST(0x9E3779B97F4A7C15) + key.lo;
-
-	h ^= h >> 32;
-	h *= UINT64CONST(0xD6E8FEB86659FD93);
-	return h ^ (h >> 32);
-}
-
-typedef struct KnownKey
-{
-	WideKey		key;
-	int64		customer_id;
-} KnownKey;
-
-typedef struct KeptText
-{
-	WideKey		key;
-	uint32		size;			/* of this record */
-	uint32		len;
-	char		text[FLEXIBLE_ARRAY_MEMBER];
-} KeptText;
-
-typedef struct CollectorDest
-{
-	DestReceiver pub;
-	struct Collector *collector;
-} CollectorDest;
-
-struct Collector
-{
-	CollectorDest dest;
-	MemoryContext context;
-	MemoryContext batch_context;
-	const Source *source;
-	KeyKind		key_kind;
-	bool		has_order;
-	bool		has_promotion;
-	const char *time_zone;
-	DayMapper  *days;
-	uint64		seed;			/* of text hashes */
-	int32		min_day;
-	int32		max_day;
-
-	int			n_partitions;
-	int			shift;			/* native ids: partition p holds ids from p << shift */
-	uint32		row_size;
-	Size		memory_limit;
-	ChunkStore *store;
-	PartitionSet *rows;
-	PartitionSet *known;
-	PartitionSet *texts;
-	uint64	   *seen;
-	uint64		seen_mask;
-
-	CollectCounts counts;
-
-	bool		compare;		/* hand out differences from ... */
-	ProfileTarget target;
-
-	/* Where several processes collect; see parallel.c. */
-	SharedRead *read;			/* while it goes on */
-	pg_atomic_uint64 *rows_of_all;	/* likewise, now and then */
-	PartitionSet *timelines;	/* what they made */
-	struct Gathered *gathered;	/* and where the others' are */
-
-	/* While customers are handed out. */
-	int			next_partition;
-	Collected  *results;
-	int			n_results;
-	int			max_results;
-	char	  **out_blocks;		/* memory for timelines, used again by each batch */
-	int			n_out_blocks;
-	int			next_out_block;
-	char	   *out;			/* where the next timeline goes */
-	Size		out_left;
-	Size		out_used;		/* bytes of this batch */
-};
-
-/* Be one of several that collect: use only a share of the memory. */
-extern void CollectorShare(Collector *collector, int processes);
-
-/*
- * A row: amount, day with the promotion bit, customer (one or two words), and
- * the order's hash where lines make up orders.
- */
-#define ROW_AMOUNT_AT	0
-#define ROW_DAY_AT		8
-#define ROW_KEY_AT		12
-#define ROW_ORDER_AT(c) (ROW_KEY_AT + ((c)->key_kind == KEY_NATIVE ? sizeof(int64) : sizeof(WideKey)))
-
-static inline void
-RowPut(Collector *c, char *row, int64 amount, int32 day, bool promotion,
-	   int64 id, WideKey key, uint64 order)
-{
-	int32		day_bits = (int32) ((uint32) day << 1 | promotion);
-
-	memcpy(row + ROW_AMOUNT_AT, &amount, sizeof(amount));
-	memcpy(row + ROW_DAY_AT, &day_bits, sizeof(day_bits));
-	if (c->key_kind == KEY_NATIVE)
-		memcpy(row + ROW_KEY_AT, &id, sizeof(id));
-	else
-		memcpy(row + ROW_KEY_AT, &key, sizeof(key));
-	if (c->has_order)
-		memcpy(row + ROW_ORDER_AT(c), &order, sizeof(order));
-}
+/* Its lines, united into orders. */
+extern Line *LoadOrders(Collector *c, const Piece *piece, int64 rows, int *n_orders);
 
 #endif							/* CUSTSEG_ASSEMBLE_H */

@@ -34,7 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
-#include "profile/assemble.h"
+#include "profile/state.h"
 #include "source/identity.h"
 #include "source/read.h"
 

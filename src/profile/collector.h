@@ -93,7 +93,7 @@ extern void CollectorKnowKey(Collector *collector, const char *key, int len, int
  * what differs of as many; in an order that only depends on their keys and
  * custseg.work_mem, with native ids ascending within and across calls. The
  * result is valid until the next call. False when there were none left to look
- * at; where nothing differs, true with n = 0.
+ * at; where nothing differs, true with n = 0. (handout.c)
  */
 extern bool CollectorNext(Collector *collector, int wanted, Collected **customers, int *n);
 

@@ -5,7 +5,7 @@
 #ifndef CUSTSEG_KEYS_H
 #define CUSTSEG_KEYS_H
 
-#include "profile/assemble.h"
+#include "profile/state.h"
 
 /* Keys of a partition that are not numbers, numbered from 0. */
 typedef struct LocalKeys

@@ -53,9 +53,11 @@
 
 #include "common/guard.h"
 #include "common/settings.h"
+#include "profile/batch.h"
 #include "profile/compare.h"
 #include "profile/counts.h"
-#include "profile/piece.h"
+#include "profile/parallel.h"
+#include "profile/split.h"
 #include "source/read.h"
 
 /* In the table of contents of the shared memory. */

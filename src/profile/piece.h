@@ -7,8 +7,8 @@
 
 #include "common/int.h"
 
-#include "profile/assemble.h"
 #include "profile/keys.h"
+#include "profile/state.h"
 
 /* An order or a refund, as it is sorted. */
 typedef struct Purchase
@@ -37,35 +37,6 @@ typedef struct Piece
 	int64		base;			/* the smallest id it can hold */
 	int			id_bits;		/* ids are below base + 2^id_bits */
 } Piece;
-
-/* Begin a batch of results, in batch_context, which is the current one until the caller switches back. */
-extern MemoryContext BeginBatch(Collector *c, int wanted);
-
-/*
- * Add the customers of a partition, or their differences from what is stored, to
- * the batch, in their order: by id, or by key, and then the ids are numbers of
- * locals.
- */
-extern void AssemblePartition(Collector *c, int p, LocalKeys *locals);
-
-/* The same for a partition that some process has assembled already. (parallel.c) */
-extern void GatheredPartition(Collector *c, int p, LocalKeys *locals);
-
-/* Make room for so many bytes at c->out, and add a result whose timeline was put there to the batch. */
-extern void MakeRoom(Collector *c, Size size);
-extern void AddResult(Collector *c, const Collected *result);
-
-/* Assemble a piece of any size. (split.c) */
-extern void AssemblePiece(Collector *c, const Piece *piece);
-
-/* Assemble a piece that fits into memory. */
-extern void AssembleSmall(Collector *c, const Piece *piece, int64 rows);
-
-/* Its lines, united into orders. */
-extern Line *LoadOrders(Collector *c, const Piece *piece, int64 rows, int *n_orders);
-
-/* Encode one customer's days, folded, and add the timeline to the batch. */
-extern void EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows);
 
 /* Add an order or a refund to a day. False on overflow. */
 static inline bool

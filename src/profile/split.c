@@ -1,9 +1,9 @@
 /*
  * split.c
- *		Pieces of the collected rows that are too large for their share of memory.
+ *		From a partition of any size to timelines.
  *
- * Such a piece is split by the range of its customers, and again, until the
- * parts fit. What is left then can only be one customer, whose rows are
+ * A piece of the collected rows that is too large for its share of memory is
+ * split by the range of its customers, and again, until the parts fit. What is left then can only be one customer, whose rows are
  * folded as they are read; their lines are first split by order in the same
  * way.
  */
@@ -13,7 +13,10 @@
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
-#include "profile/piece.h"
+#include "profile/assemble.h"
+#include "profile/batch.h"
+#include "profile/compare.h"
+#include "profile/split.h"
 
 #define SPLIT_PARTS		256
 
@@ -243,8 +246,62 @@ AssemblePart(Collector *c, const Piece *piece, Days *days)
 	}
 }
 
-void
-AssemblePiece(Collector *c, const Piece *piece)
+static int
+CompareKeys(const void *a, const void *b, void *keys)
 {
-	AssemblePart(c, piece, NULL);
+	const WideKey *key_a = (const WideKey *) keys + ((const Collected *) a)->customer_id;
+	const WideKey *key_b = (const WideKey *) keys + ((const Collected *) b)->customer_id;
+
+	if (key_a->hi != key_b->hi)
+		return key_a->hi < key_b->hi ? -1 : 1;
+	return key_a->lo < key_b->lo ? -1 : key_a->lo > key_b->lo;
+}
+
+/* Of the results of a partition leave the differences from what is stored of its customers. */
+static void
+LeaveDifferences(Collector *c, int p, int first_result)
+{
+	bool		last = p == c->n_partitions - 1;
+	int			n = c->n_results - first_result;
+	Collected  *given = palloc_extended(Max(n, 1) * sizeof(Collected), MCXT_ALLOC_HUGE);
+	Comparison	comparison;
+
+	/* The differences take the place of what is compared. */
+	memcpy(given, c->results + first_result, n * sizeof(Collected));
+	c->n_results = first_result;
+	CompareBegin(&comparison, given, n);
+	CompareRange(&comparison, &c->target,
+				 p == 0 ? PG_INT64_MIN : (int64) p << c->shift,
+				 last ? PG_INT64_MAX : ((int64) (p + 1) << c->shift) - 1);
+	for (int i = 0; i < comparison.n; i++)
+		AddResult(c, &comparison.differences[i]);
+	pfree(given);
+	if (comparison.differences)
+		pfree(comparison.differences);
+}
+
+void
+AssemblePartition(Collector *c, int p, LocalKeys *locals)
+{
+	Piece		piece = {.set = c->rows,.p = p,.locals = locals};
+	int			first_result = c->n_results;
+
+	if (locals == NULL)
+	{
+		piece.base = (int64) ((uint64) p << c->shift);
+		piece.id_bits = c->shift;
+	}
+	else
+	{
+		piece.wide = true;
+		piece.id_bits = 32;
+	}
+	AssemblePart(c, &piece, NULL);
+	c->counts.customers += c->n_results - first_result;
+
+	/* By key, they are numbered as their rows came, which says nothing. */
+	if (locals)
+		qsort_arg(c->results + first_result, c->n_results - first_result, sizeof(Collected), CompareKeys, locals->keys);
+	if (c->compare)
+		LeaveDifferences(c, p, first_result);
 }

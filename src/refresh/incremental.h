@@ -5,7 +5,7 @@
 #ifndef CUSTSEG_INCREMENTAL_H
 #define CUSTSEG_INCREMENTAL_H
 
-#include "refresh/collect.h"
+#include "refresh/apply.h"
 
 typedef enum Reading
 {

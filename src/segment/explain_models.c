@@ -11,7 +11,7 @@
 
 #include "common/spi.h"
 #include "model/values.h"
-#include "segment/explain.h"
+#include "segment/explain_models.h"
 
 const char *const churn_risk_names[LEVELS][2] = {
 	{"low", "流失风险低"},

@@ -97,9 +97,12 @@ static List *started = NIL;		/* in TopMemoryContext */
 static bool told_no_slot = false;
 
 void
-RegisterLauncher(void)
+LauncherInit(void)
 {
 	BackgroundWorker worker;
+
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+		return;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;

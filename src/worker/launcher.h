@@ -7,7 +7,8 @@
 
 #include "postgres.h"
 
-extern void RegisterLauncher(void);
+/* Ask for the process, where the library is preloaded. */
+extern void LauncherInit(void);
 
 extern PGDLLEXPORT void CustsegLauncherMain(Datum arg);
 

@@ -13,7 +13,6 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
-#include "worker/launcher.h"
 #include "worker/shared.h"
 
 bool		custseg_enabled = true;
@@ -217,7 +216,4 @@ WorkerInit(void)
 	shmem_request_hook = RequestSharedMemory;
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = SetUpSharedMemory;
-
-	if (!IsBinaryUpgrade)
-		RegisterLauncher();
 }

@@ -1,9 +1,9 @@
 /*
- * explain.h
- *		An explanation that is being written: what the parts of it share.
+ * explanation.h
+ *		An explanation that is being written: its rows, and the words of all parts.
  */
-#ifndef CUSTSEG_EXPLAIN_H
-#define CUSTSEG_EXPLAIN_H
+#ifndef CUSTSEG_EXPLANATION_H
+#define CUSTSEG_EXPLANATION_H
 
 #include "postgres.h"
 
@@ -38,15 +38,15 @@ extern void Say(Explanation *why, const char *label, const char *value, const ch
 /* What the server stores, as the texts here are written. */
 extern char *Utf8(char *text);
 
+/* A text in UTF-8, as the server stores it. */
+extern Datum ServerText(const char *utf8);
+
 extern char *Day(DateADT day);	/* NULL for NO_DAY */
+extern char *Money(int64 scaled);
+extern char *Orders(Explanation *why, int64 n); /* "1 order", "2 orders", "2 单" */
 extern char *Days(Explanation *why, int64 n);	/* "1 day", "2 days", "2 天" */
 extern char *Percent(double share);
+extern const char *Cut(Explanation *why, int64 cut);	/* or that there is none yet */
+extern char *Cuts(const int64 *cuts, bool money);
 
-/* churn_risk and potential_value. Inside SPI, as the owner of the extension. */
-extern void ExplainPredictions(Explanation *why);
-
-/* Their values, as tier_names. */
-extern const char *const churn_risk_names[LEVELS][2];
-extern const char *const potential_names[LEVELS][2];
-
-#endif							/* CUSTSEG_EXPLAIN_H */
+#endif							/* CUSTSEG_EXPLANATION_H */

@@ -1,0 +1,81 @@
+/*
+ * batch.c
+ *		A batch of results: the timelines that are handed out together.
+ *
+ * Timelines of a batch go into blocks that the next batch uses again: memory
+ * fresh from the system costs more than to fill it.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "profile/batch.h"
+
+#define OUT_BLOCK		(1024 * 1024)
+
+MemoryContext
+BeginBatch(Collector *c, int wanted)
+{
+	MemoryContextReset(c->batch_context);
+	c->n_results = 0;
+	c->max_results = Max(wanted, 1024);
+	c->results = MemoryContextAllocHuge(c->batch_context, c->max_results * sizeof(Collected));
+	c->next_out_block = 0;
+	c->out_left = 0;
+	c->out_used = 0;
+	return MemoryContextSwitchTo(c->batch_context);
+}
+
+void
+MakeRoom(Collector *c, Size size)
+{
+	if (size <= c->out_left)
+		return;
+	if (size > OUT_BLOCK)
+		c->out = MemoryContextAllocHuge(c->batch_context, size);
+	else
+	{
+		if (c->next_out_block == c->n_out_blocks)
+		{
+			c->out_blocks = c->out_blocks ?
+				repalloc(c->out_blocks, (c->n_out_blocks + 1) * sizeof(char *)) :
+				MemoryContextAlloc(c->context, sizeof(char *));
+			c->out_blocks[c->n_out_blocks++] = MemoryContextAlloc(c->context, OUT_BLOCK);
+		}
+		c->out = c->out_blocks[c->next_out_block++];
+		size = OUT_BLOCK;
+	}
+	c->out_left = size;
+}
+
+void
+AddResult(Collector *c, const Collected *result)
+{
+	if (c->n_results == c->max_results)
+	{
+		c->max_results *= 2;
+		c->results = repalloc_huge(c->results, c->max_results * sizeof(Collected));
+	}
+	c->results[c->n_results++] = *result;
+}
+
+void
+EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows)
+{
+	Size		bound = TimelineBound(n);
+	Size		size;
+
+	MakeRoom(c, bound);
+	size = TimelineEncode(c->out, entries, n);
+	if (size == 0)
+	{
+		c->counts.rejected[REJECT_TOTAL_RANGE] += rows;
+		return;
+	}
+
+	AddResult(c, &(Collected) {.customer_id = id,.timeline = (struct varlena *) c->out});
+	size = INTALIGN(size);
+	c->out += size;
+	c->out_left -= size;
+	c->out_used += size;
+}

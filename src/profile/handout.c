@@ -1,0 +1,59 @@
+/*
+ * handout.c
+ *		What was collected, handed out batch by batch.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "profile/batch.h"
+#include "profile/compare.h"
+#include "profile/parallel.h"
+#include "profile/split.h"
+
+#define OUT_ENOUGH		(16 * 1024 * 1024)	/* bytes of timelines a batch */
+
+bool
+CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
+{
+	MemoryContext old = BeginBatch(c, wanted);
+	bool		more = c->next_partition < c->n_partitions;
+	int64		before = c->counts.customers;
+	bool		compare = c->compare && !c->gathered;
+	void		(*add) (Collector *c, int p, LocalKeys *locals) = c->gathered ? GatheredPartition : AssemblePartition;
+
+	wanted = Max(wanted, 1);
+	if (compare)
+	{
+		CompareLock(&c->target);
+		PushActiveSnapshot(GetTransactionSnapshot());
+	}
+	while (c->n_results < wanted && c->counts.customers - before < wanted && c->out_used < OUT_ENOUGH &&
+		   c->next_partition < c->n_partitions)
+	{
+		int			p = c->next_partition++;
+
+		if (c->key_kind == KEY_NATIVE)
+			add(c, p, NULL);
+		else
+		{
+			MemoryContext keys = AllocSetContextCreate(c->batch_context, "custseg keys", ALLOCSET_DEFAULT_SIZES);
+			int			first_result = c->n_results;
+			LocalKeys  *locals;
+
+			MemoryContextSwitchTo(keys);
+			locals = LocalKeysCreate();
+			add(c, p, locals);
+			ResolveKeys(c, p, locals, first_result);
+			MemoryContextSwitchTo(c->batch_context);
+			MemoryContextDelete(keys);
+		}
+	}
+	if (compare)
+		PopActiveSnapshot();
+	MemoryContextSwitchTo(old);
+	*customers = c->results;
+	*n = c->n_results;
+	return more;
+}

@@ -1,0 +1,38 @@
+/*
+ * apply.h
+ *		What sources say, made the profiles' own, and what follows from it.
+ */
+#ifndef CUSTSEG_APPLY_H
+#define CUSTSEG_APPLY_H
+
+#include "profile/writer.h"
+#include "refresh/run.h"
+#include "segment/standing.h"
+#include "source/identity.h"
+
+/* What happens to customers whose profile changed. */
+typedef struct ChangeFollower
+{
+	StandingRun *standing;		/* NULL before the first calibration: nothing yet */
+	Cause		cause;
+} ChangeFollower;
+
+/* Give new keys their numbers. */
+extern void NumberCustomers(IdentityWriter **identities, const Source *source, Collected *rows, int n);
+
+extern int	CompareCollected(const void *a, const void *b);
+
+/* Add what was read to the run's counts. */
+extern void CountRows(Run *run, const Source *source, const CollectCounts *counts);
+
+/* What follows from changes of a target, in the same transaction. */
+extern void AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower,
+						 const ProfileChanges *changes);
+
+/* Customers whose parts are to be merged, in the same transaction. */
+extern void NotePending(const int64 *ids, int n);
+
+/* Merge the parts of a batch of customers of whom a source said something new; false when there are none. */
+extern bool MergePending(Run *run, const ChangeFollower *follower);
+
+#endif							/* CUSTSEG_APPLY_H */
