@@ -141,13 +141,26 @@ ALTER TABLE custseg.change_log ALTER COLUMN key SET STORAGE PLAIN,
 ALTER TABLE custseg.change_log REPLICA IDENTITY FULL;
 CREATE INDEX change_log_customer_idx ON custseg.change_log (customer);
 COMMENT ON TABLE custseg.change_log IS
-'Customers whose orders changed in a tracked source since a refresh read them: written by the triggers of track() at the end of each transaction of the shop, removed by the refresh that has read those customers. A row names one customer (customer), several (customers) or, with neither, all of the source.';
+'Customers whose orders changed in a tracked source since a refresh read them: written by the triggers of track() at the end of each transaction of the shop, removed by the refresh that has read those customers. A row names one customer (customer), several (customers; these rows are in custseg.change_batch, which inherits from this table) or, with neither, all of the source.';
 COMMENT ON COLUMN custseg.change_log.source_id IS 'the source';
 COMMENT ON COLUMN custseg.change_log.xact IS 'the transaction that changed it';
 COMMENT ON COLUMN custseg.change_log.customer IS 'the customer: the shop''s number, or a hash of key';
 COMMENT ON COLUMN custseg.change_log.key IS 'the customer''s key in the shop, where it is not a number';
 COMMENT ON COLUMN custseg.change_log.customers IS 'the customers, ascending, of a transaction that changed several';
 COMMENT ON COLUMN custseg.change_log.keys IS 'their keys, in the same order, where those are not numbers';
+
+-- Without an index: claim() has to look at all of these, and goes through them page by page.
+CREATE TABLE custseg.change_batch () INHERITS (custseg.change_log)
+WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+      autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000000);
+ALTER TABLE custseg.change_batch REPLICA IDENTITY FULL;
+COMMENT ON TABLE custseg.change_batch IS 'The rows of custseg.change_log that name several customers.';
+COMMENT ON COLUMN custseg.change_batch.source_id IS 'the source';
+COMMENT ON COLUMN custseg.change_batch.xact IS 'the transaction that changed it';
+COMMENT ON COLUMN custseg.change_batch.customer IS 'not used here';
+COMMENT ON COLUMN custseg.change_batch.key IS 'not used here';
+COMMENT ON COLUMN custseg.change_batch.customers IS 'the customers, ascending';
+COMMENT ON COLUMN custseg.change_batch.keys IS 'their keys, in the same order, where those are not numbers';
 
 CREATE TABLE custseg.change_gap (
     source_id integer NOT NULL,
@@ -162,8 +175,7 @@ COMMENT ON COLUMN custseg.change_gap.xact IS 'the transaction';
 CREATE FUNCTION custseg.track_change() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_track_change';
 COMMENT ON FUNCTION custseg.track_change() IS
-'Trigger of tracked tables: notes whose orders a transaction changes. Made by custseg.track(), with the source and the customer column as arguments.';
-REVOKE ALL ON FUNCTION custseg.track_change() FROM PUBLIC;
+'Trigger of tracked tables: notes whose orders a transaction changes. Made by custseg.track(), with the source and the customer column as arguments; on any other table it does nothing. Whoever adds a partition to a tracked table copies it, so anybody may use it.';
 
 CREATE FUNCTION custseg.track(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_track';

@@ -310,6 +310,7 @@ DropParts(Run *run, List *sources)
 		SpiRun(psprintf("WITH gone AS (DELETE FROM custseg.profile_part WHERE source_id NOT IN (%s) RETURNING customer_id)"
 						" INSERT INTO custseg.profile_pending SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
 						keep.data), 0, NULL, NULL, NULL);
+	ChangeLogDropUnknown();
 	RunCommit(run);
 }
 

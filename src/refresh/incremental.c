@@ -35,6 +35,7 @@ Reading
 HowToRead(Run *run, Source *source, const char **why)
 {
 	ChangeSummary summary;
+	int64		most = Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS);
 
 	*why = NULL;
 	if (run->only_source != 0 && run->only_source != source->source_id)
@@ -87,7 +88,9 @@ HowToRead(Run *run, Source *source, const char **why)
 		*why = psprintf("it has no index on its customer column: %s", CustomerIndexStatement(source));
 		return READ_WHOLE;
 	}
-	if (summary.customers > Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS))
+	if (summary.customers > most)
+		summary.customers = ChangeLogCustomers(source);
+	if (summary.customers > most)
 	{
 		*why = psprintf("of its " INT64_FORMAT " customers " INT64_FORMAT " may have changed, over custseg.rescan_share",
 						source->customers, summary.customers);

@@ -7,10 +7,10 @@
  * customers of inserted, updated and deleted rows in memory; a subtransaction
  * that is rolled back takes its own with it. At the end, when nothing of the
  * transaction's own work can fail any more, each customer is written once to
- * custseg.change_log: a few as a row each, many as sorted arrays, and more
- * than custseg.max_tracked_customers as one row that says "everything". The
- * log is only appended to, by whoever comes, so writers never meet; its one
- * index serves claim().
+ * custseg.change_log: a few as a row each, many as sorted arrays, in
+ * custseg.change_batch, and more than custseg.max_tracked_customers as one row
+ * that says "everything". The log is only appended to, by whoever comes, so
+ * writers never meet; its one index serves claim().
  *
  * The writing is a subtransaction of its own. If it fails for whatever reason
  * the shop's transaction goes on with a warning, and a row in the table
@@ -32,6 +32,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -49,7 +50,7 @@
 
 PG_FUNCTION_INFO_V1(custseg_track_change);
 
-#define FEW				4		/* customers that get a row each */
+#define FEW				10		/* customers that get a row each */
 #define ROW_BYTES		6000	/* of the keys in a row, so that it fits into a page */
 #define LONGEST_WAIT	"1s"	/* for the log, should somebody have locked it */
 
@@ -82,14 +83,23 @@ static struct Capture
 	int			max_levels;
 } capture;
 
-/* The customer column of the table that was changed last. */
-static struct Column
+/* What a trigger notes, as long as its table stays as it is. */
+typedef struct Column
 {
-	Oid			relid;			/* InvalidOid: to be looked up */
-	AttrNumber	attno;			/* 0: it is not there any more */
+	Oid			trigger;		/* hash key */
+	Oid			relid;
+	int			source_id;
+	AttrNumber	attno;			/* of the customer; 0: it is gone, or cannot be a key any more */
 	Oid			type;
-} column;
+	KeyKind		kind;
+	bool		ours;			/* the table is the source's */
+	TransactionId asked_in;		/* that, or not */
+} Column;
 
+static HTAB *columns = NULL;
+static Column *last_column = NULL;
+
+/* All of a source comes before its customers, and numbers before keys: a type can change in between. */
 static int
 CompareChanges(const void *a, const void *b)
 {
@@ -98,11 +108,11 @@ CompareChanges(const void *a, const void *b)
 
 	if (x->source_id != y->source_id)
 		return x->source_id < y->source_id ? -1 : 1;
+	if ((x->key == NULL) != (y->key == NULL))
+		return x->key == NULL ? -1 : 1;
 	if (x->customer != y->customer)
 		return x->customer < y->customer ? -1 : 1;
-	if (x->key == NULL || y->key == NULL)
-		return (x->key != NULL) - (y->key != NULL);
-	return strcmp(x->key, y->key);
+	return x->key ? strcmp(x->key, y->key) : 0;
 }
 
 static inline bool
@@ -113,6 +123,13 @@ IsEverything(const Change *change)
 
 /* ------------------------------------------------ what was changed so far */
 
+static void
+Forget(Change *change)
+{
+	if (change->key)
+		pfree(change->key);
+}
+
 /* Each once; where there are too many, "everything" of their sources instead. */
 static void
 Condense(int start)
@@ -120,25 +137,30 @@ Condense(int start)
 	Change	   *changes = capture.changes + start;
 	int			n = capture.n - start;
 	int			different = 0;
+	bool		too_many;
 
 	if (n > 1)
 		qsort(changes, n, sizeof(Change), CompareChanges);
 	for (int i = 0; i < n; i++)
-		if (i == 0 || CompareChanges(&changes[i], &changes[different - 1]) != 0)
-			changes[different++] = changes[i];
-	if (different > custseg_max_tracked)
 	{
-		n = different;
-		different = 0;
-		for (int i = 0; i < n; i++)
-			if (i == 0 || changes[i].source_id != changes[different - 1].source_id)
-			{
-				changes[different].source_id = changes[i].source_id;
-				changes[different].customer = 0;
-				changes[different++].key = NULL;
-			}
+		const Change *last = &changes[different - 1];
+
+		if (different > 0 && last->source_id == changes[i].source_id &&
+			(IsEverything(last) || CompareChanges(last, &changes[i]) == 0))
+			Forget(&changes[i]);
+		else
+			changes[different++] = changes[i];
 	}
-	capture.n = start + different;
+
+	too_many = different > custseg_max_tracked;
+	n = different;
+	for (int i = different = 0; too_many && i < n; i++)
+	{
+		Forget(&changes[i]);
+		if (different == 0 || changes[different - 1].source_id != changes[i].source_id)
+			changes[different++] = (Change) {.source_id = changes[i].source_id};
+	}
+	capture.n = start + (too_many ? different : n);
 }
 
 static void
@@ -213,45 +235,42 @@ AddKey(int source_id, const char *key, int len)
 
 /* The customer of a row. */
 static void
-AddRow(int source_id, TupleTableSlot *slot)
+AddRow(const Column *column, TupleTableSlot *slot)
 {
 	bool		isnull;
-	Datum		value = slot_getattr(slot, column.attno, &isnull);
-	int64		customer;
+	Datum		value = slot_getattr(slot, column->attno, &isnull);
 
 	if (isnull)
 		return;
-	switch (column.type)
+	switch (column->kind)
 	{
-		case INT2OID:
-			customer = DatumGetInt16(value);
-			break;
-		case INT4OID:
-			customer = DatumGetInt32(value);
-			break;
-		case INT8OID:
-			customer = DatumGetInt64(value);
-			break;
-		case UUIDOID:
+		case KEY_NATIVE:
+			{
+				int64		customer = column->type == INT2OID ? DatumGetInt16(value) :
+					column->type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+
+				if (customer > 0)
+					Add(column->source_id, customer, NULL, 0);
+				break;
+			}
+		case KEY_UUID:
 			{
 				char	   *text = DatumGetCString(DirectFunctionCall1(uuid_out, value));
 
-				AddKey(source_id, text, strlen(text));
+				AddKey(column->source_id, text, strlen(text));
 				pfree(text);
-				return;
+				break;
 			}
-		default:
+		case KEY_TEXT:
 			{
 				struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
 
-				AddKey(source_id, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+				AddKey(column->source_id, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 				if ((Pointer) text != DatumGetPointer(value))
 					pfree(text);
-				return;
+				break;
 			}
 	}
-	if (customer > 0)
-		Add(source_id, customer, NULL, 0);
 }
 
 /* ------------------------------------------------------------ the log */
@@ -262,7 +281,7 @@ AddRow(int source_id, TupleTableSlot *slot)
  */
 typedef struct LogWriter
 {
-	Relation	rel;
+	Relation	rel;			/* NULL: not open */
 	List	   *indexes;		/* Relation */
 	CommandId	cid;
 } LogWriter;
@@ -270,10 +289,14 @@ typedef struct LogWriter
 static void
 LogOpen(LogWriter *log, const char *table)
 {
-	Oid			relid = OwnRelation(table);
+	Oid			relid;
 	ListCell   *cell;
 
+	if (log->rel != NULL)
+		return;
+
 	/* Nobody should have locked it, but the shop must not wait for whoever has. */
+	relid = OwnRelation(table);
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 	{
 		int			level = NewGUCNestLevel();
@@ -336,14 +359,16 @@ LogClose(LogWriter *log)
 {
 	ListCell   *cell;
 
+	if (log->rel == NULL)
+		return;
 	foreach(cell, log->indexes)
 		index_close(lfirst(cell), NoLock);
 	table_close(log->rel, NoLock);
 }
 
-/* Write up to n changes of one source in a row; how many went into it. */
+/* Write up to n changes of one source, all by number or all by key, in a row; how many went into it. */
 static int
-PutRow(LogWriter *log, const Change *changes, int n)
+PutRow(LogWriter *log, LogWriter *batch, const Change *changes, int n)
 {
 	Datum		values[LOG_COLUMNS] = {
 		[LOG_SOURCE_ID] = Int32GetDatum(changes[0].source_id),
@@ -365,6 +390,7 @@ PutRow(LogWriter *log, const Change *changes, int n)
 			values[LOG_KEY] = CStringGetTextDatum(changes[0].key);
 			nulls[LOG_KEY] = false;
 		}
+		LogOpen(log, "change_log");
 		LogPut(log, values, nulls);
 		return 1;
 	}
@@ -390,41 +416,37 @@ PutRow(LogWriter *log, const Change *changes, int n)
 		values[LOG_KEYS] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
 		nulls[LOG_KEYS] = false;
 	}
-	LogPut(log, values, nulls);
+	LogOpen(batch, "change_batch");
+	LogPut(batch, values, nulls);
 	return count;
 }
 
 static void
 WriteChanges(void *arg)
 {
-	LogWriter	log;
+	LogWriter	log = {0};
+	LogWriter	batch = {0};
 	int			at = 0;
 
-	LogOpen(&log, "change_log");
 	while (at < capture.n)
 	{
+		const Change *first = &capture.changes[at];
 		int			end = at;
 
-		while (end < capture.n && capture.changes[end].source_id == capture.changes[at].source_id)
+		while (end < capture.n && capture.changes[end].source_id == first->source_id &&
+			   (capture.changes[end].key == NULL) == (first->key == NULL))
 			end++;
-		/* It sorts before every number, but a key may have a smaller hash. */
-		for (int i = at; i < end; i++)
-			if (IsEverything(&capture.changes[i]))
-			{
-				capture.changes[at] = capture.changes[i];
-				(void) PutRow(&log, &capture.changes[at], 1);
-				at = end;
-			}
 		while (at < end)
-			at += PutRow(&log, &capture.changes[at], end - at);
+			at += PutRow(&log, &batch, &capture.changes[at], end - at);
 	}
 	LogClose(&log);
+	LogClose(&batch);
 }
 
 static void
 WriteGap(void *arg)
 {
-	LogWriter	log;
+	LogWriter	log = {0};
 	int			last = 0;
 
 	LogOpen(&log, "change_gap");
@@ -512,49 +534,80 @@ SubtransactionEnds(SubXactEvent event, SubTransactionId id, SubTransactionId par
 static void
 RelationChanged(Datum arg, Oid relid)
 {
-	column.relid = InvalidOid;
+	HASH_SEQ_STATUS all;
+	Column	   *column;
+
+	hash_seq_init(&all, columns);
+	while ((column = hash_seq_search(&all)) != NULL)
+		if (!OidIsValid(relid) || column->relid == relid)
+			(void) hash_search(columns, &column->trigger, HASH_REMOVE, NULL);
+	last_column = NULL;
 }
 
 static void
-FindColumn(Relation rel, const char *name)
+Prepare(void)
 {
-	AttrNumber	attno = get_attnum(RelationGetRelid(rel), name);
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Column)};
 
-	column.attno = attno > 0 ? attno : 0;
-	column.type = attno > 0 ? getBaseType(TupleDescAttr(RelationGetDescr(rel), attno - 1)->atttypid) : InvalidOid;
-	column.relid = RelationGetRelid(rel);
+	columns = hash_create("custseg tracked columns", 16, &control, HASH_ELEM | HASH_BLOBS);
+	RegisterXactCallback(TransactionEnds, NULL);
+	RegisterSubXactCallback(SubtransactionEnds, NULL);
+	CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
+}
+
+/* What a trigger notes. Anybody can put one of ours on a table of his; that one notes nothing. */
+static const Column *
+FindColumn(const TriggerData *trigger)
+{
+	Oid			id = trigger->tg_trigger->tgoid;
+	Oid			relid = RelationGetRelid(trigger->tg_relation);
+	TransactionId now = GetTopTransactionIdIfAny();
+	Column		column = {.trigger = id,.relid = relid,.asked_in = now};
+
+	if (last_column == NULL || last_column->trigger != id)
+		last_column = hash_search(columns, &id, HASH_FIND, NULL);
+	if (last_column && (last_column->ours || last_column->asked_in == now))
+		return last_column;
+
+	column.source_id = atoi(trigger->tg_trigger->tgargs[0]);
+	column.attno = get_attnum(relid, trigger->tg_trigger->tgargs[1]);
+	if (column.attno > 0)
+		column.type = getBaseType(TupleDescAttr(RelationGetDescr(trigger->tg_relation), column.attno - 1)->atttypid);
+	if (column.attno < 0 || !KeyKindOf(column.type, &column.kind))
+		column.attno = 0;
+	column.ours = SourceMayBe(column.source_id, relid);
+
+	/* Only now: the catalog lookups may have brought news of the table. */
+	last_column = hash_search(columns, &id, HASH_ENTER, NULL);
+	*last_column = column;
+	return last_column;
 }
 
 Datum
 custseg_track_change(PG_FUNCTION_ARGS)
 {
-	static bool registered = false;
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	int			source_id;
+	Column		column;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 2 || !TRIGGER_FIRED_AFTER(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("custseg.track_change() is not a trigger of your own to make"),
 				 errhint("SELECT custseg.track(source).")));
-	if (!registered)
-	{
-		RegisterXactCallback(TransactionEnds, NULL);
-		RegisterSubXactCallback(SubtransactionEnds, NULL);
-		CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
-		registered = true;
-	}
+	if (columns == NULL)
+		Prepare();
 
-	source_id = atoi(trigger->tg_trigger->tgargs[0]);
-	if (column.relid != RelationGetRelid(trigger->tg_relation))
-		FindColumn(trigger->tg_relation, trigger->tg_trigger->tgargs[1]);
+	/* A copy, since to read a long key can bring news of the table. */
+	column = *FindColumn(trigger);
+	if (!column.ours)
+		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) || column.attno == 0)
-		Add(source_id, 0, NULL, 0);
+		Add(column.source_id, 0, NULL, 0);
 	else
 	{
-		AddRow(source_id, trigger->tg_trigslot);
+		AddRow(&column, trigger->tg_trigslot);
 		if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-			AddRow(source_id, trigger->tg_newslot);
+			AddRow(&column, trigger->tg_newslot);
 	}
 	return PointerGetDatum(NULL);
 }

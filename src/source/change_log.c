@@ -66,6 +66,21 @@ ChangeLogSummary(const Source *source, ChangeSummary *summary)
 	summary->everything = SpiInt64(0, 1, 0) != 0 || summary->missed;
 }
 
+int64
+ChangeLogCustomers(const Source *source)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT count(*) FROM (SELECT customer, key FROM custseg.change_log"
+					   "  WHERE source_id = $1 AND customer IS NOT NULL UNION"
+					   " SELECT u.customer, u.key FROM custseg.change_log, unnest(customers, keys) AS u (customer, key)"
+					   "  WHERE source_id = $1) c", 1, types), values, NULL);
+	return SpiInt64(0, 1, 0);
+}
+
 static int
 CompareKeys(const void *a, const void *b)
 {
@@ -85,16 +100,27 @@ Grow(ChangedCustomers *taken, int *size, int more)
 		taken->keys = repalloc_huge(taken->keys, *size * sizeof(char *));
 }
 
-/* An entry's customers: a row of customer, key, customers, keys, from column 2 on. */
+/*
+ * An entry's customers: a row of customer, key, customers, keys, from column 2 on.
+ * From a time when the keys were of the other kind, it names nobody there is now.
+ */
 static void
 AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 {
-	bool		isnull;
-	Datum		array = SpiField(row, taken->ids ? 4 : 5, &isnull);
+	bool		one;
+	bool		no_key;
+	bool		no_keys;
+	Datum		keys = SpiField(row, 5, &no_keys);
+	Datum		array = SpiField(row, 4, &one);
 	Datum	   *elements;
 	int			n;
 
-	if (isnull)
+	(void) SpiField(row, 3, &no_key);
+	if ((taken->ids != NULL) != (no_key && no_keys))
+		return;
+	if (taken->ids == NULL)
+		array = keys;
+	if (one)
 	{
 		Grow(taken, size, 1);
 		if (taken->ids)
@@ -119,31 +145,57 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 	pfree(elements);
 }
 
-static void
-RemoveEntries(Datum *tids, int n)
+/* Rows of one of the two tables, by their places. */
+typedef struct Places
 {
-	static SPIPlanPtr kept = NULL;
+	Datum	   *tids;
+	int			n;
+	int			size;
+} Places;
+
+static void
+AddPlace(Places *places, ItemPointer tid)
+{
+	ItemPointer copy = palloc(sizeof(ItemPointerData));
+
+	ItemPointerCopy(tid, copy);
+	if (places->n == places->size)
+	{
+		places->size = Max(places->size * 2, FETCH_ENTRIES);
+		places->tids = places->tids ? repalloc_huge(places->tids, places->size * sizeof(Datum)) :
+			palloc(places->size * sizeof(Datum));
+	}
+	places->tids[places->n++] = PointerGetDatum(copy);
+}
+
+static void
+RemoveEntries(SPIPlanPtr *kept, const char *statement, const Places *places)
+{
 	Oid			types[1] = {TIDARRAYOID};
 	Datum		values[1];
 
-	values[0] = PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
-	SpiRunPlan(SpiKeep(&kept, "DELETE FROM custseg.change_log WHERE ctid = ANY ($1)", 1, types), values, NULL);
-	if (SPI_processed != n)
-		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, n);
+	if (places->n == 0)
+		return;
+	values[0] = PointerGetDatum(construct_array(places->tids, places->n, TIDOID, sizeof(ItemPointerData), false,
+												TYPALIGN_SHORT));
+	SpiRunPlan(SpiKeep(kept, statement, 1, types), values, NULL);
+	if (SPI_processed != places->n)
+		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, places->n);
 }
 
 bool
 ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 {
 	static SPIPlanPtr kept = NULL;
+	static SPIPlanPtr kept_single = NULL;
+	static SPIPlanPtr kept_batch = NULL;
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(source->source_id)};
 	bool		native = source->key_kind == KEY_NATIVE;
 	int			size = FETCH_ENTRIES;
-	int			max_tids = FETCH_ENTRIES;
-	int			n_tids = 0;
-	Datum	   *tids = palloc(max_tids * sizeof(Datum));
+	Places		singles = {0};
+	Places		batches = {0};
 	bool		more = true;
 	Portal		cursor;
 
@@ -152,7 +204,7 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 	taken->keys = native ? NULL : palloc(size * sizeof(char *));
 
 	SpiKeep(&kept,
-			"SELECT ctid, customer, key, customers, keys FROM custseg.change_log"
+			"SELECT ctid, customer, key, customers, keys, tableoid = 'custseg.change_batch'::regclass FROM custseg.change_log"
 			" WHERE source_id = $1 AND (customer IS NOT NULL OR customers IS NOT NULL)", 1, types);
 	cursor = SPI_cursor_open(NULL, kept, values, NULL, false);
 	while (more && taken->n < most)
@@ -160,26 +212,20 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 		SPI_cursor_fetch(cursor, true, FETCH_ENTRIES);
 		MemoryContextSwitchTo(caller);
 		more = SPI_processed == FETCH_ENTRIES;
-		if (n_tids + SPI_processed > max_tids)
-		{
-			max_tids = Max(max_tids * 2, n_tids + SPI_processed);
-			tids = repalloc_huge(tids, max_tids * sizeof(Datum));
-		}
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
 			bool		isnull;
-			ItemPointer tid = palloc(sizeof(ItemPointerData));
+			ItemPointer tid = (ItemPointer) DatumGetPointer(SpiField(row, 1, &isnull));
 
-			ItemPointerCopy((ItemPointer) DatumGetPointer(SpiField(row, 1, &isnull)), tid);
-			tids[n_tids++] = PointerGetDatum(tid);
+			AddPlace(SpiInt64(row, 6, 0) != 0 ? &batches : &singles, tid);
 			AddEntry(taken, &size, row);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(cursor);
 	MemoryContextSwitchTo(caller);
-	if (n_tids > 0)
-		RemoveEntries(tids, n_tids);
+	RemoveEntries(&kept_single, "DELETE FROM ONLY custseg.change_log WHERE ctid = ANY ($1)", &singles);
+	RemoveEntries(&kept_batch, "DELETE FROM ONLY custseg.change_batch WHERE ctid = ANY ($1)", &batches);
 
 	if (native)
 		taken->n = SortIds(taken->ids, taken->n);
@@ -235,6 +281,15 @@ ChangeLogDrop(int source_id)
 
 	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1", 1, types, values, NULL);
+}
+
+void
+ChangeLogDropUnknown(void)
+{
+	SpiRun("DELETE FROM custseg.change_log l"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = l.source_id)", 0, NULL, NULL, NULL);
+	SpiRun("DELETE FROM custseg.change_gap g"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = g.source_id)", 0, NULL, NULL, NULL);
 }
 
 /* A customer as one source's entries name it. */
@@ -341,6 +396,7 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 {
 	Oid			index = OwnRelation("change_log_customer_idx");
 	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
+	Relation	batch = table_open(OwnRelation("change_batch"), AccessShareLock);
 	Relation	gap = table_open(OwnRelation("change_gap"), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	ScanKeyData key;
@@ -384,14 +440,16 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 		ScanKeyInit(&key, LOG_CUSTOMER + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(wanted[i].customer));
 		(void) MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
 	}
-	/* The few that name several, or all, stand together at the end of the index. */
+	/* Those that name all of a source stand together at the end of the index. */
 	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, LOG_CUSTOMER + 1, InvalidStrategy, InvalidOid,
 						   InvalidOid, InvalidOid, (Datum) 0);
 	all |= MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
+	(void) MarkFound(batch, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
 	all |= MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
 
 	UnregisterSnapshot(snapshot);
 	table_close(gap, AccessShareLock);
+	table_close(batch, AccessShareLock);
 	table_close(log, AccessShareLock);
 	return all;
 }
@@ -452,8 +510,10 @@ bool
 ChangeLogIsLong(void)
 {
 	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
-	bool		is_long = RelationGetNumberOfBlocks(log) > LONG_PAGES;
+	Relation	batch = table_open(OwnRelation("change_batch"), AccessShareLock);
+	bool		is_long = RelationGetNumberOfBlocks(log) + RelationGetNumberOfBlocks(batch) > LONG_PAGES;
 
+	table_close(batch, AccessShareLock);
 	table_close(log, AccessShareLock);
 	return is_long;
 }

@@ -30,6 +30,9 @@ typedef struct ChangeSummary
 
 extern void ChangeLogSummary(const Source *source, ChangeSummary *summary);
 
+/* The customers noted one by one, each counted once, which takes longer. */
+extern int64 ChangeLogCustomers(const Source *source);
+
 /* Customers taken from the log, each once, by number or by key. */
 typedef struct ChangedCustomers
 {
@@ -58,6 +61,9 @@ extern void ChangeLogForget(int source_id, const char *snapshot);
 
 /* Forget all of a source. */
 extern void ChangeLogDrop(int source_id);
+
+/* Forget what sources that are gone still noted: the transaction that dropped one may have written to it. */
+extern void ChangeLogDropUnknown(void);
 
 /*
  * Which customers have a change in one of these sources that no refresh has

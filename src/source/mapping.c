@@ -9,8 +9,11 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -19,11 +22,21 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "common/spi.h"
 #include "source/mapping.h"
+
+/* Columns of custseg.source_mapping. */
+enum
+{
+	MAPPING_SOURCE_ID = 1,
+	MAPPING_RELATION = 3
+};
 
 typedef struct ColumnRule
 {
@@ -136,6 +149,60 @@ CheckColumn(Source *source, MappedColumn column)
 	source->type[column] = type;
 }
 
+bool
+KeyKindOf(Oid type, KeyKind *kind)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			*kind = KEY_NATIVE;
+			return true;
+		case UUIDOID:
+			*kind = KEY_UUID;
+			return true;
+		case TEXTOID:
+		case VARCHAROID:
+			*kind = KEY_TEXT;
+			return true;
+		default:
+			return false;
+	}
+}
+
+bool
+SourceMayBe(int source_id, Oid relid)
+{
+	Oid			table = get_relname_relid("source_mapping", get_namespace_oid("custseg", true));
+	bool		may_be = false;
+	Relation	rel;
+	Snapshot	snapshot;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(table) || !ConditionalLockRelationOid(table, AccessShareLock))
+		return true;
+	rel = try_relation_open(table, NoLock);
+	if (rel == NULL)
+		return true;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, MAPPING_SOURCE_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(source_id));
+	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Oid			source = DatumGetObjectId(heap_getattr(tuple, MAPPING_RELATION, RelationGetDescr(rel), &isnull));
+
+		may_be = source == relid || list_member_oid(get_partition_ancestors(relid), source);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	relation_close(rel, AccessShareLock);
+	return may_be;
+}
+
 void
 SourceOpen(Source *source)
 {
@@ -167,9 +234,16 @@ SourceOpen(Source *source)
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
 			CheckColumn(source, column);
-	source->key_kind = source->type[COLUMN_CUSTOMER] == UUIDOID ? KEY_UUID :
-		source->type[COLUMN_CUSTOMER] == TEXTOID || source->type[COLUMN_CUSTOMER] == VARCHAROID ? KEY_TEXT :
-		KEY_NATIVE;
+	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
+	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != (source->namespace == NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
+						source->column[COLUMN_CUSTOMER], SourceRelation(source), format_type_be(source->type[COLUMN_CUSTOMER])),
+				 errdetail("When source %d was registered its customers were known by %s.", source->source_id,
+						   source->namespace ? "a text or uuid, and custseg gave them numbers" : "the shop's own numbers"),
+				 errhint("Give the column its old type back, or register the relation anew: SELECT custseg.untrack(%d), custseg.drop_source(%d), then add it again.",
+						 source->source_id, source->source_id)));
 
 	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
 		pg_attribute_aclcheck(source->relation, source->attno[COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)

@@ -70,6 +70,15 @@ extern List *ListSources(bool orders);
  */
 extern void SourceOpen(Source *source);
 
+/* What keys a column of this type, which is no domain, holds; false if it cannot hold any. */
+extern bool KeyKindOf(Oid type, KeyKind *kind);
+
+/*
+ * Is this table a source's, or a partition of its table? For the shop's own
+ * transactions: it never waits, and where it cannot be known, it is.
+ */
+extern bool SourceMayBe(int source_id, Oid relid);
+
 /* "schema"."relation" */
 extern char *SourceRelation(const Source *source);
 

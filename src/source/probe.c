@@ -172,9 +172,16 @@ ProbeSources(void)
 		source->tracked = TrackingIsLive(source);
 		if (source->tracked)
 			tracked = lappend(tracked, source);
-		/* A partition that is attached brings orders no trigger saw. */
-		if (!source->tracked || get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE)
+		if (!source->tracked || !TriggersSeeAll(source))
 			probe->queried = lappend(probe->queried, source);
+		else if (source->read_here && !LayoutIsAsRead(source))
+		{
+			/* A partition was attached, or a trigger was off: there may be orders that no trigger saw. */
+			if (TrySource(source, NULL, 0, NULL, NULL, NULL))
+				probe->queried = lappend(probe->queried, source);
+			else
+				source->read_here = false;
+		}
 	}
 	if (probe->queried != NIL)
 		probe->days = DayMapperCreate(ReadShopSettings()->time_zone);
@@ -218,8 +225,7 @@ ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *o
 		if (TrySource(source, probe->days, n, ids, after, ordered))
 			continue;
 		/* Nor will it be the next time. */
-		if (!source->tracked)
-			probe->checked_at = Min(probe->checked_at, source->last_read);
+		probe->checked_at = Min(probe->checked_at, source->last_read);
 		probe->queried = foreach_delete_current(probe->queried, cell);
 	}
 	ProbeChanges(probe, n, ids, pending);

@@ -34,6 +34,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -146,6 +148,62 @@ TrackingIsLive(const Source *source)
 	live = SPI_processed > 0;
 	SPI_freetuptable(SPI_tuptable);
 	return live;
+}
+
+/* Layouts as this session has seen them. */
+typedef struct SeenLayout
+{
+	int			source_id;		/* hash key */
+	bool		fresh;			/* nothing in the catalog changed since */
+	char		layout[40];
+} SeenLayout;
+
+static HTAB *seen_layouts = NULL;
+
+static void
+SomethingChanged(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS all;
+	SeenLayout *seen;
+
+	hash_seq_init(&all, seen_layouts);
+	while ((seen = hash_seq_search(&all)) != NULL)
+		seen->fresh = false;
+}
+
+bool
+TriggersSeeAll(const Source *source)
+{
+	AttrNumber	attno = get_attnum(source->relation, source->column[COLUMN_CUSTOMER]);
+	KeyKind		kind;
+
+	if (get_rel_relkind(source->relation) == RELKIND_RELATION && has_subclass(source->relation))
+		return false;
+	return attno > 0 && KeyKindOf(getBaseType(get_atttype(source->relation, attno)), &kind) &&
+		(kind == KEY_NATIVE) == (source->namespace == NULL);
+}
+
+bool
+LayoutIsAsRead(const Source *source)
+{
+	SeenLayout *seen;
+	bool		found;
+
+	if (seen_layouts == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(int), .entrysize = sizeof(SeenLayout)};
+
+		seen_layouts = hash_create("custseg layouts", 16, &control, HASH_ELEM | HASH_BLOBS);
+		CacheRegisterRelcacheCallback(SomethingChanged, (Datum) 0);
+	}
+	seen = hash_search(seen_layouts, &source->source_id, HASH_ENTER, &found);
+	if (!found || !seen->fresh)
+	{
+		seen->layout[0] = '\0';
+		seen->fresh = true;		/* unless something changes while we look */
+		strlcpy(seen->layout, TableLayout(source), sizeof(seen->layout));
+	}
+	return source->layout != NULL && strcmp(seen->layout, source->layout) == 0;
 }
 
 const char *

@@ -23,6 +23,15 @@ extern const char *TrackingFault(const Source *source);
 /* Whether the table's own trigger notes changes now: cheap, and nothing is locked afterwards. */
 extern bool TrackingIsLive(const Source *source);
 
+/*
+ * Whether what they note is all there is: no other table inherits from it, which
+ * would be read with it and fires no trigger, and its customers are the same.
+ */
+extern bool TriggersSeeAll(const Source *source);
+
+/* Whether the layout is that of the last complete read: cheap as long as nothing in the catalog changes. */
+extern bool LayoutIsAsRead(const Source *source);
+
 /* The statement that makes the index that reading single customers needs. */
 extern char *CustomerIndexStatement(const Source *source);
 

@@ -140,6 +140,65 @@ SELECT * FROM claim(1, '2024-06-01 13:02');
 SELECT seq_tup_read - :read AS read, idx_tup_fetch - :fetched < 100 AS few FROM pg_stat_xact_all_tables WHERE relid = 'custseg.task'::regclass;
 ROLLBACK;
 
+-- Orders that no trigger saw, because it was off and is on again: they are looked for.
+SET client_min_messages = error;
+DROP EXTENSION custseg CASCADE;
+DROP TABLE shop.orders;
+CREATE EXTENSION custseg;
+RESET client_min_messages;
+CREATE TABLE shop.orders (customer_id bigint, paid_at timestamptz, amount int);
+INSERT INTO shop.orders SELECT c, timestamptz '2024-01-01 12:00' + o * interval '5 days', 500 - c FROM generate_series(1, 60) c, generate_series(1, 4) o;
+SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
+UPDATE custseg.tier_policy SET channel = 'phone';
+UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT * FROM claim(1, '2024-06-01 13:00');
+ALTER TABLE shop.orders DISABLE TRIGGER custseg_track_1;
+INSERT INTO shop.orders VALUES (2, '2024-06-01 12:30', 10);
+ALTER TABLE shop.orders ENABLE ALWAYS TRIGGER custseg_track_1;
+SELECT * FROM claim(1, '2024-06-01 13:01');
+SELECT customer_id, state, outcome FROM custseg.task WHERE customer_id = 2;
+CALL custseg.refresh('2024-06-01 13:02');
+SELECT * FROM claim(1, '2024-06-01 13:03');
+
+-- What inherits from a tracked table fires no trigger: no claim says it has looked there.
+CREATE TABLE shop.child () INHERITS (shop.orders);
+CALL custseg.refresh('2024-06-01 13:04');
+INSERT INTO shop.child VALUES (5, '2024-06-01 12:30', 10);
+UPDATE ONLY shop.orders SET amount = amount + 1 WHERE customer_id = 6;
+SELECT * FROM claim(2, '2024-06-01 13:05');
+DROP TABLE shop.child;
+
+-- Nor where the customers became others.
+ALTER TABLE shop.orders ALTER customer_id TYPE text;
+SELECT * FROM claim(1, '2024-06-01 13:06');
+
+-- A partition that was away for a while, and no index to look by: nobody before a refresh has read it.
+SET client_min_messages = error;
+DROP EXTENSION custseg CASCADE;
+DROP TABLE shop.orders;
+CREATE EXTENSION custseg;
+RESET client_min_messages;
+CREATE TABLE shop.orders (customer_id bigint, paid_at timestamptz, amount int) PARTITION BY RANGE (paid_at);
+CREATE TABLE shop.early PARTITION OF shop.orders FOR VALUES FROM ('2024-01-01') TO ('2024-05-01');
+CREATE TABLE shop.late PARTITION OF shop.orders FOR VALUES FROM ('2024-05-01') TO ('2024-09-01');
+INSERT INTO shop.orders SELECT c, timestamptz '2024-01-01 12:00' + o * interval '5 days', 500 - c FROM generate_series(1, 60) c, generate_series(1, 4) o;
+SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
+UPDATE custseg.tier_policy SET channel = 'phone';
+UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT * FROM claim(1, '2024-06-01 13:00');
+ALTER TABLE shop.orders DETACH PARTITION shop.late;
+INSERT INTO shop.late VALUES (2, '2024-06-01 12:30', 10);
+ALTER TABLE shop.orders ATTACH PARTITION shop.late FOR VALUES FROM ('2024-05-01') TO ('2024-09-01');
+SELECT * FROM claim(1, '2024-06-01 13:01');
+CALL custseg.refresh('2024-06-01 13:02');
+SELECT * FROM claim(1, '2024-06-01 13:03');
+
 SET client_min_messages = error;
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;

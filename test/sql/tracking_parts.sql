@@ -67,7 +67,7 @@ TABLE log;
 CALL custseg.refresh('2025-01-01');
 TABLE reads;
 SELECT * FROM custseg.verify(100000);
-TRUNCATE shop.o2023;	-- it still has that trigger: one read too many
+TRUNCATE shop.o2023;	-- it still has that trigger, and is not the source's any more
 CALL custseg.refresh('2025-01-01');
 TABLE reads;
 
