@@ -79,7 +79,7 @@ COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
-COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings of the last calibration';
+COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings of the last calibration; NULL when they changed while it ran';
 COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day of the last calibration; NULL once a profile changed since';
 COMMENT ON COLUMN custseg.refresh_state.calibrated_on IS 'the day of the last calibration';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';

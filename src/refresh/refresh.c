@@ -199,16 +199,19 @@ WriteState(const char *day, const char *time_zone, const char *sources,
 static bool
 CalibrateNow(Run *run)
 {
-	Oid			types[1] = {DATEOID};
-	Datum		values[1] = {DateADTGetDatum(run->day)};
+	Oid			types[2] = {DATEOID, TEXTOID};
+	Datum		values[2] = {DateADTGetDatum(run->day)};
 	bool		added;
 
 	RunActivity(run, "calibrating");
+	SpiRun(CUT_SETTINGS, 0, NULL, NULL, NULL);
+	values[1] = CStringGetTextDatum(SpiText(0, 1));
 	added = Calibrate(run->day, run->as_of, run->run_id);
 	if (added)
 	{
+		/* What changed meanwhile is not in it, or in a part of it: calibrate again. */
 		SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1,"
-			   " cut_settings = (" CUT_SETTINGS ")", 1, types, values, NULL);
+			   " cut_settings = CASE WHEN $2 = (" CUT_SETTINGS ") THEN $2 END", 2, types, values, NULL);
 		SpiRun("SELECT verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1",
 			   0, NULL, NULL, NULL);
 		RunTell(run, "calibrated: %s", SpiText(0, 1));
