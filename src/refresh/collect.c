@@ -250,6 +250,21 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 	CountRows(run, source, counts);
 }
 
+/*
+ * Until all of a read is applied the profiles are a mixture, and the next
+ * refresh must read the source whole whatever its layout is by then. Where it
+ * has none the source was never read here, and that must stay so.
+ */
+static void
+MarkSourceMixed(const Source *source)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRun("UPDATE custseg.source_mapping SET tracked_layout = '" MIXED_LAYOUT "'"
+		   " WHERE source_id = $1 AND tracked_layout IS NOT NULL", 1, types, values, NULL);
+}
+
 /* Read a source whole. What its log of changes had to say up to then, as a snapshot; NULL without a log. */
 static char *
 CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
@@ -278,6 +293,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 	if (source->key_kind != KEY_NATIVE)
 		IdentityRead(source->namespace, KnowKey, run->collector);
 
+	MarkSourceMixed(source);
 	if (load)
 		Load(run, source, target);
 	else
