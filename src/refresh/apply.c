@@ -12,6 +12,7 @@
 #include "common/ids.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "recall/recall.h"
 #include "refresh/apply.h"
 #include "source/read.h"
@@ -108,11 +109,12 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 	Collected  *rows;
 	ProfileChanges changes;
 	int			merged;
+	int			level = PlanByIndexBegin();
 
-	SpiRun("SELECT p.customer_id, custseg.merge(p.timeline),"
-		   " (SELECT i.key FROM custseg.identity i WHERE i.customer_id = p.customer_id ORDER BY i.namespace, i.key LIMIT 1)"
+	SpiRun("SELECT p.customer_id, custseg.merge(p.timeline), " CUSTOMER_KEY("p.customer_id")
 		   " FROM custseg.profile_part p WHERE p.customer_id = ANY ($1) GROUP BY 1 ORDER BY 1",
 		   1, types, values, NULL);
+	PlanByIndexEnd(level);
 	merged = SPI_processed;
 	rows = palloc(Max(merged, 1) * sizeof(Collected));
 	for (int i = 0; i < merged; i++)
@@ -128,23 +130,51 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 	AfterChanges(run, &profile, follower, &changes);
 }
 
+/* Merge the parts of the customers just found; the last of them, if there are any. */
+static bool
+MergeFound(Run *run, const ChangeFollower *follower, int64 *last)
+{
+	int			n = SPI_processed;
+	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
+
+	if (n == 0)
+		return false;
+	for (int i = 0; i < n; i++)
+		ids[i] = SpiInt64(i, 1, 0);
+	*last = ids[n - 1];
+	MergeCustomers(run, follower, ids, n);
+	return true;
+}
+
 bool
 MergePending(Run *run, const ChangeFollower *follower)
 {
-	int64	   *ids;
-	int			n;
+	int64		last;
 
 	RunStage(run, STAGE_WRITE);
 	SpiRun(psprintf("SELECT customer_id FROM custseg.profile_pending ORDER BY customer_id LIMIT %d",
 					custseg_batch_size), 0, NULL, NULL, NULL);
-	n = SPI_processed;
-	if (n == 0)
-		return false;
-	ids = palloc(n * sizeof(int64));
-	for (int i = 0; i < n; i++)
-		ids[i] = SpiInt64(i, 1, 0);
-	MergeCustomers(run, follower, ids, n);
-	return true;
+	return MergeFound(run, follower, &last);
+}
+
+bool
+MergeRange(Run *run, const ChangeFollower *follower, int64 *last)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[2] = {INT8OID, INT4OID};
+	Datum		values[2] = {Int64GetDatum(*last), Int32GetDatum(custseg_batch_size)};
+	int			level = PlanInOrderBegin();
+
+	RunStage(run, STAGE_WRITE);
+	SpiRunPlan(SpiKeep(&plan,
+					   "(SELECT DISTINCT customer_id FROM custseg.profile_part WHERE customer_id > $1"
+					   " ORDER BY customer_id LIMIT $2)"
+					   " UNION (SELECT customer_id FROM custseg.profile WHERE customer_id > $1"
+					   " ORDER BY customer_id LIMIT $2)"
+					   " ORDER BY customer_id LIMIT $2",
+					   2, types), values, NULL);
+	PlanByIndexEnd(level);
+	return MergeFound(run, follower, last);
 }
 
 void

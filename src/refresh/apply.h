@@ -17,6 +17,11 @@ typedef struct ChangeFollower
 	Cause		cause;
 } ChangeFollower;
 
+/* In SQL: the shop's key of the customer with that id, as profile shows it. Numbers of ours are negative. */
+#define CUSTOMER_KEY(id) \
+	"CASE WHEN " id " < 0 THEN" \
+	" (SELECT i.key FROM custseg.identity i WHERE i.customer_id = " id " ORDER BY i.namespace, i.key LIMIT 1) END"
+
 /* Give new keys their numbers. */
 extern void NumberCustomers(IdentityWriter **identities, const Source *source, Collected *rows, int n);
 
@@ -34,5 +39,11 @@ extern void NotePending(const int64 *ids, int n);
 
 /* Merge the parts of a batch of customers of whom a source said something new; false when there are none. */
 extern bool MergePending(Run *run, const ChangeFollower *follower);
+
+/*
+ * The whole shop in batches, by id: merge the parts of the customers after
+ * "last", those included who have a profile and no part. False at the end.
+ */
+extern bool MergeRange(Run *run, const ChangeFollower *follower, int64 *last);
 
 #endif							/* CUSTSEG_APPLY_H */

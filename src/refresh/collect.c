@@ -5,7 +5,8 @@
  * With one source of orders, what it says of a customer is the profile. With
  * several, each source's part is kept beside, so that one can be read again
  * alone; customers of whom a part changed are noted as pending in the same
- * transaction, and then their profiles are merged anew.
+ * transaction, and then their profiles are merged anew. When all sources are
+ * read whole, so are everybody's.
  */
 #include "postgres.h"
 
@@ -89,7 +90,7 @@ NextCustomers(Run *run, int64 before, Collected **rows, int *n)
 	return more;
 }
 
-/* Nothing is there yet: store everything. */
+/* Nothing is there yet: store everything. Parts are merged when all sources were read. */
 static void
 Load(Run *run, Source *source, const ProfileTarget *target)
 {
@@ -110,8 +111,6 @@ Load(Run *run, Source *source, const ProfileTarget *target)
 			NumberCustomers(&identities, source, rows, n);
 			for (int i = 0; i < n; i++)
 				ProfileLoadPut(loader, &rows[i]);
-			if (target->source_id && n > 0)
-				NotePending(IdsOf(rows, n), n);
 			loaded += n;
 		}
 
@@ -250,6 +249,21 @@ NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts 
 	CountRows(run, source, counts);
 }
 
+/*
+ * Until all of a read is applied the profiles are a mixture, and the next
+ * refresh must read the source whole whatever its layout is by then. Where it
+ * has none the source was never read here, and that must stay so.
+ */
+static void
+MarkSourceMixed(const Source *source)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRun("UPDATE custseg.source_mapping SET tracked_layout = '" MIXED_LAYOUT "'"
+		   " WHERE source_id = $1 AND tracked_layout IS NOT NULL", 1, types, values, NULL);
+}
+
 /* Read a source whole. What its log of changes had to say up to then, as a snapshot; NULL without a log. */
 static char *
 CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
@@ -278,6 +292,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 	if (source->key_kind != KEY_NATIVE)
 		IdentityRead(source->namespace, KnowKey, run->collector);
 
+	MarkSourceMixed(source);
 	if (load)
 		Load(run, source, target);
 	else
@@ -314,17 +329,25 @@ DropParts(Run *run, List *sources)
 	RunCommit(run);
 }
 
-/*
- * Customers whom no source knows any more have no part that could say so: those
- * of a time when there was one source, and no parts.
- */
+/* After all parts were read, also of customers whose parts are as they were: a profile may not be what they say. */
 static void
-NoteUnknown(Run *run)
+MergeAll(Run *run, const ChangeFollower *follower)
+{
+	int64		last = PG_INT64_MIN;
+
+	RunActivity(run, "merging the sources");
+	while (MergeRange(run, follower, &last))
+		RunCommit(run);
+}
+
+/* Reading compares timelines, not keys. */
+static void
+RestoreKeys(Run *run)
 {
 	RunStage(run, STAGE_WRITE);
-	SpiRun("INSERT INTO custseg.profile_pending SELECT p.customer_id FROM custseg.profile p"
-		   " WHERE NOT EXISTS (SELECT FROM custseg.profile_part s WHERE s.customer_id = p.customer_id)"
-		   " ON CONFLICT DO NOTHING", 0, NULL, NULL, NULL);
+	SpiRun("UPDATE custseg.profile p SET customer_key = " CUSTOMER_KEY("p.customer_id")
+		   " WHERE p.customer_key IS DISTINCT FROM " CUSTOMER_KEY("p.customer_id"), 0, NULL, NULL, NULL);
+	run->profiles_written += SPI_processed;
 	RunCommit(run);
 }
 
@@ -351,10 +374,13 @@ CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFoll
 			CollectChanges(run, source, &target, follower);
 	}
 	if (several && reread_all)
-		NoteUnknown(run);
+		MergeAll(run, follower);
 	if (several)
 		while (MergePending(run, follower))
 			RunCommit(run);
+
+	if (run->rebuild)
+		RestoreKeys(run);
 
 	/* Only now is everything in the profiles, and claim() need not hold anybody back any more. */
 	foreach(cell, sources)

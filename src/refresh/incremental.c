@@ -71,6 +71,8 @@ HowToRead(Run *run, Source *source, const char **why)
 		*why = "a transaction could not note what it changed";
 	else if (summary.everything)
 		*why = "everything in it changed";
+	else if (source->layout != NULL && strcmp(source->layout, MIXED_LAYOUT) == 0)
+		*why = "reading it whole was interrupted";
 	else if (source->layout == NULL || strcmp(source->layout, TableLayout(source)) != 0)
 		*why = "it was rewritten, or its columns, partitions or our triggers changed";
 	else if (!source->read_here)

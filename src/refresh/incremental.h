@@ -16,6 +16,9 @@ typedef enum Reading
 
 extern const char *const reading_names[];
 
+/* What no table has, as the layout of a source while a whole read of it is being applied. */
+#define MIXED_LAYOUT	""
+
 /* How a source is read in this run, and why, in words. Opens it. */
 extern Reading HowToRead(Run *run, Source *source, const char **why);
 

@@ -44,6 +44,10 @@
 PG_FUNCTION_INFO_V1(custseg_refresh);
 PG_FUNCTION_INFO_V1(custseg_calibrate);
 
+/* What a shop cannot have, in place of what the profiles hold: see MarkMixture. */
+#define MIXED_ZONE		""
+#define MIXED_SOURCES	"{0}"
+
 /* What the last refresh left; see custseg.refresh_state. */
 typedef struct State
 {
@@ -193,22 +197,39 @@ WriteState(const char *day, const char *time_zone, const char *sources,
 		   6, types, values, nulls);
 }
 
+/*
+ * Until a read for other sources or another zone is done, the profiles are a
+ * mixture, and the next refresh must see a change whatever they are by then.
+ * This is no read of all sources yet, so the row's home stays what it is.
+ */
+static void
+MarkMixture(bool sources, bool zone)
+{
+	if (sources)
+		SpiRun("UPDATE custseg.refresh_state SET sources = '" MIXED_SOURCES "'", 0, NULL, NULL, NULL);
+	if (zone)
+		SpiRun("UPDATE custseg.refresh_state SET time_zone = '" MIXED_ZONE "'", 0, NULL, NULL, NULL);
+}
+
 /* -------------------------------------------------------------- stages */
 
 /* Calibrate, and note for which day and settings. False in a shop without orders. */
 static bool
 CalibrateNow(Run *run)
 {
-	Oid			types[1] = {DATEOID};
-	Datum		values[1] = {DateADTGetDatum(run->day)};
+	Oid			types[2] = {DATEOID, TEXTOID};
+	Datum		values[2] = {DateADTGetDatum(run->day)};
 	bool		added;
 
 	RunActivity(run, "calibrating");
+	SpiRun(CUT_SETTINGS, 0, NULL, NULL, NULL);
+	values[1] = CStringGetTextDatum(SpiText(0, 1));
 	added = Calibrate(run->day, run->as_of, run->run_id);
 	if (added)
 	{
+		/* What changed meanwhile is not in it, or in a part of it: calibrate again. */
 		SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1,"
-			   " cut_settings = (" CUT_SETTINGS ")", 1, types, values, NULL);
+			   " cut_settings = CASE WHEN $2 = (" CUT_SETTINGS ") THEN $2 END", 2, types, values, NULL);
 		SpiRun("SELECT verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1",
 			   0, NULL, NULL, NULL);
 		RunTell(run, "calibrated: %s", SpiText(0, 1));
@@ -332,8 +353,8 @@ Refresh(Run *run)
 	char	   *digest;
 	bool		baseline;
 	bool		moved;
-	bool		sources_changed;
-	bool		zone_changed;
+	const char *sources_changed = NULL; /* why so, or NULL */
+	const char *zone_changed = NULL;
 	ChangeFollower follower;
 	const char *pending;
 
@@ -359,14 +380,18 @@ Refresh(Run *run)
 
 	SpiRun("SELECT FROM custseg.calibration LIMIT 1", 0, NULL, NULL, NULL);
 	baseline = SPI_processed == 0 || (state.pending && strcmp(state.pending, "baseline") == 0);
-	sources_changed = state.exists && (state.sources == NULL || strcmp(state.sources, source_list) != 0);
-	zone_changed = state.time_zone && strcmp(state.time_zone, run->settings->time_zone) != 0;
+	if (state.exists && (state.sources == NULL || strcmp(state.sources, source_list) != 0))
+		sources_changed = state.sources && strcmp(state.sources, MIXED_SOURCES) == 0 ?
+			"reading changed sources was interrupted" : "the sources changed";
+	if (state.time_zone && strcmp(state.time_zone, run->settings->time_zone) != 0)
+		zone_changed = strcmp(state.time_zone, MIXED_ZONE) == 0 ?
+			"counting days in another time zone was interrupted" : "the time zone changed";
 	if (moved)
 		RunNote(run, "this database is a copy or was restored: everything is read and evaluated anew");
 	if (sources_changed && !baseline)
-		RunNote(run, "the sources changed");
+		RunNote(run, sources_changed);
 	if (zone_changed)
-		RunNote(run, "the time zone changed: days are counted anew");
+		RunNote(run, psprintf("%s: days are counted anew", zone_changed));
 
 	/*
 	 * Settings first, and for the day that was evaluated last: what changes
@@ -379,6 +404,8 @@ Refresh(Run *run)
 		Cause		cause = state.pending && strcmp(state.pending, "calibration") == 0 ?
 			CAUSE_CALIBRATION : CAUSE_SETTING;
 
+		WriteState(NULL, NULL, NULL, NULL, state.pending ? state.pending : "setting");
+		RunCommit(run);
 		StandingBegin(&standing, run->run_id, run->as_of, state.day, run->rules, run->context);
 		EvaluateDue(run, &standing);	/* those to whom that run did not come */
 		EvaluateAll(run, &standing, cause);
@@ -393,6 +420,8 @@ Refresh(Run *run)
 		pending = "setting";
 	}
 	WriteState(DayText(run->day), NULL, NULL, NULL, pending);
+	if (!baseline)
+		MarkMixture(sources_changed != NULL, zone_changed != NULL);
 	RunStage(run, STAGE_COLLECT);	/* what is seen of us while we read */
 	RunCommit(run);
 
@@ -403,8 +432,8 @@ Refresh(Run *run)
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
 	CollectSources(run, sources,
 				   baseline ? "nothing is known yet" :
-				   sources_changed ? "the sources changed" :
-				   zone_changed ? "the time zone changed" :
+				   sources_changed ? sources_changed :
+				   zone_changed ? zone_changed :
 				   moved ? "this database is a copy or was restored" :
 				   run->rebuild ? "a rebuild was asked for" : NULL,
 				   &follower);
@@ -418,7 +447,7 @@ Refresh(Run *run)
 
 	/* 3. Cut points and models. */
 	RunStage(run, STAGE_CALIBRATE);
-	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed || zone_changed);
+	run->calibrated = CalibrateIfDue(run, baseline || run->rebuild || sources_changed != NULL || zone_changed != NULL);
 	if (run->calibrated)
 	{
 		char	   *now = RulesDigest(run->context, &run->rules);

@@ -45,6 +45,7 @@ typedef struct Sample
 typedef struct Truth
 {
 	Datum	   *ids;
+	Datum	   *sources;
 	Datum	   *timelines;
 	int			n;
 	int			size;
@@ -61,8 +62,8 @@ ReadIds(Sample *sample)
 }
 
 /*
- * A random sample of those stored, and as many standings, in case one has no
- * profile any more.
+ * A random sample of those stored, and as many standings and parts, in case
+ * one has no profile any more.
  */
 static void
 SampleStored(int most, Sample *sample)
@@ -73,6 +74,8 @@ SampleStored(int most, Sample *sample)
 	SpiRun("SELECT customer_id FROM ("
 		   " (SELECT customer_id FROM custseg.profile ORDER BY pg_catalog.random() LIMIT $1)"
 		   " UNION (SELECT s.customer_id FROM custseg.standing s WHERE NOT EXISTS"
+		   "  (SELECT FROM custseg.profile p WHERE p.customer_id = s.customer_id) LIMIT $1)"
+		   " UNION (SELECT s.customer_id FROM custseg.profile_part s WHERE NOT EXISTS"
 		   "  (SELECT FROM custseg.profile p WHERE p.customer_id = s.customer_id) LIMIT $1)) c"
 		   " ORDER BY customer_id", 1, types, values, NULL);
 	ReadIds(sample);
@@ -134,17 +137,19 @@ SampleSource(Source *source, int most, Sample *sample)
 }
 
 static void
-AddTruth(Truth *truth, const Collected *rows, int n)
+AddTruth(Truth *truth, const Source *source, const Collected *rows, int n)
 {
 	if (truth->n + n > truth->size)
 	{
 		truth->size = Max(truth->size * 2, truth->n + n);
 		truth->ids = repalloc_huge(truth->ids, truth->size * sizeof(Datum));
+		truth->sources = repalloc_huge(truth->sources, truth->size * sizeof(Datum));
 		truth->timelines = repalloc_huge(truth->timelines, truth->size * sizeof(Datum));
 	}
 	for (int i = 0; i < n; i++)
 	{
 		truth->ids[truth->n] = Int64GetDatum(rows[i].customer_id);
+		truth->sources[truth->n] = Int32GetDatum(source->source_id);
 		truth->timelines[truth->n++] = PointerGetDatum(rows[i].timeline);
 	}
 }
@@ -163,7 +168,7 @@ ReadTruth(Source *source, const char *time_zone, const Sample *sample, Truth *tr
 	PG_TRY();
 	{
 		rows = ReadSomeCustomers(source, collector, keys, sample->ids, sample->n, &n);
-		AddTruth(truth, rows, n);
+		AddTruth(truth, source, rows, n);
 	}
 	PG_FINALLY();
 	{
@@ -199,11 +204,14 @@ LeaveOutPending(List *sources, Sample *sample)
 
 #define EXPECTED \
 	"WITH wanted AS (SELECT unnest($1) AS id)," \
-	" expected AS (SELECT id, custseg.merge(timeline) AS timeline FROM unnest($2, $3) AS e (id, timeline) GROUP BY id)"
+	" said AS (SELECT * FROM unnest($2, $3, $4) AS s (id, source_id, timeline))," \
+	" expected AS (SELECT id, custseg.merge(timeline) AS timeline FROM said GROUP BY id)"
 
-static void
-ReturnRows(ReturnSetInfo *result)
+/* Return what a statement finds; how many rows. */
+static uint64
+ReturnDifferences(ReturnSetInfo *result, const char *sql, Oid *types, Datum *values)
 {
+	SpiRun(sql, 4, types, values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Datum		values[4];
@@ -213,6 +221,7 @@ ReturnRows(ReturnSetInfo *result)
 			values[column] = SpiField(row, column + 1, &nulls[column]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	return SPI_processed;
 }
 
 /* Were the standings evaluated by the rules of now? */
@@ -232,14 +241,15 @@ Verify(int most, ReturnSetInfo *result)
 	List	   *sources = ListSources(true);
 	char	   *time_zone = ReadShopSettings()->time_zone;
 	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
-	Oid			types[3] = {INT8ARRAYOID, INT8ARRAYOID, get_array_type(timeline)};
-	Datum		values[3];
+	Oid			types[4] = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, get_array_type(timeline)};
+	Datum		values[4];
 	Sample		sample;
 	Truth		truth = {.size = 1024};
 	ListCell   *cell;
 	uint64		differ;
 
 	truth.ids = palloc(truth.size * sizeof(Datum));
+	truth.sources = palloc(truth.size * sizeof(Datum));
 	truth.timelines = palloc(truth.size * sizeof(Datum));
 	SampleStored(most, &sample);
 	foreach(cell, sources)
@@ -252,28 +262,46 @@ Verify(int most, ReturnSetInfo *result)
 	values[0] = IdArray(sample.ids, sample.n);
 	values[1] = PointerGetDatum(construct_array(truth.ids, truth.n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 												TYPALIGN_DOUBLE));
-	values[2] = PointerGetDatum(construct_array(truth.timelines, truth.n, timeline, -1, false, TYPALIGN_INT));
-	SpiRun(EXPECTED
-		   " SELECT w.id, 'profile', p.timeline::text, e.timeline::text FROM wanted w"
-		   " LEFT JOIN custseg.profile p ON p.customer_id = w.id LEFT JOIN expected e ON e.id = w.id"
-		   " WHERE p.timeline::text IS DISTINCT FROM e.timeline::text ORDER BY w.id", 3, types, values, NULL);
-	ReturnRows(result);
-	differ = SPI_processed;
+	values[2] = PointerGetDatum(construct_array(truth.sources, truth.n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[3] = PointerGetDatum(construct_array(truth.timelines, truth.n, timeline, -1, false, TYPALIGN_INT));
+	differ = ReturnDifferences(result,
+							   EXPECTED
+							   " SELECT w.id, 'profile', p.timeline::text, e.timeline::text FROM wanted w"
+							   " LEFT JOIN custseg.profile p ON p.customer_id = w.id LEFT JOIN expected e ON e.id = w.id"
+							   " WHERE p.timeline::text IS DISTINCT FROM e.timeline::text ORDER BY w.id",
+							   types, values);
+	differ += ReturnDifferences(result,
+								EXPECTED
+								" SELECT * FROM (SELECT w.id, 'customer_key', p.customer_key AS stored,"
+								"  " CUSTOMER_KEY("w.id") " AS expected"
+								"  FROM wanted w JOIN custseg.profile p ON p.customer_id = w.id) k"
+								" WHERE stored IS DISTINCT FROM expected ORDER BY id",
+								types, values);
+
+	/* Of the sources that the last refresh knew; of a single one there are no parts. */
+	differ += ReturnDifferences(result,
+								EXPECTED
+								" SELECT w.id, 'part of source ' || k.source_id, p.timeline::text, s.timeline::text"
+								" FROM wanted w CROSS JOIN (SELECT unnest(sources) AS source_id"
+								"  FROM custseg.refresh_state WHERE cardinality(sources) > 1) k"
+								" JOIN custseg.source_mapping m ON m.source_id = k.source_id"
+								" LEFT JOIN custseg.profile_part p ON p.source_id = k.source_id AND p.customer_id = w.id"
+								" LEFT JOIN said s ON s.source_id = k.source_id AND s.id = w.id"
+								" WHERE p.timeline::text IS DISTINCT FROM s.timeline::text ORDER BY w.id, k.source_id",
+								types, values);
 
 	if (StandingsAreCurrent())
-	{
-		SpiRun(EXPECTED
-			   " SELECT w.id, 'standing', s.stored::text, c.concluded::text FROM wanted w"
-			   " LEFT JOIN expected e ON e.id = w.id"
-			   " LEFT JOIN LATERAL (SELECT ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity,"
-			   "   follow_up_at, silent_at, lost_at, next_eval_at)::custseg.evaluation AS stored"
-			   "  FROM custseg.standing WHERE customer_id = w.id) s ON true"
-			   " LEFT JOIN LATERAL (SELECT custseg.evaluate(e.timeline, (SELECT day FROM custseg.refresh_state),"
-			   "   (SELECT custseg.rules())) AS concluded) c ON true"
-			   " WHERE s.stored::text IS DISTINCT FROM c.concluded::text ORDER BY w.id", 3, types, values, NULL);
-		ReturnRows(result);
-		differ += SPI_processed;
-	}
+		differ += ReturnDifferences(result,
+									EXPECTED
+									" SELECT w.id, 'standing', s.stored::text, c.concluded::text FROM wanted w"
+									" LEFT JOIN expected e ON e.id = w.id"
+									" LEFT JOIN LATERAL (SELECT ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity,"
+									"   follow_up_at, silent_at, lost_at, next_eval_at)::custseg.evaluation AS stored"
+									"  FROM custseg.standing WHERE customer_id = w.id) s ON true"
+									" LEFT JOIN LATERAL (SELECT custseg.evaluate(e.timeline, (SELECT day FROM custseg.refresh_state),"
+									"   (SELECT custseg.rules())) AS concluded) c ON true"
+									" WHERE s.stored::text IS DISTINCT FROM c.concluded::text ORDER BY w.id",
+									types, values);
 	else
 		ereport(NOTICE,
 				(errmsg("standings were not compared: the rules changed since the last refresh")));
