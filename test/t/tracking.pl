@@ -81,6 +81,11 @@ my ($out, $err);
 is($node->psql('shop', q{INSERT INTO shop.orders VALUES (8, '2024-07-02', 5)}, stdout => \$out, stderr => \$err, on_error_stop => 1),
 	0, 'the shop writes although the log is locked');
 like($err, qr/WARNING:.*could not note the customers.*lock timeout/s, '... and is warned');
+# Who waits for no lock that long says so, and is heard: a second would be more than this statement has.
+is($node->psql('shop', q{SET lock_timeout = '10ms'; SET statement_timeout = '900ms'; DO $$ BEGIN INSERT INTO shop.orders VALUES (9, '2024-07-02', 5); COMMIT; END $$},
+		stderr => \$err, on_error_stop => 1),
+	0, 'the shop has a shorter lock_timeout than ours');
+like($err, qr/WARNING:.*could not note the customers.*lock timeout/s, '... and is warned then');
 $holder->query_safe('COMMIT');
 $holder->quit;
 refreshed($node, 'shop', 'whole', 'after a gap');
