@@ -10,11 +10,11 @@
  * extension, so that DROP EXTENSION takes them along.
  *
  * No trigger sees that a partition is attached or detached, that ALTER TABLE
- * computes a column anew or gives its name to another, or that a trigger was
- * off while rows came. All of it leaves traces in the catalog, though: a
- * refresh compares a digest of them with that of the last complete read. What
- * rewrites the table and changes nothing, as VACUUM FULL does, looks the same
- * and costs one complete read.
+ * computes a column anew or gives its name to another, that a trigger was
+ * off while rows came, or that ALTER TYPE calls a status something else. All of
+ * it leaves traces in the catalog, though: a refresh compares a digest of them
+ * with that of the last complete read. What rewrites the table and changes
+ * nothing, as VACUUM FULL does, looks the same and costs one complete read.
  */
 #include "postgres.h"
 
@@ -77,16 +77,27 @@ char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[3] = {OIDOID, OIDOID, TEXTARRAYOID};
-	Datum		values[3] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source)};
+	Oid			types[5] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID};
+	Datum		values[5] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
+	ObjectIdGetDatum(source->type[COLUMN_STATUS]), source->accepted};
+	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn";
 
-	/* A generated column that is not stored changes with its expression alone. */
+	/*
+	 * A generated column that is not stored changes with its expression alone,
+	 * what counts as the same status with its collation, and which values of an
+	 * enum are accepted with what they are called. Beyond us is a function that
+	 * says something else of the same value than before, whether such an
+	 * expression or a cast of the status to text calls it, and an enum inside a
+	 * status that is an array or a row.
+	 */
 	SpiRunPlan(SpiKeep(&kept,
 					   TREE
-					   " SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
-					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid))"
+					   " SELECT pg_catalog.md5(pg_catalog.concat_ws(' ', pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
+					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid),"
+					   " (SELECT pg_catalog.string_agg(e.oid::pg_catalog.text, ',' ORDER BY e.oid) FROM pg_catalog.pg_enum e"
+					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5))))"
 					   " FROM tree t CROSS JOIN LATERAL (SELECT"
-					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, d.oid), ','"
+					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, a.attcollation, d.oid), ','"
 					   "   ORDER BY a.attnum) AS columns"
 					   "  FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
 					   "   ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''"
@@ -94,7 +105,7 @@ TableLayout(const Source *source)
 					   " CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
-					   3, types), values, NULL);
+					   5, types), values, nulls);
 	return SpiText(0, 1);
 }
 

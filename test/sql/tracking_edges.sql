@@ -72,6 +72,46 @@ CALL custseg.refresh('2023-06-01');
 SELECT reads->'2' AS reads FROM shop.last;
 SELECT customer_key, custseg.spend(timeline) FROM custseg.profile WHERE customer_id < 0 ORDER BY customer_key COLLATE "C";
 
+-- What a status is called decides whether it counts; what others are called does not.
+CREATE TYPE shop.state AS ENUM ('open', 'paid', 'void');
+CREATE DOMAIN shop.bill_state AS shop.state;
+CREATE TABLE shop.bills (id int, customer bigint, at date, amount integer, state shop.bill_state);
+INSERT INTO shop.bills SELECT n, 1000 + n % 3, date '2023-05-01' + n, n, (ARRAY['open', 'paid', 'void'])[1 + n % 3]::shop.state FROM generate_series(1, 9) n;
+CREATE INDEX ON shop.bills (customer);
+SELECT custseg.add_orders('shop.bills', customer => 'customer', at => 'at', amount => 'amount', status => 'state', accepted => '{paid}', track => true);
+CREATE VIEW shop.bill_sums AS SELECT customer_id, custseg.spend(timeline) FROM custseg.profile WHERE customer_id BETWEEN 1000 AND 1002 ORDER BY 1;
+CALL custseg.refresh('2023-06-01');
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+TABLE shop.bill_sums;
+ALTER TYPE shop.state RENAME VALUE 'open' TO 'waiting';
+ALTER TYPE shop.state ADD VALUE 'returned' BEFORE 'paid';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+ALTER TYPE shop.state RENAME VALUE 'paid' TO 'settled';
+UPDATE shop.bills SET amount = amount WHERE id = 1;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+TABLE shop.bill_sums;
+ALTER TYPE shop.state RENAME VALUE 'waiting' TO 'paid';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+TABLE shop.bill_sums;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+
+-- So does the collation it is compared by.
+CREATE TABLE shop.till (customer bigint, at date, amount integer, state text);
+INSERT INTO shop.till VALUES (2000, '2023-05-01', 10, 'paid'), (2000, '2023-05-02', 20, 'void');
+CREATE INDEX ON shop.till (customer);
+SELECT custseg.add_orders('shop.till', customer => 'customer', at => 'at', amount => 'amount', status => 'state', accepted => '{paid}', track => true);
+CALL custseg.refresh('2023-06-01');
+ALTER TABLE shop.till ALTER state TYPE text COLLATE shop.any_case;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'4' AS reads FROM shop.last;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'4' AS reads FROM shop.last;
+
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg;
 CREATE EXTENSION custseg;
