@@ -112,6 +112,33 @@ SELECT reads->'4' AS reads FROM shop.last;
 CALL custseg.refresh('2023-06-01');
 SELECT reads->'4' AS reads FROM shop.last;
 
+-- An index is one that PostgreSQL can use: by the column's collation, whatever else it is good for.
+CREATE TABLE shop.counter (customer varchar(20), at date, amount integer);
+INSERT INTO shop.counter SELECT 'c' || n % 50, date '2023-05-01', n FROM generate_series(1, 100) n;
+CREATE INDEX by_posix ON shop.counter (customer COLLATE "POSIX");
+SET client_min_messages = notice;
+SELECT custseg.add_orders('shop.counter', customer => 'customer', at => 'at', amount => 'amount', track => true);
+SET client_min_messages = warning;
+CALL custseg.refresh('2023-06-01');
+CREATE FUNCTION shop.index_used() RETURNS text LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE line text; BEGIN
+    FOR line IN EXPLAIN SELECT at FROM shop.counter WHERE customer = ANY ('{c1,c2}'::text[]) LOOP
+        IF line ~ 'Index' THEN RETURN substring(line, 'by_[a-z]+'); END IF;
+    END LOOP;
+    RETURN 'none'; END $$;
+SELECT shop.index_used();
+UPDATE shop.counter SET amount = amount + 1 WHERE customer = 'c1';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'5' AS reads FROM shop.last;
+CREATE INDEX by_pattern ON shop.counter (customer varchar_pattern_ops);
+SELECT shop.index_used();
+UPDATE shop.counter SET amount = amount + 1 WHERE customer = 'c1';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'5' AS reads FROM shop.last;
+SET client_min_messages = notice;
+SELECT custseg.track(5);
+SET client_min_messages = warning;
+
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg;
 CREATE EXTENSION custseg;
