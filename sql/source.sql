@@ -180,13 +180,13 @@ COMMENT ON FUNCTION custseg.track_change() IS
 CREATE FUNCTION custseg.track(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_track';
 COMMENT ON FUNCTION custseg.track(integer, interval) IS
-'From now on a refresh reads only the customers whose orders changed in this source, a table or partitioned table. Puts triggers on it, which needs a lock that waits for its writers and stops new ones: for at most lock_timeout, then it is an error. Says so where an index on the customer column is missing. The first refresh afterwards reads the source whole. The caller must be a member of the role that owns the table.';
+'From now on a refresh reads only the customers whose orders changed in this source, a table or partitioned table. Puts triggers on it, which needs a lock on it and its partitions that waits for writers and stops new ones, and readers too where older triggers of ours are to be replaced. It is tried for lock_timeout in all, then it is an error; new ones wait for at most half of deadlock_timeout at a time, so that nobody is ended for a deadlock. Of several sources, track each in a transaction of its own. Says so where an index on the customer column is missing. The first refresh afterwards reads the source whole. The caller must be a member of the role that owns the table.';
 REVOKE ALL ON FUNCTION custseg.track(integer, interval) FROM PUBLIC;
 
 CREATE FUNCTION custseg.untrack(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_untrack';
 COMMENT ON FUNCTION custseg.untrack(integer, interval) IS
-'Takes the triggers of track() off the source''s table again, under the same kind of lock; from then on every refresh reads it whole.';
+'Takes the triggers of track() off the source''s table again, under a lock that waits for readers as well, and is tried in the same way; from then on every refresh reads it whole.';
 REVOKE ALL ON FUNCTION custseg.untrack(integer, interval) FROM PUBLIC;
 
 CREATE FUNCTION custseg.set_rescan(source integer, every interval) RETURNS void

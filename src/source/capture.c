@@ -44,6 +44,7 @@
 #include "common/attempt.h"
 #include "common/bulk.h"
 #include "common/compat.h"
+#include "common/guard.h"
 #include "source/capture.h"
 #include "source/change_log.h"
 #include "source/mapping.h"
@@ -52,7 +53,7 @@ PG_FUNCTION_INFO_V1(custseg_track_change);
 
 #define FEW				10		/* customers that get a row each */
 #define ROW_BYTES		6000	/* of the keys in a row, so that it fits into a page */
-#define LONGEST_WAIT	"1s"	/* for the log, should somebody have locked it */
+#define LONGEST_WAIT	1000	/* ms, for the log, should somebody have locked it */
 
 int			custseg_max_tracked = 100000;
 
@@ -299,10 +300,8 @@ LogOpen(LogWriter *log, const char *table)
 	relid = OwnRelation(table);
 	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
 	{
-		int			level = NewGUCNestLevel();
+		int			level = LimitLockWait(LONGEST_WAIT);
 
-		(void) set_config_option("lock_timeout", LONGEST_WAIT, PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
 		LockRelationOid(relid, RowExclusiveLock);
 		AtEOXact_GUC(false, level);
 	}

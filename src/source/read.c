@@ -22,6 +22,7 @@
 #include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "common/guard.h"
 #include "common/spi.h"
@@ -60,10 +61,24 @@ FindsOne(Oid index)
 	return finds;
 }
 
+/* The planner can look for equal values in its first column: it goes by operator and collation. */
+static bool
+FindsEqual(HeapTuple index, Oid equality, Oid collation)
+{
+	bool		isnull;
+	oidvector  *classes = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass, &isnull));
+	oidvector  *collations = (oidvector *) DatumGetPointer(SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation, &isnull));
+
+	return op_in_opfamily(equality, get_opclass_family(classes->values[0])) && collations->values[0] == collation;
+}
+
 /* An index whose first column is the customer. */
 static bool
 HasIndex(const Source *source, Relation rel)
 {
+	AttrNumber	attno = source->attno[COLUMN_CUSTOMER];
+	Oid			collation = TupleDescAttr(RelationGetDescr(rel), attno - 1)->attcollation;
+	Oid			equality = lookup_type_cache(source->type[COLUMN_CUSTOMER], TYPECACHE_EQ_OPR)->eq_opr;
 	bool		has = false;
 	ListCell   *cell;
 
@@ -78,9 +93,9 @@ HasIndex(const Source *source, Relation rel)
 			continue;
 		index = (Form_pg_index) GETSTRUCT(tuple);
 		has |= index->indisvalid && index->indnatts > 0 &&
-			index->indkey.values[0] == source->attno[COLUMN_CUSTOMER] &&
+			index->indkey.values[0] == attno &&
 			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-			FindsOne(index->indexrelid);
+			FindsOne(index->indexrelid) && FindsEqual(tuple, equality, collation);
 		ReleaseSysCache(tuple);
 	}
 	return has;

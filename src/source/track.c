@@ -10,11 +10,11 @@
  * extension, so that DROP EXTENSION takes them along.
  *
  * No trigger sees that a partition is attached or detached, that ALTER TABLE
- * computes a column anew or gives its name to another, or that a trigger was
- * off while rows came. All of it leaves traces in the catalog, though: a
- * refresh compares a digest of them with that of the last complete read. What
- * rewrites the table and changes nothing, as VACUUM FULL does, looks the same
- * and costs one complete read.
+ * computes a column anew or gives its name to another, that a trigger was
+ * off while rows came, or that ALTER TYPE calls a status something else. All of
+ * it leaves traces in the catalog, though: a refresh compares a digest of them
+ * with that of the last complete read. What rewrites the table and changes
+ * nothing, as VACUUM FULL does, looks the same and costs one complete read.
  */
 #include "postgres.h"
 
@@ -29,7 +29,9 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -40,7 +42,9 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
+#include "common/attempt.h"
 #include "common/guard.h"
 #include "common/spi.h"
 #include "source/change_log.h"
@@ -50,6 +54,8 @@
 PG_FUNCTION_INFO_V1(custseg_track);
 PG_FUNCTION_INFO_V1(custseg_untrack);
 PG_FUNCTION_INFO_V1(custseg_set_rescan);
+
+#define PAUSE	100				/* ms, for those who wait, between two tries to lock */
 
 /* The table and whatever is read with it: not a partition that is half detached. */
 #define TREE \
@@ -79,16 +85,27 @@ char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[3] = {OIDOID, OIDOID, TEXTARRAYOID};
-	Datum		values[3] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source)};
+	Oid			types[5] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID};
+	Datum		values[5] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
+	ObjectIdGetDatum(source->type[COLUMN_STATUS]), source->accepted};
+	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn";
 
-	/* A generated column that is not stored changes with its expression alone. */
+	/*
+	 * A generated column that is not stored changes with its expression alone,
+	 * what counts as the same status with its collation, and which values of an
+	 * enum are accepted with what they are called. Beyond us is a function that
+	 * says something else of the same value than before, whether such an
+	 * expression or a cast of the status to text calls it, and an enum inside a
+	 * status that is an array or a row.
+	 */
 	SpiRunPlan(SpiKeep(&kept,
 					   TREE
-					   " SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
-					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid))"
+					   " SELECT pg_catalog.md5(pg_catalog.concat_ws(' ', pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
+					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid),"
+					   " (SELECT pg_catalog.string_agg(e.oid::pg_catalog.text, ',' ORDER BY e.oid) FROM pg_catalog.pg_enum e"
+					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5))))"
 					   " FROM tree t CROSS JOIN LATERAL (SELECT"
-					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, d.oid), ','"
+					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, a.attcollation, d.oid), ','"
 					   "   ORDER BY a.attnum) AS columns"
 					   "  FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
 					   "   ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''"
@@ -96,7 +113,7 @@ TableLayout(const Source *source)
 					   " CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
-					   3, types), values, NULL);
+					   5, types), values, nulls);
 	return SpiText(0, 1);
 }
 
@@ -246,7 +263,7 @@ CustomerIndexStatement(const Source *source)
 					SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
 }
 
-/* --------------------------------------------------- switching on and off */
+/* ------------------------------------------------------ what can be tracked */
 
 static Source *
 FindSource(int id)
@@ -260,6 +277,21 @@ FindSource(int id)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("source %d is not a source of orders", id),
 			 errhint("See custseg.source for the sources there are.")));
+}
+
+/* Of a table that may have been renamed, or lost a column, since it was registered. */
+static Oid
+TableOwner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
 }
 
 static void
@@ -300,9 +332,29 @@ CheckTrackable(const Source *source)
 	}
 }
 
+/* ------------------------------------------------------ locking the tables */
+
+/*
+ * Whoever of the shop has used a partition may come to the table next. If we
+ * have locked the table by then and wait for the partition, each waits for the
+ * other, and PostgreSQL ends the transaction of one. It looks for that when
+ * somebody has waited for deadlock_timeout. So all locks are taken in a
+ * subtransaction; when half that time was not enough, it is rolled back, those
+ * who wait for us go first, and we try again.
+ */
+typedef struct Locking
+{
+	Source	   *source;
+	Oid			caller;
+	double		ms;				/* for all tries together */
+	TimestampTz deadline;
+	TimestampTz until;			/* end of this try */
+	bool		needed;			/* out: there is something to do */
+} Locking;
+
 /* From here to the end of the guard, no lock is waited for any longer. */
-static double
-LimitWaiting(Interval *timeout)
+static void
+StartLocking(Locking *locking, int source_id, const Interval *timeout)
 {
 	double		ms = ((timeout->month * (double) DAYS_PER_MONTH + timeout->day) * USECS_PER_DAY + timeout->time) / 1000;
 
@@ -310,39 +362,150 @@ LimitWaiting(Interval *timeout)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("lock_timeout must be between 1 millisecond and 24 days")));
-	(void) set_config_option("lock_timeout", psprintf("%.0f", ms), PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return ms;
+	locking->ms = ms;
+	locking->deadline = GetCurrentTimestamp() + (TimestampTz) (ms * 1000);
+	(void) LimitLockWait((int) ms);
+	locking->source = FindSource(source_id);
 }
 
-/* Lock the table and its partitions as what follows will. */
-static void
-LockTables(const Source *source, double ms, LOCKMODE mode)
+static int
+MillisecondsUntil(TimestampTz moment)
 {
-	MemoryContext caller = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		LockRelationOid(source->relation, mode);
-		(void) find_all_inheritors(source->relation, mode, NULL);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not lock %s within %.0f ms", SourceRelation(source), ms),
-				 errdetail("Transactions that have written to it and are still open keep it."),
-				 errhint("Try again when they are done, or pass a longer lock_timeout; new writers wait as long as we do.")));
-	}
-	PG_END_TRY();
+	/* No time at all would be no limit. */
+	return Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment), 1);
 }
+
+static void
+LockTable(Oid relid, LOCKMODE mode, TimestampTz until)
+{
+	int			level;
+
+	if (ConditionalLockRelationOid(relid, mode))
+		return;
+	level = LimitLockWait(MillisecondsUntil(until));
+	LockRelationOid(relid, mode);
+	AtEOXact_GUC(false, level);
+}
+
+/* A table and what is read with it. One that is gone does no harm. */
+static void
+LockTree(Oid root, LOCKMODE mode, TimestampTz until)
+{
+	List	   *tables = list_make1_oid(root);
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		Oid			relid = lfirst_oid(cell);
+
+		LockTable(relid, mode, until);
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			tables = list_concat(tables, find_inheritance_children(relid, NoLock));
+	}
+}
+
+/* The triggers of a source, g, by their first argument, since they can be renamed; $1 is the source, $2 the function. */
+#define TRIGGERS_OF_SOURCE \
+	"g.tgfoid = $2 AND pg_catalog.starts_with(pg_catalog.encode(g.tgargs, 'hex')," \
+	" pg_catalog.encode(pg_catalog.convert_to($1::text, 'UTF8'), 'hex') || '00')"
+
+/* The tables that DROP TRIGGER will lock: partitions that were detached are among them. */
+static void
+LockTriggers(const Source *source, TimestampTz until)
+{
+	Oid			types[2] = {INT4OID, OIDOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), ObjectIdGetDatum(TriggerFunction())};
+	List	   *tables = NIL;
+	ListCell   *cell;
+
+	SpiRun("SELECT DISTINCT g.tgrelid FROM pg_catalog.pg_trigger g WHERE " TRIGGERS_OF_SOURCE " ORDER BY 1",
+		   2, types, values, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tables = lappend_oid(tables, SpiInt64(i, 1, InvalidOid));
+	foreach(cell, tables)
+		LockTable(lfirst_oid(cell), AccessExclusiveLock, until);
+}
+
+static void
+LockToTrack(void *arg)
+{
+	Locking    *locking = arg;
+	Source	   *source = locking->source;
+
+	LockTree(source->relation, AccessShareLock, locking->until);
+	SourceOpen(source);
+	CheckMember(source, locking->caller, "track");
+	CheckTrackable(source);
+	locking->needed = !source->tracked || TrackingFault(source) != NULL;
+	if (locking->needed)
+	{
+		LockTree(source->relation, ShareRowExclusiveLock, locking->until);
+		LockTriggers(source, locking->until);
+	}
+}
+
+static void
+LockToUntrack(void *arg)
+{
+	Locking    *locking = arg;
+	Source	   *source = locking->source;
+
+	source->owner = TableOwner(source->relation);
+	/* A table that is gone has taken its triggers along. */
+	locking->needed = OidIsValid(source->owner);
+	if (locking->needed)
+	{
+		CheckMember(source, locking->caller, "stop tracking");
+		LockTree(source->relation, AccessExclusiveLock, locking->until);
+		LockTriggers(source, locking->until);
+	}
+}
+
+/* Does anybody wait for a lock that this transaction has had from before? */
+static bool
+OthersWait(void)
+{
+	SpiRun("SELECT FROM pg_catalog.pg_locks w WHERE NOT w.granted"
+		   " AND pg_catalog.pg_backend_pid() = ANY (pg_catalog.pg_blocking_pids(w.pid))", 0, NULL, NULL, NULL);
+	return SPI_processed > 0;
+}
+
+/* Try until it goes well, or the time is over. */
+static void
+LockWithin(Locking *locking, void (*lock) (void *locking))
+{
+	ErrorData  *error;
+
+	for (;;)
+	{
+		locking->until = Min(locking->deadline, GetCurrentTimestamp() + DeadlockTimeout * (TimestampTz) 1000 / 2);
+		error = Attempt(lock, locking);
+		if (error == NULL)
+			break;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+		if (GetCurrentTimestamp() >= locking->deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock %s within %.0f ms", SourceRelation(locking->source), locking->ms),
+					 errdetail("Transactions that have used it and are still open keep it."),
+					 errhint("Try again when they are done, or pass a longer lock_timeout; others wait for us for at most half of deadlock_timeout at a time.")));
+		if (OthersWait())
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock %s while others wait for this transaction", SourceRelation(locking->source)),
+					 errdetail("They wait for what it has locked before, such as another source."),
+					 errhint("Try again, each source in a transaction of its own.")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(PAUSE, MillisecondsUntil(locking->deadline)), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	(void) LimitLockWait(MillisecondsUntil(locking->deadline));
+}
+
+/* --------------------------------------------------- switching on and off */
 
 static void
 Utility(const char *format,...) pg_attribute_printf(1, 2);
@@ -394,13 +557,11 @@ DropTriggers(const Source *source)
 	char	  **drops;
 	uint64		n;
 
-	/* By their first argument, since they can be renamed; not the copies that partitions have. */
+	/* Not the copies that partitions have. */
 	SpiRun("SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', g.tgname, n.nspname, c.relname)"
 		   " FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid"
 		   " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-		   " WHERE g.tgfoid = $2 AND g.tgparentid = 0 AND pg_catalog.starts_with(pg_catalog.encode(g.tgargs, 'hex'),"
-		   "  pg_catalog.encode(pg_catalog.convert_to($1::text, 'UTF8'), 'hex') || '00')"
-		   " ORDER BY g.oid", 2, types, values, NULL);
+		   " WHERE g.tgparentid = 0 AND " TRIGGERS_OF_SOURCE " ORDER BY g.oid", 2, types, values, NULL);
 	n = SPI_processed;
 	drops = palloc(Max(n, 1) * sizeof(char *));
 	for (uint64 i = 0; i < n; i++)
@@ -422,19 +583,15 @@ NoteTracking(const Source *source, bool tracked)
 void
 Track(int source_id, Interval *timeout)
 {
-	Oid			caller = GetUserId();
+	Locking		locking = {.caller = GetUserId()};
 	Source	   *source;
 	Guard		guard;
-	double		ms;
 
 	GuardEnter(&guard, ExtensionOwner());
-	ms = LimitWaiting(timeout);
-	source = FindSource(source_id);
-	SourceOpen(source);
-	CheckMember(source, caller, "track");
-	CheckTrackable(source);
-	LockTables(source, ms, ShareRowExclusiveLock);
-	if (source->tracked && TrackingFault(source) == NULL)
+	StartLocking(&locking, source_id, timeout);
+	LockWithin(&locking, LockToTrack);
+	source = locking.source;
+	if (!locking.needed)
 		ereport(NOTICE,
 				(errmsg("%s is tracked already", SourceRelation(source))));
 	else
@@ -453,40 +610,19 @@ Track(int source_id, Interval *timeout)
 	GuardLeave(&guard);
 }
 
-/* Of a table that may have been renamed, or lost a column, since it was registered. */
-static Oid
-TableOwner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 static void
 Untrack(int source_id, Interval *timeout)
 {
-	Oid			caller = GetUserId();
+	Locking		locking = {.caller = GetUserId()};
 	Source	   *source;
 	Guard		guard;
-	double		ms;
 
 	GuardEnter(&guard, ExtensionOwner());
-	ms = LimitWaiting(timeout);
-	source = FindSource(source_id);
-	source->owner = TableOwner(source->relation);
-	/* A table that is gone has taken its triggers along. */
-	if (OidIsValid(source->owner))
-	{
-		CheckMember(source, caller, "stop tracking");
-		LockTables(source, ms, AccessExclusiveLock);
+	StartLocking(&locking, source_id, timeout);
+	LockWithin(&locking, LockToUntrack);
+	source = locking.source;
+	if (locking.needed)
 		DropTriggers(source);
-	}
 	if (!source->tracked)
 		ereport(NOTICE,
 				(errmsg("%s is not tracked", SourceRelation(source))));

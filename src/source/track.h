@@ -12,8 +12,9 @@
  * A digest of the table's files, mapped columns and partitions, and of our
  * triggers on them. When it is not the one of the last complete read, something
  * happened that no trigger notes: a partition came or went, a column was
- * computed anew or is another one now, or a trigger was off for a while. Call
- * inside SPI, as the owner of the extension.
+ * computed anew or is another one now, an accepted status is called differently,
+ * or a trigger was off for a while. Call inside SPI, as the owner of the
+ * extension, after SourceOpen.
  */
 extern char *TableLayout(const Source *source);
 

@@ -72,6 +72,73 @@ CALL custseg.refresh('2023-06-01');
 SELECT reads->'2' AS reads FROM shop.last;
 SELECT customer_key, custseg.spend(timeline) FROM custseg.profile WHERE customer_id < 0 ORDER BY customer_key COLLATE "C";
 
+-- What a status is called decides whether it counts; what others are called does not.
+CREATE TYPE shop.state AS ENUM ('open', 'paid', 'void');
+CREATE DOMAIN shop.bill_state AS shop.state;
+CREATE TABLE shop.bills (id int, customer bigint, at date, amount integer, state shop.bill_state);
+INSERT INTO shop.bills SELECT n, 1000 + n % 3, date '2023-05-01' + n, n, (ARRAY['open', 'paid', 'void'])[1 + n % 3]::shop.state FROM generate_series(1, 9) n;
+CREATE INDEX ON shop.bills (customer);
+SELECT custseg.add_orders('shop.bills', customer => 'customer', at => 'at', amount => 'amount', status => 'state', accepted => '{paid}', track => true);
+CREATE VIEW shop.bill_sums AS SELECT customer_id, custseg.spend(timeline) FROM custseg.profile WHERE customer_id BETWEEN 1000 AND 1002 ORDER BY 1;
+CALL custseg.refresh('2023-06-01');
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+TABLE shop.bill_sums;
+ALTER TYPE shop.state RENAME VALUE 'open' TO 'waiting';
+ALTER TYPE shop.state ADD VALUE 'returned' BEFORE 'paid';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+ALTER TYPE shop.state RENAME VALUE 'paid' TO 'settled';
+UPDATE shop.bills SET amount = amount WHERE id = 1;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+TABLE shop.bill_sums;
+ALTER TYPE shop.state RENAME VALUE 'waiting' TO 'paid';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+TABLE shop.bill_sums;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'3' AS reads FROM shop.last;
+
+-- So does the collation it is compared by.
+CREATE TABLE shop.till (customer bigint, at date, amount integer, state text);
+INSERT INTO shop.till VALUES (2000, '2023-05-01', 10, 'paid'), (2000, '2023-05-02', 20, 'void');
+CREATE INDEX ON shop.till (customer);
+SELECT custseg.add_orders('shop.till', customer => 'customer', at => 'at', amount => 'amount', status => 'state', accepted => '{paid}', track => true);
+CALL custseg.refresh('2023-06-01');
+ALTER TABLE shop.till ALTER state TYPE text COLLATE shop.any_case;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'4' AS reads FROM shop.last;
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'4' AS reads FROM shop.last;
+
+-- An index is one that PostgreSQL can use: by the column's collation, whatever else it is good for.
+CREATE TABLE shop.counter (customer varchar(20), at date, amount integer);
+INSERT INTO shop.counter SELECT 'c' || n % 50, date '2023-05-01', n FROM generate_series(1, 100) n;
+CREATE INDEX by_posix ON shop.counter (customer COLLATE "POSIX");
+SET client_min_messages = notice;
+SELECT custseg.add_orders('shop.counter', customer => 'customer', at => 'at', amount => 'amount', track => true);
+SET client_min_messages = warning;
+CALL custseg.refresh('2023-06-01');
+CREATE FUNCTION shop.index_used() RETURNS text LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE line text; BEGIN
+    FOR line IN EXPLAIN SELECT at FROM shop.counter WHERE customer = ANY ('{c1,c2}'::text[]) LOOP
+        IF line ~ 'Index' THEN RETURN substring(line, 'by_[a-z]+'); END IF;
+    END LOOP;
+    RETURN 'none'; END $$;
+SELECT shop.index_used();
+UPDATE shop.counter SET amount = amount + 1 WHERE customer = 'c1';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'5' AS reads FROM shop.last;
+CREATE INDEX by_pattern ON shop.counter (customer varchar_pattern_ops);
+SELECT shop.index_used();
+UPDATE shop.counter SET amount = amount + 1 WHERE customer = 'c1';
+CALL custseg.refresh('2023-06-01');
+SELECT reads->'5' AS reads FROM shop.last;
+SET client_min_messages = notice;
+SELECT custseg.track(5);
+SET client_min_messages = warning;
+
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg;
 CREATE EXTENSION custseg;

@@ -9,6 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use CustsegFaults;
+use CustsegSession;
 
 my $node = new_node('tracking', 'max_prepared_transactions = 5', 'wal_level = logical', 'custseg.rescan_share = 1', 'custseg.enabled = off');
 $node->start;
@@ -81,6 +82,11 @@ my ($out, $err);
 is($node->psql('shop', q{INSERT INTO shop.orders VALUES (8, '2024-07-02', 5)}, stdout => \$out, stderr => \$err, on_error_stop => 1),
 	0, 'the shop writes although the log is locked');
 like($err, qr/WARNING:.*could not note the customers.*lock timeout/s, '... and is warned');
+# Who waits for no lock that long says so, and is heard: a second would be more than this statement has.
+is($node->psql('shop', q{SET lock_timeout = '10ms'; SET statement_timeout = '900ms'; DO $$ BEGIN INSERT INTO shop.orders VALUES (9, '2024-07-02', 5); COMMIT; END $$},
+		stderr => \$err, on_error_stop => 1),
+	0, 'the shop has a shorter lock_timeout than ours');
+like($err, qr/WARNING:.*could not note the customers.*lock timeout/s, '... and is warned then');
 $holder->query_safe('COMMIT');
 $holder->quit;
 refreshed($node, 'shop', 'whole', 'after a gap');
@@ -95,6 +101,76 @@ $writer->query_safe('COMMIT');
 $writer->quit;
 $node->safe_psql('shop', 'SELECT custseg.track(1)');
 refreshed($node, 'shop', 'whole', 'tracked again');
+
+# Nor does it end what the shop does: who has used a partition and comes to the table next is let through.
+$node->safe_psql('postgres', 'CREATE DATABASE parts');
+$node->safe_psql('parts', q{
+	CREATE EXTENSION custseg;
+	CREATE SCHEMA shop;
+	CREATE TABLE shop.orders (customer_id bigint, paid_at date, amount int) PARTITION BY LIST (customer_id);
+	CREATE INDEX ON shop.orders (customer_id);
+	CREATE TABLE shop.p1 PARTITION OF shop.orders FOR VALUES IN (1);
+	CREATE TABLE shop.p2 PARTITION OF shop.orders FOR VALUES IN (2);
+	CREATE TABLE shop.p3 PARTITION OF shop.orders FOR VALUES IN (3);
+	CREATE TABLE shop.p4 PARTITION OF shop.orders FOR VALUES IN (4);
+	CREATE TABLE shop.web (customer_id bigint, paid_at date, amount int);
+	CREATE INDEX ON shop.web (customer_id);
+	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount');
+	SELECT custseg.add_orders('shop.web', 'customer_id', 'paid_at', 'amount')});
+my $clerk = CustsegSession->new($node, 'parts');
+my $clerk_pid = $clerk->ask('SELECT pg_backend_pid()');
+my $shop = CustsegSession->new($node, 'parts');
+$shop->ask(q{SET deadlock_timeout = '3s'});
+
+# The clerk's statement is done, or has run for so long.
+sub clerk_runs
+{
+	my ($for) = @_;
+
+	$node->poll_query_until('parts', "SELECT state <> 'active' OR clock_timestamp() - query_start > '$for' FROM pg_stat_activity WHERE pid = $clerk_pid")
+		or die 'the clerk is gone';
+	return;
+}
+
+foreach my $case (
+	[ 'track()', '', q{INSERT INTO shop.p1 VALUES (1, '2024-07-01', 5)}, 'track' ],
+	[ 'track() of what lost a trigger', 'ALTER TABLE shop.p2 DISABLE TRIGGER custseg_track_1', 'SELECT FROM shop.p1', 'track' ],
+	[ 'untrack()', '', 'SELECT FROM shop.p1', 'untrack' ])
+{
+	my ($what, $before, $used, $call) = @$case;
+
+	$node->safe_psql('parts', $before);
+	$shop->ask("BEGIN; $used");
+	$clerk->send("SELECT custseg.$call(1, '60 s')");
+	clerk_runs('1.5 s');
+	is(($shop->do(q{INSERT INTO shop.orders VALUES (1, '2024-07-01', 6)}))[1], '', "$what lets the shop through");
+	$shop->ask('COMMIT');
+	is(($clerk->wait)[1], '', '... and has the table when that is done');
+	is($node->safe_psql('parts', q{SELECT count(*) FROM pg_trigger WHERE tgfoid = 'custseg.track_change'::regproc AND tgenabled = 'A'}),
+		$call eq 'track' ? '10' : '0', '... with all its triggers');
+}
+
+# Of several in one transaction, the first are locked already: nobody waits for those until the last can be had.
+$shop->ask(q{BEGIN; INSERT INTO shop.web VALUES (1, '2024-07-01', 5)});
+$clerk->ask('BEGIN; SELECT custseg.track(1)');
+$clerk->send(q{SELECT custseg.track(2, '60 s')});
+clerk_runs('1.5 s');
+is(($shop->do(q{INSERT INTO shop.orders VALUES (1, '2024-07-01', 7)}))[1], '', 'the shop goes before a second track()');
+like(($clerk->wait)[1], qr/ERROR:  could not lock shop\.web while others wait for this transaction/, '... which says why it gives up');
+$clerk->ask('ROLLBACK');
+$shop->ask('COMMIT');
+
+# However many partitions are busy, lock_timeout is the time for all.
+my @busy = map { CustsegSession->new($node, 'parts') } 1 .. 4;
+$busy[$_ - 1]->ask("BEGIN; INSERT INTO shop.p$_ VALUES ($_, '2024-07-01', 5)") foreach 1 .. 4;
+$clerk->send(q{SELECT custseg.track(1, '2 s')});
+foreach my $n (1 .. 4)
+{
+	clerk_runs($n * 1.5 . ' s');
+	$busy[$n - 1]->ask('COMMIT');
+}
+like(($clerk->wait)[1], qr/ERROR:  could not lock shop\.orders within 2000 ms/, 'busy partitions share one lock_timeout');
+$_->close foreach (@busy, $clerk, $shop);
 
 # Dumped and restored: the triggers come along, the first refresh reads all.
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
