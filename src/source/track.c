@@ -81,13 +81,23 @@ MappedColumns(const Source *source)
 	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/* The source need not be open. */
+static Oid
+StatusType(const Source *source)
+{
+	const char *name = source->column[COLUMN_STATUS];
+	AttrNumber	attno = name ? get_attnum(source->relation, name) : 0;
+
+	return attno > 0 ? getBaseType(get_atttype(source->relation, attno)) : InvalidOid;
+}
+
 char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[5] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID};
 	Datum		values[5] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
-	ObjectIdGetDatum(source->type[COLUMN_STATUS]), source->accepted};
+	ObjectIdGetDatum(StatusType(source)), source->accepted};
 	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn";
 
 	/*
@@ -178,7 +188,7 @@ typedef struct SeenLayout
 static HTAB *seen_layouts = NULL;
 
 static void
-SomethingChanged(Datum arg, Oid relid)
+RelationChanged(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS all;
 	SeenLayout *seen;
@@ -186,6 +196,12 @@ SomethingChanged(Datum arg, Oid relid)
 	hash_seq_init(&all, seen_layouts);
 	while ((seen = hash_seq_search(&all)) != NULL)
 		seen->fresh = false;
+}
+
+static void
+EnumChanged(Datum arg, int cache, uint32 hash)
+{
+	RelationChanged(arg, InvalidOid);
 }
 
 bool
@@ -211,7 +227,8 @@ LayoutIsAsRead(const Source *source)
 		HASHCTL		control = {.keysize = sizeof(int), .entrysize = sizeof(SeenLayout)};
 
 		seen_layouts = hash_create("custseg layouts", 16, &control, HASH_ELEM | HASH_BLOBS);
-		CacheRegisterRelcacheCallback(SomethingChanged, (Datum) 0);
+		CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
+		CacheRegisterSyscacheCallback(ENUMOID, EnumChanged, (Datum) 0);
 	}
 	seen = hash_search(seen_layouts, &source->source_id, HASH_ENTER, &found);
 	if (!found || !seen->fresh)
