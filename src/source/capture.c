@@ -51,7 +51,7 @@
 
 PG_FUNCTION_INFO_V1(custseg_track_change);
 
-#define FEW				10		/* customers that get a row each */
+#define FEW				4		/* customers that get a row each */
 #define ROW_BYTES		6000	/* of the keys in a row, so that it fits into a page */
 #define LONGEST_WAIT	1000	/* ms, for the log, should somebody have locked it */
 

@@ -35,13 +35,12 @@
 #include "common/bulk.h"
 #include "common/ids.h"
 #include "common/spi.h"
+#include "source/change_batch.h"
 #include "source/change_log.h"
 #include "source/identity.h"
 
 #define FETCH_ENTRIES 1000
 #define LONG_PAGES 8			/* some thousand entries */
-#define CACHE_LINE 64
-#define PREFETCHED 256			/* of a longer array a search touches a few lines only */
 
 int64
 ChangeHash(const char *key, int len)
@@ -292,14 +291,6 @@ ChangeLogDropUnknown(void)
 		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = g.source_id)", 0, NULL, NULL, NULL);
 }
 
-/* A customer as one source's entries name it. */
-typedef struct Wanted
-{
-	int64		customer;
-	int			source_id;
-	int			position;
-} Wanted;
-
 static int
 CompareWanted(const void *a, const void *b)
 {
@@ -331,33 +322,6 @@ MarkPending(const Wanted *wanted, int n, int source_id, int64 customer, bool *pe
 			pending[wanted[low].position] = true;
 }
 
-/* The same for an entry that names several, in their order. */
-static void
-MarkAmong(const Wanted *wanted, int n, int source_id, Datum array, bool *pending)
-{
-	ArrayType  *customers = DatumGetArrayTypeP(array);
-	const int64 *ids = (const int64 *) ARR_DATA_PTR(customers);
-	int			count = ArrayGetNItems(ARR_NDIM(customers), ARR_DIMS(customers));
-
-	/* Memory is slower than the searches: ask for all of it at once. */
-	for (int i = 0; i < Min(count, PREFETCHED); i += CACHE_LINE / sizeof(int64))
-		__builtin_prefetch(&ids[i]);
-
-	/* No search waits for another, and no branch depends on what is compared. */
-	for (int i = 0; i < n && count > 0; i++)
-	{
-		int			at = 0;		/* of the last that is not above the one wanted */
-
-		for (int left = count, half; left > 1; left -= half)
-		{
-			half = left / 2;
-			at += half * (ids[at + half] <= wanted[i].customer);
-		}
-		if (ids[at] == wanted[i].customer && wanted[i].source_id == source_id)
-			pending[wanted[i].position] = true;
-	}
-}
-
 /*
  * Mark those wanted that the entries found by a key name, or all of a table's
  * without one; true if an entry means all of a source. A desk waits for this:
@@ -380,8 +344,6 @@ MarkFound(Relation rel, Oid index, ScanKey key, Snapshot snapshot, const Wanted 
 		source_id = DatumGetInt32(values[LOG_SOURCE_ID]);
 		if (!nulls[LOG_CUSTOMER])
 			MarkPending(wanted, n, source_id, DatumGetInt64(values[LOG_CUSTOMER]), pending);
-		else if (!nulls[LOG_CUSTOMERS])
-			MarkAmong(wanted, n, source_id, values[LOG_CUSTOMERS], pending);
 		else
 			for (int i = 0; i < n; i++)
 				if (wanted[i].source_id == source_id)
@@ -444,7 +406,7 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, LOG_CUSTOMER + 1, InvalidStrategy, InvalidOid,
 						   InvalidOid, InvalidOid, (Datum) 0);
 	all |= MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
-	(void) MarkFound(batch, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
+	ChangeBatchLook(batch, snapshot, wanted, n_wanted, pending);
 	all |= MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
 
 	UnregisterSnapshot(snapshot);

@@ -91,6 +91,73 @@ $holder->query_safe('COMMIT');
 $holder->quit;
 refreshed($node, 'shop', 'whole', 'after a gap');
 
+# A desk remembers what it has seen of the log, and sees all that comes to it: when an
+# entry was there before it counted, on a page that has others, and in the place of others.
+$node->safe_psql('postgres', 'CREATE DATABASE desk');
+$node->safe_psql('desk', q{
+	CREATE EXTENSION custseg;
+	CREATE SCHEMA shop;
+	CREATE TABLE shop.orders (customer_id bigint, paid_at timestamptz, amount int);
+	CREATE INDEX ON shop.orders (customer_id);
+	INSERT INTO shop.orders SELECT c, timestamptz '2024-01-01 12:00 UTC' + o * interval '5 days', 500 - c
+	FROM generate_series(1, 60) c, generate_series(1, 4) o;
+	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true);
+	UPDATE custseg.tier_policy SET channel = 'phone';
+	INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+	CALL custseg.refresh('2024-06-01 12:00 UTC');
+	SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00 UTC')});
+my $desk = $node->background_psql('desk', on_error_stop => 1);
+
+sub next_is
+{
+	my ($customer, $what) = @_;
+
+	$desk->query_safe('BEGIN');
+	is($desk->query_safe(q{SELECT customer_id FROM custseg.claim('phone', 1, as_of => '2024-06-01 13:00 UTC')}), $customer, "a desk: $what");
+	$desk->query_safe('ROLLBACK');
+	return;
+}
+
+sub change
+{
+	my ($first, $last, $end) = @_;
+
+	$node->safe_psql('desk', "BEGIN; UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN $first AND $last; " . ($end // 'COMMIT'));
+	return;
+}
+
+next_is(1, 'nothing has changed');
+change(1, 10, q{PREPARE TRANSACTION 'kept'});
+next_is(1, 'what is prepared does not count');
+$node->safe_psql('desk', q{COMMIT PREPARED 'kept'});
+next_is(11, 'once it is committed it does');
+change(11, 20, q{PREPARE TRANSACTION 'kept'});
+next_is(11, 'another one is prepared');
+$node->safe_psql('desk', q{ROLLBACK PREPARED 'kept'});
+next_is(11, 'and rolled back');
+change(11, 20);
+next_is(21, 'more on the same page');
+change(1 + $_ % 20, 6 + $_ % 20) foreach 1 .. 200;
+next_is(26, 'more pages');
+$node->safe_psql('desk', q{CALL custseg.refresh('2024-06-01 12:00 UTC')});
+next_is(1, 'a refresh has read it all');
+change(1, 6);
+next_is(7, 'before the room is reused');
+$node->safe_psql('desk', 'VACUUM custseg.change_batch');
+change(7, 12);
+next_is(13, 'and after');
+$node->safe_psql('desk', 'TRUNCATE custseg.change_batch');
+next_is(1, 'a log that was emptied');
+change(3, 8);
+next_is(1, 'a first customer who is none of these');
+change(1, 5);
+next_is(9, 'and is');
+$node->safe_psql('desk', 'VACUUM FULL custseg.change_batch');
+next_is(9, 'the log is another file');
+change(9, 14);
+next_is(15, 'with another page');
+$desk->quit;
+
 # track() waits for the writers of a table only so long.
 $writer = $node->background_psql('shop', on_error_stop => 0);
 $node->safe_psql('shop', 'SELECT custseg.untrack(1)');
