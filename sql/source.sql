@@ -131,7 +131,8 @@ CREATE TABLE custseg.change_log (
     customer bigint,
     key text COLLATE "C",
     customers bigint[],
-    keys text[] COLLATE "C"
+    keys text[] COLLATE "C",
+    CONSTRAINT several_are_in_change_batch CHECK (customers IS NULL) NO INHERIT
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000000);
 -- A writer of the shop never toasts: what is longer takes several rows.

@@ -72,9 +72,9 @@ SELECT status, reads->'2' AS reads FROM shop.last;
 
 -- What is noted under a source's number and is no key of it names nobody.
 INSERT INTO custseg.change_log (source_id, xact, customer) VALUES (2, pg_current_xact_id(), 7);
-INSERT INTO custseg.change_log (source_id, xact, customers) VALUES (2, pg_current_xact_id(), '{7,8,9,10,11}');
+INSERT INTO custseg.change_batch (source_id, xact, customers) VALUES (2, pg_current_xact_id(), '{7,8,9,10,11}');
 INSERT INTO custseg.change_log (source_id, xact, customer, key) VALUES (1, pg_current_xact_id(), 7, 'seven');
-INSERT INTO custseg.change_log (source_id, xact, customers, keys) VALUES (1, pg_current_xact_id(), '{7,8}', '{seven,eight}');
+INSERT INTO custseg.change_batch (source_id, xact, customers, keys) VALUES (1, pg_current_xact_id(), '{7,8}', '{seven,eight}');
 SET custseg.rescan_share = 1;
 CALL custseg.refresh('2024-06-30');
 SELECT status, reads FROM shop.last;
