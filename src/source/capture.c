@@ -144,9 +144,9 @@ Condense(int start)
 		qsort(changes, n, sizeof(Change), CompareChanges);
 	for (int i = 0; i < n; i++)
 	{
-		const Change *last = &changes[different - 1];
+		const Change *last = different > 0 ? &changes[different - 1] : NULL;
 
-		if (different > 0 && last->source_id == changes[i].source_id &&
+		if (last && last->source_id == changes[i].source_id &&
 			(IsEverything(last) || CompareChanges(last, &changes[i]) == 0))
 			Forget(&changes[i]);
 		else
@@ -519,6 +519,8 @@ SubtransactionEnds(SubXactEvent event, SubTransactionId id, SubTransactionId par
 		return;
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
+		for (int i = level->start; i < capture.n; i++)
+			Forget(&capture.changes[i]);
 		capture.n = level->start;
 		capture.n_levels--;
 	}

@@ -138,6 +138,15 @@ COMMIT;
 SELECT source_id, customer, customers FROM custseg.change_log;
 RESET custseg.max_tracked_customers;
 
+-- What was rolled back leaves no keys behind.
+BEGIN;
+INSERT INTO shop.web VALUES ('kept', '2024-03-01', 1);
+DO $$ BEGIN FOR i IN 1..20000 LOOP BEGIN
+    INSERT INTO shop.web VALUES ('gone ' || i, '2024-03-01', 1); RAISE EXCEPTION SQLSTATE 'TEST0';
+EXCEPTION WHEN SQLSTATE 'TEST0' THEN NULL; END; END LOOP; END $$;
+SELECT total_bytes < 100000 AS small FROM pg_backend_memory_contexts WHERE name = 'custseg changes';
+ROLLBACK;
+
 -- A source that is forgotten by the transaction that wrote to it leaves nothing in the log.
 BEGIN;
 INSERT INTO shop.o VALUES (0, 1, '2024-03-01', 1);
