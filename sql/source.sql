@@ -123,7 +123,7 @@ COMMENT ON COLUMN custseg.rejected_sample.order_id IS 'the row''s order, as text
 SELECT pg_catalog.pg_extension_config_dump('custseg.rejected_sample', '');
 
 -- What tracked tables say of their changes. Only appended to by the shop's
--- transactions and emptied by refreshes; see src/source/capture.c.
+-- transactions and emptied by refreshes; see src/source/change_write.c.
 
 CREATE TABLE custseg.change_log (
     source_id integer NOT NULL,
@@ -131,37 +131,22 @@ CREATE TABLE custseg.change_log (
     customer bigint,
     key text COLLATE "C",
     customers bigint[],
-    keys text[] COLLATE "C",
-    CONSTRAINT several_are_in_change_batch CHECK (customers IS NULL) NO INHERIT
+    keys text[] COLLATE "C"
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000000);
 -- A writer of the shop never toasts: what is longer takes several rows.
 ALTER TABLE custseg.change_log ALTER COLUMN key SET STORAGE PLAIN,
     ALTER COLUMN customers SET STORAGE PLAIN, ALTER COLUMN keys SET STORAGE PLAIN;
--- A primary key would be one more index for the shop to write.
+-- No index and no key: the shop would have to write them.
 ALTER TABLE custseg.change_log REPLICA IDENTITY FULL;
-CREATE INDEX change_log_customer_idx ON custseg.change_log (customer);
 COMMENT ON TABLE custseg.change_log IS
-'Customers whose orders changed in a tracked source since a refresh read them: written by the triggers of track() at the end of each transaction of the shop, removed by the refresh that has read those customers. A row names one customer (customer), several (customers; these rows are in custseg.change_batch, which inherits from this table) or, with neither, all of the source.';
+'Customers whose orders changed in a tracked source since a refresh read them: written by the triggers of track() at the end of each transaction of the shop, removed by the refresh that has read those customers. A row names one customer (customer), several (customers) or, with neither, all of the source. Leave it without an index: rows are written past any.';
 COMMENT ON COLUMN custseg.change_log.source_id IS 'the source';
 COMMENT ON COLUMN custseg.change_log.xact IS 'the transaction that changed it';
 COMMENT ON COLUMN custseg.change_log.customer IS 'the customer: the shop''s number, or a hash of key';
 COMMENT ON COLUMN custseg.change_log.key IS 'the customer''s key in the shop, where it is not a number';
 COMMENT ON COLUMN custseg.change_log.customers IS 'the customers, ascending, of a transaction that changed several';
 COMMENT ON COLUMN custseg.change_log.keys IS 'their keys, in the same order, where those are not numbers';
-
--- Without an index: claim() has to look at all of these, and goes through them page by page.
-CREATE TABLE custseg.change_batch () INHERITS (custseg.change_log)
-WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
-      autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000000);
-ALTER TABLE custseg.change_batch REPLICA IDENTITY FULL;
-COMMENT ON TABLE custseg.change_batch IS 'The rows of custseg.change_log that name several customers.';
-COMMENT ON COLUMN custseg.change_batch.source_id IS 'the source';
-COMMENT ON COLUMN custseg.change_batch.xact IS 'the transaction that changed it';
-COMMENT ON COLUMN custseg.change_batch.customer IS 'not used here';
-COMMENT ON COLUMN custseg.change_batch.key IS 'not used here';
-COMMENT ON COLUMN custseg.change_batch.customers IS 'the customers, ascending';
-COMMENT ON COLUMN custseg.change_batch.keys IS 'their keys, in the same order, where those are not numbers';
 
 CREATE TABLE custseg.change_gap (
     source_id integer NOT NULL,

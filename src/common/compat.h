@@ -21,6 +21,12 @@
 #endif
 
 #if PG_VERSION_NUM < 160000
+#define RelationLocator(rel)	((rel)->rd_node)
+#else
+#define RelationLocator(rel)	((rel)->rd_locator)
+#endif
+
+#if PG_VERSION_NUM < 160000
 #define InsertIndexTuples(result, slot, estate) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
 #else

@@ -23,7 +23,7 @@
 #include "source/change_log.h"
 #include "source/identity.h"
 #include "source/read.h"
-#include "source/track.h"
+#include "source/layout.h"
 
 #define LOAD_CUSTOMERS	1000000 /* a first load commits this often */
 

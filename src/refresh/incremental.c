@@ -21,6 +21,7 @@
 #include "refresh/incremental.h"
 #include "source/change_log.h"
 #include "source/read.h"
+#include "source/layout.h"
 #include "source/track.h"
 
 #define FEW_CUSTOMERS	10		/* are read one by one however small the shop is */

@@ -28,6 +28,7 @@
 #include "common/spi.h"
 #include "refresh/incremental.h"
 #include "source/change_log.h"
+#include "source/change_pending.h"
 #include "source/read.h"
 
 PG_FUNCTION_INFO_V1(custseg_verify);

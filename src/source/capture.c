@@ -6,30 +6,17 @@
  * never make one fail, nor wait for us. The row triggers only remember the
  * customers of inserted, updated and deleted rows in memory; a subtransaction
  * that is rolled back takes its own with it. At the end, when nothing of the
- * transaction's own work can fail any more, each customer is written once to
- * custseg.change_log: a few as a row each, many as sorted arrays, in
- * custseg.change_batch, and more than custseg.max_tracked_customers as one row
- * that says "everything". The log is only appended to, by whoever comes, so
- * writers never meet; its one index serves claim().
- *
- * The writing is a subtransaction of its own. If it fails for whatever reason
- * the shop's transaction goes on with a warning, and a row in the table
- * custseg.change_gap, which commits with it, has the source read whole.
+ * transaction's own work can fail any more, each customer is written once to the
+ * log (change_write.c), and more than custseg.max_tracked_customers as one row
+ * that says "everything".
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -37,33 +24,18 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/uuid.h"
-#include "utils/xid8.h"
 
-#include "common/attempt.h"
-#include "common/bulk.h"
 #include "common/compat.h"
 #include "common/guard.h"
 #include "source/capture.h"
 #include "source/change_log.h"
+#include "source/change_write.h"
 #include "source/mapping.h"
 
 PG_FUNCTION_INFO_V1(custseg_track_change);
 
-#define FEW				4		/* customers that get a row each */
-#define ROW_BYTES		6000	/* of the keys in a row, so that it fits into a page */
-#define LONGEST_WAIT	1000	/* ms, for the log, should somebody have locked it */
-
 int			custseg_max_tracked = 100000;
-
-/* A customer of a source; without a number and a key, all of them. */
-typedef struct Change
-{
-	int			source_id;
-	int64		customer;		/* the number, or a hash of the key */
-	char	   *key;
-} Change;
 
 /* Where a subtransaction's changes begin. */
 typedef struct Level
@@ -114,12 +86,6 @@ CompareChanges(const void *a, const void *b)
 	if (x->customer != y->customer)
 		return x->customer < y->customer ? -1 : 1;
 	return x->key ? strcmp(x->key, y->key) : 0;
-}
-
-static inline bool
-IsEverything(const Change *change)
-{
-	return change->customer == 0 && change->key == NULL;
 }
 
 /* ------------------------------------------------ what was changed so far */
@@ -274,212 +240,14 @@ AddRow(const Column *column, TupleTableSlot *slot)
 	}
 }
 
-/* ------------------------------------------------------------ the log */
+/* ------------------------------------------------ the transaction's end */
 
-/*
- * Rows go straight into the table and its index: what the executor would set up
- * for it costs a shop that inserts single rows more than the rows themselves.
- */
-typedef struct LogWriter
-{
-	Relation	rel;			/* NULL: not open */
-	List	   *indexes;		/* Relation */
-	CommandId	cid;
-} LogWriter;
-
-static void
-LogOpen(LogWriter *log, const char *table)
-{
-	Oid			relid;
-	ListCell   *cell;
-
-	if (log->rel != NULL)
-		return;
-
-	/* Nobody should have locked it, but the shop must not wait for whoever has. */
-	relid = OwnRelation(table);
-	if (!ConditionalLockRelationOid(relid, RowExclusiveLock))
-	{
-		int			level = LimitLockWait(LONGEST_WAIT);
-
-		LockRelationOid(relid, RowExclusiveLock);
-		AtEOXact_GUC(false, level);
-	}
-	log->rel = table_open(relid, NoLock);
-	log->cid = GetCurrentCommandId(true);
-	log->indexes = NIL;
-	foreach(cell, RelationGetIndexList(log->rel))
-	{
-		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
-
-		/* One that is just being built takes no entries yet. */
-		if (!index->rd_index->indisready)
-		{
-			index_close(index, NoLock);
-			continue;
-		}
-		if (index->rd_rel->relam != BTREE_AM_OID ||
-			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) ||
-			!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
-			elog(ERROR, "index %s of custseg.%s is not ours", RelationGetRelationName(index), table);
-		log->indexes = lappend(log->indexes, index);
-	}
-}
-
-static void
-LogPut(LogWriter *log, Datum *values, bool *nulls)
-{
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(log->rel), values, nulls);
-	ListCell   *cell;
-
-	tuple->t_tableOid = RelationGetRelid(log->rel);
-	heap_insert(log->rel, tuple, log->cid, 0, NULL);
-	foreach(cell, log->indexes)
-	{
-		Relation	index = lfirst(cell);
-		Datum		keys[INDEX_MAX_KEYS];
-		bool		null_keys[INDEX_MAX_KEYS];
-
-		for (int i = 0; i < IndexRelationGetNumberOfAttributes(index); i++)
-		{
-			int			column = index->rd_index->indkey.values[i] - 1;
-
-			keys[i] = values[column];
-			null_keys[i] = nulls[column];
-		}
-		(void) index_insert(index, keys, null_keys, &tuple->t_self, log->rel,
-							index->rd_index->indisunique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, NULL);
-	}
-	heap_freetuple(tuple);
-}
-
-static void
-LogClose(LogWriter *log)
-{
-	ListCell   *cell;
-
-	if (log->rel == NULL)
-		return;
-	foreach(cell, log->indexes)
-		index_close(lfirst(cell), NoLock);
-	table_close(log->rel, NoLock);
-}
-
-/* Write up to n changes of one source, all by number or all by key, in a row; how many went into it. */
-static int
-PutRow(LogWriter *log, LogWriter *batch, const Change *changes, int n)
-{
-	Datum		values[LOG_COLUMNS] = {
-		[LOG_SOURCE_ID] = Int32GetDatum(changes[0].source_id),
-		[LOG_XACT] = FullTransactionIdGetDatum(GetTopFullTransactionId())
-	};
-	bool		nulls[LOG_COLUMNS] = {false, false, true, true, true, true};
-	bool		by_key = changes[0].key != NULL;
-	Datum	   *customers;
-	Datum	   *keys;
-	int			bytes = 0;
-	int			count = 0;
-
-	if (n <= FEW)
-	{
-		values[LOG_CUSTOMER] = Int64GetDatum(changes[0].customer);
-		nulls[LOG_CUSTOMER] = IsEverything(&changes[0]);
-		if (by_key)
-		{
-			values[LOG_KEY] = CStringGetTextDatum(changes[0].key);
-			nulls[LOG_KEY] = false;
-		}
-		LogOpen(log, "change_log");
-		LogPut(log, values, nulls);
-		return 1;
-	}
-
-	customers = palloc(n * sizeof(Datum));
-	keys = palloc(n * sizeof(Datum));
-	while (count < n && bytes < ROW_BYTES)
-	{
-		customers[count] = Int64GetDatum(changes[count].customer);
-		bytes += sizeof(int64);
-		if (by_key)
-		{
-			keys[count] = CStringGetTextDatum(changes[count].key);
-			bytes += INTALIGN(VARSIZE_ANY(DatumGetPointer(keys[count])));
-		}
-		count++;
-	}
-	values[LOG_CUSTOMERS] = PointerGetDatum(construct_array(customers, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-												TYPALIGN_DOUBLE));
-	nulls[LOG_CUSTOMERS] = false;
-	if (by_key)
-	{
-		values[LOG_KEYS] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
-		nulls[LOG_KEYS] = false;
-	}
-	LogOpen(batch, "change_batch");
-	LogPut(batch, values, nulls);
-	return count;
-}
-
-static void
-WriteChanges(void *arg)
-{
-	LogWriter	log = {0};
-	LogWriter	batch = {0};
-	int			at = 0;
-
-	while (at < capture.n)
-	{
-		const Change *first = &capture.changes[at];
-		int			end = at;
-
-		while (end < capture.n && capture.changes[end].source_id == first->source_id &&
-			   (capture.changes[end].key == NULL) == (first->key == NULL))
-			end++;
-		while (at < end)
-			at += PutRow(&log, &batch, &capture.changes[at], end - at);
-	}
-	LogClose(&log);
-	LogClose(&batch);
-}
-
-static void
-WriteGap(void *arg)
-{
-	LogWriter	log = {0};
-	int			last = 0;
-
-	LogOpen(&log, "change_gap");
-	for (int i = 0; i < capture.n; i++)
-	{
-		Datum		values[2] = {Int32GetDatum(capture.changes[i].source_id),
-		FullTransactionIdGetDatum(GetTopFullTransactionId())};
-		bool		nulls[2] = {false, false};
-
-		if (capture.changes[i].source_id != last)
-			LogPut(&log, values, nulls);
-		last = capture.changes[i].source_id;
-	}
-	LogClose(&log);
-}
-
-/* Before the end of the transaction, when all its triggers have run. */
+/* When all its triggers have run. */
 static void
 Flush(void)
 {
-	ErrorData  *error;
-
 	Condense(0);
-	error = Attempt(WriteChanges, NULL);
-	if (error)
-	{
-		ErrorData  *worse = Attempt(WriteGap, NULL);
-
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("could not note the customers of a changed source for custseg: %s", error->message),
-				 worse ? errhint("CALL custseg.refresh(rebuild => true) once this is mended.") :
-				 errhint("The next refresh reads the source whole.")));
-	}
+	ChangeLogWrite(capture.changes, capture.n);
 	capture.n = 0;
 }
 

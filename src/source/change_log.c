@@ -1,9 +1,9 @@
 /*
  * change_log.c
- *		Customers whose orders changed in tracked sources, as a refresh and
- *		claim() see them.
+ *		Customers whose orders changed in tracked sources, as a refresh sees
+ *		them.
  *
- * Entries are only ever added by the shop's transactions (capture.c) and
+ * Entries are only ever added by the shop's transactions (change_write.c) and
  * removed by refreshes, of which one runs at a time. So an entry that a
  * refresh has seen stays where it is until that refresh removes it, and two
  * rules make sure that no change is lost:
@@ -18,29 +18,17 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "storage/bufmgr.h"
 #include "storage/itemptr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/hsearch.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
-#include "common/bulk.h"
 #include "common/ids.h"
 #include "common/spi.h"
-#include "source/change_batch.h"
 #include "source/change_log.h"
-#include "source/identity.h"
 
 #define FETCH_ENTRIES 1000
-#define LONG_PAGES 8			/* some thousand entries */
 
 int64
 ChangeHash(const char *key, int len)
@@ -144,7 +132,7 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 	pfree(elements);
 }
 
-/* Rows of one of the two tables, by their places. */
+/* Rows by their places. */
 typedef struct Places
 {
 	Datum	   *tids;
@@ -168,8 +156,9 @@ AddPlace(Places *places, ItemPointer tid)
 }
 
 static void
-RemoveEntries(SPIPlanPtr *kept, const char *statement, const Places *places)
+RemoveEntries(const Places *places)
 {
+	static SPIPlanPtr kept = NULL;
 	Oid			types[1] = {TIDARRAYOID};
 	Datum		values[1];
 
@@ -177,7 +166,7 @@ RemoveEntries(SPIPlanPtr *kept, const char *statement, const Places *places)
 		return;
 	values[0] = PointerGetDatum(construct_array(places->tids, places->n, TIDOID, sizeof(ItemPointerData), false,
 												TYPALIGN_SHORT));
-	SpiRunPlan(SpiKeep(kept, statement, 1, types), values, NULL);
+	SpiRunPlan(SpiKeep(&kept, "DELETE FROM custseg.change_log WHERE ctid = ANY ($1)", 1, types), values, NULL);
 	if (SPI_processed != places->n)
 		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, places->n);
 }
@@ -186,15 +175,12 @@ bool
 ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 {
 	static SPIPlanPtr kept = NULL;
-	static SPIPlanPtr kept_single = NULL;
-	static SPIPlanPtr kept_batch = NULL;
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(source->source_id)};
 	bool		native = source->key_kind == KEY_NATIVE;
 	int			size = FETCH_ENTRIES;
-	Places		singles = {0};
-	Places		batches = {0};
+	Places		places = {0};
 	bool		more = true;
 	Portal		cursor;
 
@@ -203,7 +189,7 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 	taken->keys = native ? NULL : palloc(size * sizeof(char *));
 
 	SpiKeep(&kept,
-			"SELECT ctid, customer, key, customers, keys, tableoid = 'custseg.change_batch'::regclass FROM custseg.change_log"
+			"SELECT ctid, customer, key, customers, keys FROM custseg.change_log"
 			" WHERE source_id = $1 AND (customer IS NOT NULL OR customers IS NOT NULL)", 1, types);
 	cursor = SPI_cursor_open(NULL, kept, values, NULL, false);
 	while (more && taken->n < most)
@@ -216,15 +202,14 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 			bool		isnull;
 			ItemPointer tid = (ItemPointer) DatumGetPointer(SpiField(row, 1, &isnull));
 
-			AddPlace(SpiInt64(row, 6, 0) != 0 ? &batches : &singles, tid);
+			AddPlace(&places, tid);
 			AddEntry(taken, &size, row);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(cursor);
 	MemoryContextSwitchTo(caller);
-	RemoveEntries(&kept_single, "DELETE FROM ONLY custseg.change_log WHERE ctid = ANY ($1)", &singles);
-	RemoveEntries(&kept_batch, "DELETE FROM ONLY custseg.change_batch WHERE ctid = ANY ($1)", &batches);
+	RemoveEntries(&places);
 
 	if (native)
 		taken->n = SortIds(taken->ids, taken->n);
@@ -289,193 +274,4 @@ ChangeLogDropUnknown(void)
 		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = l.source_id)", 0, NULL, NULL, NULL);
 	SpiRun("DELETE FROM custseg.change_gap g"
 		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = g.source_id)", 0, NULL, NULL, NULL);
-}
-
-static int
-CompareWanted(const void *a, const void *b)
-{
-	const Wanted *x = a;
-	const Wanted *y = b;
-
-	return x->customer != y->customer ? (x->customer > y->customer) - (x->customer < y->customer) :
-		x->source_id - y->source_id;
-}
-
-/* Mark those wanted that an entry names. */
-static void
-MarkPending(const Wanted *wanted, int n, int source_id, int64 customer, bool *pending)
-{
-	int			low = 0;
-	int			high = n;
-
-	while (low < high)
-	{
-		int			middle = (low + high) / 2;
-
-		if (wanted[middle].customer < customer)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < n && wanted[low].customer == customer; low++)
-		if (wanted[low].source_id == source_id)
-			pending[wanted[low].position] = true;
-}
-
-/*
- * Mark those wanted that the entries found by a key name, or all of a table's
- * without one; true if an entry means all of a source. A desk waits for this:
- * it goes to the table without a plan.
- */
-static bool
-MarkFound(Relation rel, Oid index, ScanKey key, Snapshot snapshot, const Wanted *wanted, int n, bool *pending)
-{
-	SysScanDesc scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, key ? 1 : 0, key);
-	bool		all = false;
-	HeapTuple	tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Datum		values[LOG_COLUMNS];
-		bool		nulls[LOG_COLUMNS] = {false, false, true, true, true, true};
-		int			source_id;
-
-		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
-		source_id = DatumGetInt32(values[LOG_SOURCE_ID]);
-		if (!nulls[LOG_CUSTOMER])
-			MarkPending(wanted, n, source_id, DatumGetInt64(values[LOG_CUSTOMER]), pending);
-		else
-			for (int i = 0; i < n; i++)
-				if (wanted[i].source_id == source_id)
-					all = pending[wanted[i].position] = true;
-	}
-	systable_endscan(scan);
-	return all;
-}
-
-static bool
-FindPending(List *sources, int n, const int64 *ids, bool *pending)
-{
-	Oid			index = OwnRelation("change_log_customer_idx");
-	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
-	Relation	batch = table_open(OwnRelation("change_batch"), AccessShareLock);
-	Relation	gap = table_open(OwnRelation("change_gap"), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	ScanKeyData key;
-	Wanted	   *wanted = palloc(n * list_length(sources) * sizeof(Wanted));
-	int			n_wanted = 0;
-	bool		all = false;
-	ListCell   *cell;
-
-	foreach(cell, sources)
-	{
-		Source		source = *(Source *) lfirst(cell);
-		char	  **keys = NULL;
-
-		/* It need not be open: all that matters is whether it has keys. */
-		if (source.namespace)
-		{
-			source.key_kind = KEY_TEXT;
-			keys = IdentityKeys(&source, n, ids);
-		}
-
-		for (int i = 0; i < n; i++)
-		{
-			if (keys ? keys[i] == NULL : ids[i] <= 0)
-				continue;
-			if (!source.read_here)
-			{
-				all = pending[i] = true;
-				continue;
-			}
-			wanted[n_wanted].customer = keys ? ChangeHash(keys[i], strlen(keys[i])) : ids[i];
-			wanted[n_wanted].source_id = source.source_id;
-			wanted[n_wanted++].position = i;
-		}
-	}
-	qsort(wanted, n_wanted, sizeof(Wanted), CompareWanted);
-
-	for (int i = 0; i < n_wanted; i++)
-	{
-		if (i > 0 && wanted[i].customer == wanted[i - 1].customer)
-			continue;
-		ScanKeyInit(&key, LOG_CUSTOMER + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(wanted[i].customer));
-		(void) MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
-	}
-	/* Those that name all of a source stand together at the end of the index. */
-	ScanKeyEntryInitialize(&key, SK_ISNULL | SK_SEARCHNULL, LOG_CUSTOMER + 1, InvalidStrategy, InvalidOid,
-						   InvalidOid, InvalidOid, (Datum) 0);
-	all |= MarkFound(log, index, &key, snapshot, wanted, n_wanted, pending);
-	ChangeBatchLook(batch, snapshot, wanted, n_wanted, pending);
-	all |= MarkFound(gap, InvalidOid, NULL, snapshot, wanted, n_wanted, pending);
-
-	UnregisterSnapshot(snapshot);
-	table_close(gap, AccessShareLock);
-	table_close(batch, AccessShareLock);
-	table_close(log, AccessShareLock);
-	return all;
-}
-
-/* What a look has been asked already. */
-typedef struct Answer
-{
-	int64		id;
-	bool		pending;
-} Answer;
-
-struct ChangeLook
-{
-	List	   *sources;
-	HTAB	   *answers;
-	bool		all;			/* of a source changed, as far as that was asked */
-};
-
-ChangeLook *
-ChangeLogLook(List *sources)
-{
-	ChangeLook *look = palloc(sizeof(ChangeLook));
-	HASHCTL		control = {.keysize = sizeof(int64), .entrysize = sizeof(Answer), .hcxt = CurrentMemoryContext};
-
-	look->sources = sources;
-	look->all = false;
-	look->answers = hash_create("custseg changes", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	return look;
-}
-
-void
-ChangeLogPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
-{
-	int64	   *asked = palloc(n * sizeof(int64));
-	bool	   *found = palloc0(n * sizeof(bool));
-	int			n_asked = 0;
-
-	for (int i = 0; i < n; i++)
-		if (hash_search(look->answers, &ids[i], HASH_FIND, NULL) == NULL)
-			asked[n_asked++] = ids[i];
-	if (n_asked > 0)
-		look->all |= FindPending(look->sources, n_asked, asked, found);
-	for (int i = 0; i < n_asked; i++)
-		((Answer *) hash_search(look->answers, &asked[i], HASH_ENTER, NULL))->pending = found[i];
-	for (int i = 0; i < n; i++)
-		pending[i] = ((Answer *) hash_search(look->answers, &ids[i], HASH_FIND, NULL))->pending;
-	pfree(found);
-	pfree(asked);
-}
-
-bool
-ChangeLogAll(const ChangeLook *look)
-{
-	return look->all;
-}
-
-bool
-ChangeLogIsLong(void)
-{
-	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
-	Relation	batch = table_open(OwnRelation("change_batch"), AccessShareLock);
-	bool		is_long = RelationGetNumberOfBlocks(log) + RelationGetNumberOfBlocks(batch) > LONG_PAGES;
-
-	table_close(batch, AccessShareLock);
-	table_close(log, AccessShareLock);
-	return is_long;
 }

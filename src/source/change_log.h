@@ -1,7 +1,7 @@
 /*
  * change_log.h
- *		Customers whose orders changed in tracked sources, as a refresh and
- *		claim() see them. Call inside SPI, as the owner of the extension.
+ *		Customers whose orders changed in tracked sources, as a refresh sees
+ *		them. Call inside SPI, as the owner of the extension.
  */
 #ifndef CUSTSEG_CHANGE_LOG_H
 #define CUSTSEG_CHANGE_LOG_H
@@ -64,22 +64,6 @@ extern void ChangeLogDrop(int source_id);
 
 /* Forget what sources that are gone still noted: the transaction that dropped one may have written to it. */
 extern void ChangeLogDropUnknown(void);
-
-/*
- * Which customers have a change in one of these sources that no refresh has
- * read yet. A look answers about a customer once, and the same from then on;
- * it lives as long as the memory context it was made in.
- */
-typedef struct ChangeLook ChangeLook;
-
-extern ChangeLook *ChangeLogLook(List *sources);
-extern void ChangeLogPending(ChangeLook *look, int n, const int64 *ids, bool *pending);
-
-/* Whether an answer came from an entry that means all of a source. */
-extern bool ChangeLogAll(const ChangeLook *look);
-
-/* Whether an answer takes a while, and many may be concerned: by the log's pages, those of removed entries included. */
-extern bool ChangeLogIsLong(void);
 
 /* How the log knows a customer: by number or, with a key, by its hash. */
 extern int64 ChangeHash(const char *key, int len);

@@ -50,7 +50,7 @@ typedef struct Source
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	bool		tracked;		/* custseg.track() put triggers on it */
-	char	   *layout;			/* of its table at the last read: see track.h; NULL before */
+	char	   *layout;			/* of its table at the last read: see layout.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
 	bool		resting;		/* not tracked, and not to be read again yet */
 

@@ -20,11 +20,11 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
-#include "source/change_log.h"
+#include "source/change_pending.h"
 #include "source/identity.h"
 #include "source/probe.h"
 #include "source/read.h"
-#include "source/track.h"
+#include "source/layout.h"
 #include "timeline/day.h"
 
 #define SMALL_PAGES		1000	/* a scan of so few takes a millisecond or two */

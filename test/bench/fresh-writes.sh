@@ -11,7 +11,7 @@ refresh_loop()
 
 	while [ ! -e "$work/stop" ]; do
 		if [ "$pending" != 0 ]; then
-			ask "$db" "INSERT INTO custseg.$([ "$each" = 1 ] && echo change_log || echo change_batch) (source_id, xact, customer, customers)
+			ask "$db" "INSERT INTO custseg.change_log (source_id, xact, customer, customers)
 				SELECT 1, pg_current_xact_id(), CASE WHEN $each = 1 THEN min(customer_id) END,
 				       CASE WHEN $each > 1 THEN array_agg(DISTINCT customer_id) END
 				FROM upcoming WHERE n BETWEEN $first + 1 AND $first + $pending GROUP BY n / $each"

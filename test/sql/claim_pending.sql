@@ -51,7 +51,7 @@ CALL custseg.refresh('2024-06-01 13:08');
 SELECT * FROM claim(2, '2024-06-01 13:10');
 
 -- So it is where a change could not be noted.
-CREATE UNIQUE INDEX log_is_broken ON custseg.change_log (source_id);
+CREATE INDEX log_is_broken ON custseg.change_log (source_id);
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id BETWEEN 38 AND 39;
 DROP INDEX custseg.log_is_broken;
 SELECT * FROM claim(1, '2024-06-01 13:12');

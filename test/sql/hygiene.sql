@@ -31,11 +31,11 @@ SELECT c.oid::regclass AS not_dumped
 FROM pg_class c
 WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind IN ('r', 'p', 'S')
   AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'custseg' AND c.oid = ANY (e.extconfig))
-  AND c.relname NOT IN ('change_log', 'change_batch', 'change_gap', 'job_request')
+  AND c.relname NOT IN ('change_log', 'change_gap', 'job_request')
   AND NOT (c.relkind = 'S' AND EXISTS (
       SELECT FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid
       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
-        AND t.relname IN ('change_log', 'change_batch', 'job_request')))
+        AND t.relname IN ('change_log', 'job_request')))
 ORDER BY 1;
 
 -- A parallel pg_restore does not know in which order the tables of an

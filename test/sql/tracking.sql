@@ -184,16 +184,9 @@ TABLE reads;
 CALL custseg.refresh('2024-12-31');
 TABLE reads;
 
--- An index of the log that is only half built does not stop the shop.
-INSERT INTO shop.orders VALUES (40011, 1, '2024-12-08', 1), (40012, 2, '2024-12-08', 1);
-CREATE UNIQUE INDEX CONCURRENTLY half_built ON custseg.change_log (source_id);
-INSERT INTO shop.orders VALUES (40013, 3, '2024-12-08', 1);
-DROP INDEX custseg.half_built;
-DELETE FROM shop.orders WHERE order_id BETWEEN 40011 AND 40013;
-CALL custseg.refresh('2024-12-31');
-
 -- What cannot be noted does not stop the shop: a warning, and the source is read whole.
-CREATE UNIQUE INDEX log_is_broken ON custseg.change_log (source_id);
+-- So with an index that somebody made, since rows go past any, and one that misses them would mislead.
+CREATE INDEX log_is_broken ON custseg.change_log (source_id);
 BEGIN;
 INSERT INTO shop.orders VALUES (40001, 1, '2024-12-08', 1), (40002, 2, '2024-12-08', 1);
 COMMIT;
@@ -204,14 +197,21 @@ DROP INDEX custseg.log_is_broken;
 CALL custseg.refresh('2024-12-31');
 TABLE reads;
 SELECT count(*) FROM custseg.change_gap;
-CREATE UNIQUE INDEX log_is_broken ON custseg.change_log (source_id);
-CREATE UNIQUE INDEX gap_is_broken ON custseg.change_gap ((source_id * 0));
-INSERT INTO custseg.change_gap VALUES (0, '3');
+-- A column that somebody added does no harm.
+ALTER TABLE custseg.change_log ADD COLUMN mine int NOT NULL DEFAULT 1;
+INSERT INTO shop.orders VALUES (40021, 3, '2024-12-08', 1);
+SELECT source_id, customer, mine FROM custseg.change_log;
+ALTER TABLE custseg.change_log DROP COLUMN mine;
+INSERT INTO shop.orders VALUES (40022, 4, '2024-12-08', 1);
+SELECT source_id, customer FROM custseg.change_log;
+DELETE FROM shop.orders WHERE order_id IN (40021, 40022);
+CALL custseg.refresh('2024-12-31');
+CREATE INDEX log_is_broken ON custseg.change_log (source_id);
+CREATE INDEX gap_is_broken ON custseg.change_gap (source_id);
 \set VERBOSITY default
 INSERT INTO shop.orders VALUES (40003, 3, '2024-12-08', 1), (40004, 4, '2024-12-08', 1);
 \set VERBOSITY terse
 DROP INDEX custseg.log_is_broken, custseg.gap_is_broken;
-DELETE FROM custseg.change_gap;
 CALL custseg.refresh('2024-12-31', rebuild => true);
 
 -- Columns that custseg does not read may change; a renamed one stops the refresh, not the shop.

@@ -72,9 +72,9 @@ SELECT status, reads->'2' AS reads FROM shop.last;
 
 -- What is noted under a source's number and is no key of it names nobody.
 INSERT INTO custseg.change_log (source_id, xact, customer) VALUES (2, pg_current_xact_id(), 7);
-INSERT INTO custseg.change_batch (source_id, xact, customers) VALUES (2, pg_current_xact_id(), '{7,8,9,10,11}');
+INSERT INTO custseg.change_log (source_id, xact, customers) VALUES (2, pg_current_xact_id(), '{7,8,9,10,11}');
 INSERT INTO custseg.change_log (source_id, xact, customer, key) VALUES (1, pg_current_xact_id(), 7, 'seven');
-INSERT INTO custseg.change_batch (source_id, xact, customers, keys) VALUES (1, pg_current_xact_id(), '{7,8}', '{seven,eight}');
+INSERT INTO custseg.change_log (source_id, xact, customers, keys) VALUES (1, pg_current_xact_id(), '{7,8}', '{seven,eight}');
 SET custseg.rescan_share = 1;
 CALL custseg.refresh('2024-06-30');
 SELECT status, reads FROM shop.last;
@@ -98,7 +98,7 @@ SELECT custseg.add_orders('shop.p', 'c', 'at', 'amount', track => true);
 SELECT custseg.add_orders('shop.p1', 'd', 'at', 'amount', track => true);
 CALL custseg.refresh('2024-06-30');
 INSERT INTO shop.p VALUES ('2024-02-01', 1, 2, 10), ('2024-02-02', 3, 4, 10);
-SELECT source_id, customer FROM custseg.change_log ORDER BY 1, 2;
+SELECT source_id, customers FROM custseg.change_log ORDER BY 1, 2;
 CALL custseg.refresh('2024-06-30');
 
 -- Whoever owns the table can add partitions, and take them away.

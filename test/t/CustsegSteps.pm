@@ -387,7 +387,7 @@ sub upkeep
 		exclusive($s, $table, one_of("VACUUM FULL shop.$table", "REINDEX TABLE shop.$table"));
 		return 1;
 	}
-	run_in($s, one_of("VACUUM shop.$table", "VACUUM (FREEZE, ANALYZE) shop.$table", "ANALYZE shop.$table", 'VACUUM custseg.change_log, custseg.change_batch'));
+	run_in($s, one_of("VACUUM shop.$table", "VACUUM (FREEZE, ANALYZE) shop.$table", "ANALYZE shop.$table", 'VACUUM custseg.change_log'));
 	return 1;
 }
 

@@ -45,7 +45,7 @@ sub everything
 			' UNION ALL ' ORDER BY c.relname)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = 'custseg' AND c.relkind IN ('r', 'S')
-		  AND c.relname !~ '^(change_log|change_batch|job_request)'});
+		  AND c.relname !~ '^(change_log|job_request)'});
 
 	return $on->safe_psql($db, "SET TimeZone = 'UTC'; SELECT * FROM ($queries) x ORDER BY 1");
 }
