@@ -22,6 +22,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/xid8.h"
 
@@ -40,10 +41,32 @@ typedef struct Changes
 	int			n;
 } Changes;
 
-static Relation
-OpenLog(const char *table)
+/* Of custseg.change_log, as long as that is so. */
+static Oid	log_relid = InvalidOid;
+
+static void
+RelationChanged(Datum arg, Oid relid)
 {
-	Oid			relid = OwnRelation(table);
+	if (relid == log_relid || !OidIsValid(relid))
+		log_relid = InvalidOid;
+}
+
+static Oid
+LogRelation(void)
+{
+	static bool prepared = false;
+
+	if (!prepared)
+		CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
+	prepared = true;
+	if (!OidIsValid(log_relid))
+		log_relid = OwnRelation("change_log");
+	return log_relid;
+}
+
+static Relation
+OpenLog(Oid relid)
+{
 	Relation	log;
 
 	/* Nobody should have locked it, but the shop must not wait for whoever has. */
@@ -60,7 +83,7 @@ OpenLog(const char *table)
 	if (RelationGetIndexList(log) != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table custseg.%s must not have an index", table)));
+				 errmsg("table custseg.%s must not have an index", RelationGetRelationName(log))));
 	return log;
 }
 
@@ -141,7 +164,7 @@ static void
 WriteLog(void *arg)
 {
 	const Changes *all = arg;
-	Relation	log = OpenLog("change_log");
+	Relation	log = OpenLog(LogRelation());
 
 	for (int at = 0; at < all->n;)
 	{
@@ -161,7 +184,7 @@ static void
 WriteGap(void *arg)
 {
 	const Changes *all = arg;
-	Relation	gap = OpenLog("change_gap");
+	Relation	gap = OpenLog(OwnRelation("change_gap"));
 
 	for (int i = 0; i < all->n; i++)
 	{
