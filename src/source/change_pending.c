@@ -51,6 +51,22 @@ static struct
 	PageFilter *pages[MOST_FILTERS];
 } filters;
 
+/* What a look has been asked already. */
+typedef struct Answer
+{
+	int64		id;
+	bool		pending;
+} Answer;
+
+struct ChangeLook
+{
+	List	   *sources;
+	HTAB	   *answers;
+	bool		all;			/* of a source changed, as far as that was asked */
+	Oid			file;			/* of the log, when it went through; invalid: not yet */
+	BlockNumber blocks;			/* that had so many pages */
+};
+
 /* A customer as one source's entries name it. */
 typedef struct Wanted
 {
@@ -65,6 +81,7 @@ typedef struct Search
 	Wanted	   *wanted;
 	uint64	   *bits;
 	int			n;
+	Snapshot	snapshot;		/* that sees the entries that count */
 	bool	   *pending;		/* by position */
 	bool		all;			/* an entry means all of a source */
 } Search;
@@ -80,6 +97,8 @@ typedef struct RowStart
 /* An entry of the log. */
 typedef struct Entry
 {
+	HeapTuple	tuple;
+	Buffer		buffer;			/* with its page, locked */
 	int			source_id;
 	const int64 *customers;		/* ascending; as long as the page is locked */
 	int			n;				/* 0: all of the source */
@@ -90,13 +109,15 @@ typedef struct Entry
 
 /* A session's first claim reads the whole log: this goes without the descriptor, as for a catalog. */
 static void
-ReadEntry(HeapTuple tuple, TupleDesc desc, Entry *entry)
+ReadEntry(HeapTuple tuple, TupleDesc desc, Buffer buffer, Entry *entry)
 {
 	const RowStart *start = (const RowStart *) GETSTRUCT(tuple);
 	bool		isnull;
 	Datum		value;
 	ArrayType  *array;
 
+	entry->tuple = tuple;
+	entry->buffer = buffer;
 	entry->source_id = start->source_id;
 	entry->array = NULL;
 	entry->n = 0;
@@ -123,9 +144,9 @@ DoneWithEntry(Entry *entry)
 		pfree(entry->array);
 }
 
-/* The page's next row after that line, seen by the snapshot, or whoever sees it without one. */
+/* The page's next row after that line, whoever sees it. */
 static bool
-NextRow(Buffer buffer, OffsetNumber *line, Snapshot snapshot, HeapTuple tuple)
+NextRow(Buffer buffer, OffsetNumber *line, HeapTuple tuple)
 {
 	Page		page = BufferGetPage(buffer);
 
@@ -138,8 +159,7 @@ NextRow(Buffer buffer, OffsetNumber *line, Snapshot snapshot, HeapTuple tuple)
 		tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
 		tuple->t_len = ItemIdGetLength(item);
 		ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(buffer), *line);
-		if (snapshot == NULL || HeapTupleSatisfiesVisibility(tuple, snapshot, buffer))
-			return true;
+		return true;
 	}
 	return false;
 }
@@ -215,11 +235,11 @@ FillFilter(PageFilter *filter, Buffer buffer, HeapTuple tuple, TupleDesc desc)
 	OffsetNumber line = InvalidOffsetNumber;
 
 	memset(filter->words, 0, sizeof(filter->words));
-	while (NextRow(buffer, &line, NULL, tuple))
+	while (NextRow(buffer, &line, tuple))
 	{
 		Entry		entry;
 
-		ReadEntry(tuple, desc, &entry);
+		ReadEntry(tuple, desc, buffer, &entry);
 		if (entry.n == 0)
 			SetBits(filter, FilterBits(EVERYBODY));
 		for (int i = 0; i < entry.n; i++)
@@ -239,6 +259,15 @@ CompareWanted(const void *a, const void *b)
 
 	return x->customer != y->customer ? (x->customer > y->customer) - (x->customer < y->customer) :
 		x->source_id - y->source_id;
+}
+
+/* Hardly an entry is of somebody wanted: that comes first. */
+static inline void
+Mark(Search *search, const Wanted *wanted, const Entry *entry)
+{
+	if (wanted->source_id == entry->source_id && !search->pending[wanted->position] &&
+		HeapTupleSatisfiesVisibility(entry->tuple, search->snapshot, entry->buffer))
+		search->pending[wanted->position] = true;
 }
 
 /* Mark all that is wanted of a source. */
@@ -269,8 +298,7 @@ MarkNamed(Search *search, const Entry *entry)
 				high = middle;
 		}
 		for (; low < search->n && search->wanted[low].customer == entry->customers[i]; low++)
-			if (search->wanted[low].source_id == entry->source_id)
-				search->pending[search->wanted[low].position] = true;
+			Mark(search, &search->wanted[low], entry);
 	}
 }
 
@@ -280,48 +308,69 @@ MarkAmong(Search *search, const Entry *entry)
 {
 	for (int i = 0; i < search->n; i++)
 	{
-		const Wanted *wanted = &search->wanted[i];
 		int			at = 0;		/* of the last that is not above the one wanted */
 
 		for (int left = entry->n, half; left > 1; left -= half)
 		{
 			half = left / 2;
-			at += half * (entry->customers[at + half] <= wanted->customer);
+			at += half * (entry->customers[at + half] <= search->wanted[i].customer);
 		}
-		if (entry->customers[at] == wanted->customer && wanted->source_id == entry->source_id)
-			search->pending[wanted->position] = true;
+		if (entry->customers[at] == search->wanted[i].customer)
+			Mark(search, &search->wanted[i], entry);
 	}
 }
 
-/* Mark those wanted that an entry which the snapshot sees names. A desk waits for this: it goes without a plan. */
-static void
-SearchLog(Relation log, Snapshot snapshot, Search *search)
+/* Whether a page may have an entry of those wanted. */
+static bool
+MayMatter(const PageFilter *filter, const Search *search)
 {
+	bool		may = filter == NULL || MayHold(filter, FilterBits(EVERYBODY));
+
+	for (int i = 0; i < search->n && !may; i++)
+		may = MayHold(filter, search->bits[i]);
+	return may;
+}
+
+/*
+ * Mark those wanted that an entry of the log names. A desk waits for this: it
+ * goes without a plan, and a look that has been through all pages goes by their
+ * filters from then on.
+ */
+static void
+SearchLog(ChangeLook *look, Relation log, Search *search)
+{
+	bool		seen = look->file == log->rd_rel->relfilenode;
 	BlockNumber blocks = RelationGetNumberOfBlocks(log);
 	TupleDesc	desc = RelationGetDescr(log);
 	HeapTupleData tuple = {.t_tableOid = RelationGetRelid(log)};
 
-	for (BlockNumber block = 0; block < blocks; block++)
+	look->blocks = seen ? Min(look->blocks, blocks) : blocks;
+	look->file = log->rd_rel->relfilenode;
+	for (BlockNumber block = 0; block < look->blocks; block++)
 	{
 		PageFilter *filter = FilterOf(log, block);
-		Buffer		buffer = ReadPage(log, block, filter);
 		OffsetNumber line = InvalidOffsetNumber;
+		Buffer		buffer;
 		bool		may;
 
 		CHECK_FOR_INTERRUPTS();
+		if (seen && !MayMatter(filter, search))
+			continue;
+		buffer = ReadPage(log, block, filter);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (filter && (XLogRecPtrIsInvalid(filter->lsn) || filter->lsn != PageGetLSN(BufferGetPage(buffer))))
 			FillFilter(filter, buffer, &tuple, desc);
-		may = filter == NULL || MayHold(filter, FilterBits(EVERYBODY));
-		for (int i = 0; i < search->n && !may; i++)
-			may = MayHold(filter, search->bits[i]);
-		while (may && NextRow(buffer, &line, snapshot, &tuple))
+		may = MayMatter(filter, search);
+		while (may && NextRow(buffer, &line, &tuple))
 		{
 			Entry		entry;
 
-			ReadEntry(&tuple, desc, &entry);
+			ReadEntry(&tuple, desc, buffer, &entry);
 			if (entry.n == 0)
-				MarkSource(search, entry.source_id);
+			{
+				if (HeapTupleSatisfiesVisibility(&tuple, search->snapshot, buffer))
+					MarkSource(search, entry.source_id);
+			}
 			else if (entry.n < search->n)
 				MarkNamed(search, &entry);
 			else
@@ -334,9 +383,9 @@ SearchLog(Relation log, Snapshot snapshot, Search *search)
 
 /* Mark those wanted of sources of which a change could not be noted: there are hardly ever any. */
 static void
-SearchGaps(Relation gaps, Snapshot snapshot, Search *search)
+SearchGaps(Relation gaps, Search *search)
 {
-	TableScanDesc scan = table_beginscan(gaps, snapshot, 0, NULL);
+	TableScanDesc scan = table_beginscan(gaps, search->snapshot, 0, NULL);
 	HeapTuple	tuple;
 	bool		isnull;
 
@@ -345,17 +394,16 @@ SearchGaps(Relation gaps, Snapshot snapshot, Search *search)
 	table_endscan(scan);
 }
 
-static bool
-FindPending(List *sources, int n, const int64 *ids, bool *pending)
+static void
+FindPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
 {
 	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
 	Relation	gaps = table_open(OwnRelation("change_gap"), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	Search		search = {.pending = pending};
+	Search		search = {.snapshot = RegisterSnapshot(GetTransactionSnapshot()),.pending = pending};
 	ListCell   *cell;
 
-	search.wanted = palloc(n * list_length(sources) * sizeof(Wanted));
-	foreach(cell, sources)
+	search.wanted = palloc(n * list_length(look->sources) * sizeof(Wanted));
+	foreach(cell, look->sources)
 	{
 		Source		source = *(Source *) lfirst(cell);
 		char	  **keys = NULL;
@@ -386,41 +434,26 @@ FindPending(List *sources, int n, const int64 *ids, bool *pending)
 	for (int i = 0; i < search.n; i++)
 		search.bits[i] = FilterBits(search.wanted[i].customer);
 
-	SearchLog(log, snapshot, &search);
-	SearchGaps(gaps, snapshot, &search);
+	SearchLog(look, log, &search);
+	SearchGaps(gaps, &search);
 
 	pfree(search.bits);
 	pfree(search.wanted);
-	UnregisterSnapshot(snapshot);
+	UnregisterSnapshot(search.snapshot);
 	table_close(gaps, AccessShareLock);
 	table_close(log, AccessShareLock);
-	return search.all;
+	look->all |= search.all;
 }
 
 /* ------------------------------------------------------------ a look */
 
-/* What a look has been asked already. */
-typedef struct Answer
-{
-	int64		id;
-	bool		pending;
-} Answer;
-
-struct ChangeLook
-{
-	List	   *sources;
-	HTAB	   *answers;
-	bool		all;			/* of a source changed, as far as that was asked */
-};
-
 ChangeLook *
 ChangeLogLook(List *sources)
 {
-	ChangeLook *look = palloc(sizeof(ChangeLook));
+	ChangeLook *look = palloc0(sizeof(ChangeLook));
 	HASHCTL		control = {.keysize = sizeof(int64), .entrysize = sizeof(Answer), .hcxt = CurrentMemoryContext};
 
 	look->sources = sources;
-	look->all = false;
 	look->answers = hash_create("custseg changes", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return look;
 }
@@ -436,7 +469,7 @@ ChangeLogPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
 		if (hash_search(look->answers, &ids[i], HASH_FIND, NULL) == NULL)
 			asked[n_asked++] = ids[i];
 	if (n_asked > 0)
-		look->all |= FindPending(look->sources, n_asked, asked, found);
+		FindPending(look, n_asked, asked, found);
 	for (int i = 0; i < n_asked; i++)
 		((Answer *) hash_search(look->answers, &asked[i], HASH_ENTER, NULL))->pending = found[i];
 	for (int i = 0; i < n; i++)

@@ -11,8 +11,10 @@
 #include "nodes/pg_list.h"
 
 /*
- * In one of these sources. A look answers about a customer once, and the same
- * from then on; it lives as long as the memory context it was made in.
+ * In one of these sources. A look knows of all changes that were committed when
+ * it was first asked, and may know of later ones. It answers about a customer
+ * once, and the same from then on; it lives as long as the memory context it was
+ * made in.
  */
 typedef struct ChangeLook ChangeLook;
 
