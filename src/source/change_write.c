@@ -210,6 +210,7 @@ ChangeLogWrite(const Change *changes, int n)
 	{
 		ErrorData  *worse = Attempt(WriteGap, &all);
 
+		log_relid = InvalidOid;
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not note the customers of a changed source for custseg: %s", error->message),
