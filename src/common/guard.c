@@ -21,6 +21,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/fmgroids.h"
@@ -80,6 +81,12 @@ Oid
 ExtensionOid(void)
 {
 	return get_extension_oid("custseg", false);
+}
+
+void
+HoldExtension(Oid extension)
+{
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
 }
 
 Oid

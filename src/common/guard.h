@@ -34,6 +34,13 @@ extern Oid	ExtensionOwner(void);
 extern Oid	ExtensionOid(void);
 
 /*
+ * From now to the end of the transaction DROP EXTENSION waits. It takes this
+ * lock first, so while it waits it has locked none of our tables, and nobody can
+ * be in a deadlock with it.
+ */
+extern void HoldExtension(Oid extension);
+
+/*
  * True when somebody wants to drop, rename or copy this database and waits
  * for us to leave it. Never waits itself.
  */

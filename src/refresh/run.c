@@ -6,13 +6,11 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -43,7 +41,7 @@ static const char *const stage_names[STAGES] = {
 void
 RunHoldExtension(Run *run)
 {
-	LockDatabaseObject(ExtensionRelationId, run->extension, 0, AccessShareLock);
+	HoldExtension(run->extension);
 	if (get_extension_oid("custseg", true) != run->extension)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

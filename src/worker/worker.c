@@ -81,6 +81,7 @@ BeginBookkeeping(Guard *guard)
 	StartTransactionCommand();
 	(void) set_config_option("lock_timeout", BOOKKEEPING_LOCK_TIMEOUT, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	HoldExtension(ExtensionOid());
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	GuardEnter(guard, ExtensionOwner());

@@ -66,6 +66,25 @@ like($psql->{stderr}, qr/extension "custseg" was dropped while it refreshed/, 't
 is($node->safe_psql('shop', 'SELECT count(*) FROM custseg.run'), '0', 'and leaves nothing there');
 $psql->quit;
 
+# While the worker looks at its jobs: DROP EXTENSION waits before it locks a table that the worker may want.
+$node->append_conf('postgresql.conf', 'custseg.enabled = off');
+$node->reload;
+wait_for($node, 'shop', q{SELECT NOT enabled AND worker_pid IS NULL FROM custseg.worker_status}, 'the worker is off');
+$node->safe_psql('shop', 'SET client_min_messages = error; SELECT custseg.request_refresh()');
+my $holder = $node->background_psql('shop', on_error_stop => 0);
+$holder->query_safe('BEGIN; LOCK TABLE custseg.job_request');
+$node->append_conf('postgresql.conf', 'custseg.enabled = on');
+$node->reload;
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.backend_type ~ '^custseg'}, 'the worker waits');
+$dropper = $node->background_psql('shop', on_error_stop => 0);
+$dropper->query_until(qr/started/, "\\echo started\nDROP EXTENSION custseg;\n");
+wait_for($node, 'shop', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND locktype = 'object'}, 'DROP EXTENSION waits for it');
+$holder->query_safe('ROLLBACK');
+$dropper->query('SELECT 1');
+is($dropper->{stderr}, '', 'and succeeds');
+eval { $_->quit } foreach ($dropper, $holder);
+$node->safe_psql('shop', 'CREATE EXTENSION custseg');
+
 # A database in which somebody refreshes by hand is in use, as always.
 $node->safe_psql('shop', q{SELECT custseg.add_orders('shop.gate', 'customer_id', 'paid_at', 'amount')});
 close_gate($gate);
