@@ -56,7 +56,11 @@ sub kill_refresh
 	chomp $pid;
 	kill $signal, $pid if $pid;
 	$victim->finish;
-	$node->poll_query_until('postgres', 'SELECT true') if $signal eq 'KILL';
+	# A psql that is refused while the server starts again can end before it is written to.
+	if ($signal eq 'KILL')
+	{
+		foreach (1 .. 50) { last if eval { $node->poll_query_until('postgres', 'SELECT true') }; }
+	}
 	return $err =~ /terminat|closed|aborted/ ? 1 : 0;
 }
 
