@@ -1,6 +1,6 @@
 /*
  * bulk.c
- *		Many new rows into one of our own tables, fast.
+ *		Many rows into one of our own tables, fast: new ones, and new versions.
  *
  * An INSERT ... SELECT costs about as much again in passing rows around as in
  * storing them, so the passes over a whole shop write the way COPY does: a
@@ -14,6 +14,9 @@
  * indexes are left alone until the end and then built from the sorted whole,
  * in a third of the time. Nobody can see the table in between, since its rows
  * belong to a transaction that has not committed.
+ *
+ * A new version of a row whose place is known is written as logical replication
+ * does it. An UPDATE would join rows to places first, for half as much again.
  */
 #include "postgres.h"
 
@@ -53,10 +56,30 @@ struct BulkWriter
 	int			nslots;
 	int			nrows;			/* waiting in slots */
 	Size		nbytes;			/* about the size of what waits */
+	TupleTableSlot *replacement;	/* of BulkReplace; NULL before the first */
+	CommandId	opened;			/* what our own transaction did since counts as somebody else's */
 	uint64		written;
 	MemoryContext context;		/* the writer's own */
 	MemoryContext batch;		/* what one flush needs */
 };
+
+/* For the executor: this relation, and which of its columns BulkReplace may change. */
+static void
+DescribeRelation(EState *estate, Relation rel)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	Bitmapset  *others = NULL;
+
+	for (int attno = 1; attno <= RelationGetNumberOfAttributes(rel); attno++)
+		if (!bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, key))
+			others = bms_add_member(others, attno - FirstLowInvalidHeapAttributeNumber);
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = RowExclusiveLock;
+	InitOneRelation(estate, rte, others);
+}
 
 BulkWriter *
 BulkOpen(Oid relid)
@@ -70,10 +93,11 @@ BulkOpen(Oid relid)
 	writer->batch = AllocSetContextCreate(context, "custseg bulk batch", ALLOCSET_DEFAULT_SIZES);
 	writer->rel = table_open(relid, RowExclusiveLock);
 	writer->estate = CreateExecutorState();
-	writer->estate->es_output_cid = GetCurrentCommandId(true);
+	writer->opened = writer->estate->es_output_cid = GetCurrentCommandId(true);
 	writer->estate->es_snapshot = NULL;
 	writer->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(writer->result, writer->rel, 0, NULL, 0);
+	DescribeRelation(writer->estate, writer->rel);
+	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
 	if (RelationGetNumberOfBlocks(writer->rel) == 0)
 	{
 		/* Building indexes needs ShareLock; taking it now cannot deadlock with a row of ours. */
@@ -180,6 +204,47 @@ BulkPut(BulkWriter *writer, const Datum *values, const bool *nulls)
 		Flush(writer);
 }
 
+bool
+BulkReplace(BulkWriter *writer, ItemPointer place, const Datum *values, const bool *nulls)
+{
+	Relation	rel = writer->rel;
+	TupleDesc	desc = RelationGetDescr(rel);
+	TriggerDesc *triggers = writer->result->ri_TrigDesc;
+	TupleTableSlot *slot = writer->replacement;
+	TM_FailureData failure;
+	LockTupleMode lock;
+	IndexesToUpdate indexes;
+
+	Assert(!writer->defer && ActiveSnapshotSet());
+	CHECK_FOR_INTERRUPTS();
+	if (triggers &&
+		(triggers->trig_update_before_row || triggers->trig_update_after_row ||
+		 triggers->trig_update_before_statement || triggers->trig_update_after_statement))
+		return false;
+	if (slot == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(writer->context);
+
+		slot = writer->replacement = table_slot_create(rel, NULL);
+		MemoryContextSwitchTo(old);
+	}
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, desc->natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, desc->natts * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(rel);
+	if (desc->constr)
+		ExecConstraints(writer->result, slot, writer->estate);
+	if (table_tuple_update(rel, place, slot, writer->opened, GetActiveSnapshot(), InvalidSnapshot,
+						   true, &failure, &lock, &indexes) != TM_Ok)
+		return false;
+	if (writer->result->ri_NumIndices > 0 && indexes)
+		UpdateIndexTuples(writer->result, slot, writer->estate, indexes);
+	ResetPerTupleExprContext(writer->estate);
+	writer->written++;
+	return true;
+}
+
 /* Add what a deferred writer stored to the indexes: few rows singly, many by a build. */
 static void
 FillIndexes(BulkWriter *writer)
@@ -226,6 +291,8 @@ BulkClose(BulkWriter *writer)
 	FreeBulkInsertState(writer->state);
 	for (int i = 0; i < writer->nslots; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
+	if (writer->replacement)
+		ExecDropSingleTupleTableSlot(writer->replacement);
 	if (!writer->defer)
 		ExecCloseIndices(writer->result);
 	else if (written > 0)

@@ -29,9 +29,36 @@
 #if PG_VERSION_NUM < 160000
 #define InsertIndexTuples(result, slot, estate) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+/* Which indexes of a row that was updated need an entry for its new version. */
+#define IndexesToUpdate bool
+#define UpdateIndexTuples(result, slot, estate, which) \
+	((void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, NIL))
 #else
 #define InsertIndexTuples(result, slot, estate) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#define IndexesToUpdate TU_UpdateIndexes
+#define UpdateIndexTuples(result, slot, estate, which) \
+	((void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, NIL, (which) == TU_Summarizing))
+#endif
+
+/* A range table of one relation, of which some columns are updated. */
+#if PG_VERSION_NUM < 160000
+#define InitOneRelation(estate, rte, updated) \
+	((rte)->updatedCols = (updated), ExecInitRangeTable((estate), list_make1(rte)))
+#else
+#include "parser/parse_relation.h"
+#if PG_VERSION_NUM < 180000
+#define InitRangeTable(estate, rtes, permissions) ExecInitRangeTable((estate), (rtes), (permissions))
+#else
+#define InitRangeTable(estate, rtes, permissions) \
+	ExecInitRangeTable((estate), (rtes), (permissions), bms_make_singleton(1))
+#endif
+#define InitOneRelation(estate, rte, updated) \
+	do { \
+		List	   *permissions_ = NIL; \
+		addRTEPermissionInfo(&permissions_, (rte))->updatedCols = (updated); \
+		InitRangeTable((estate), list_make1(rte), permissions_); \
+	} while (0)
 #endif
 
 #if PG_VERSION_NUM < 160000

@@ -166,13 +166,13 @@ EndWhatIsOver(Planning *plan)
 
 	/* Those who wait for a channel that is switched off should say so. */
 	RunForAll(plan,
-			  "UPDATE custseg.episode u SET reason = 'channel_off'"
+			  "WITH off AS MATERIALIZED (SELECT y.tier FROM custseg.tier_policy y"
+			  "  WHERE NOT EXISTS (SELECT FROM custseg.channel c WHERE c.channel = y.channel AND c.enabled))"
+			  " UPDATE custseg.episode u SET reason = 'channel_off'"
 			  " FROM (SELECT e.episode_id FROM custseg.episode e"
 			  "  JOIN custseg.standing s USING (customer_id)"
-			  "  JOIN custseg.tier_policy y USING (tier)"
-			  "  LEFT JOIN custseg.channel c ON c.channel = y.channel AND c.enabled"
-			  "  WHERE e.state = 'waiting' AND c.channel IS NULL"
-			  "  AND e.reason IS DISTINCT FROM 'channel_off'" OF_CUSTOMERS("$3")
+			  "  WHERE EXISTS (SELECT FROM off) AND s.tier = ANY (ARRAY(SELECT tier FROM off))"
+			  "  AND e.state = 'waiting' AND e.reason IS DISTINCT FROM 'channel_off'" OF_CUSTOMERS("$3")
 			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
 			  " WHERE u.episode_id = o.episode_id");
 	return all;
@@ -232,23 +232,26 @@ OpenCandidates(Planning *plan, Channel *channel)
 
 	/* Best first off the index of those who wait: few places may be free, and very many wait. */
 	portal = SPI_cursor_open_with_args(NULL,
-									   "SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
+									   "WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days,"
+									   "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
+									   "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
+									   "   ORDER BY m.language = $4 DESC LIMIT 1) AS body"
+									   "  FROM custseg.playbook b WHERE b.enabled)"
+									   " SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
 									   " b.task_days, b.retry_days,"
 									   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
 									   "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
-									   " (SELECT m.body FROM custseg.template m WHERE m.playbook = e.playbook"
-									   "  AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
-									   "  ORDER BY m.language = $4 DESC LIMIT 1), "
+									   " b.body, "
 									   FACTS_COLUMNS
 									   " FROM custseg.episode e"
 									   " JOIN custseg.standing s USING (customer_id)"
 									   " JOIN custseg.profile p USING (customer_id)"
-									   " JOIN custseg.tier_policy y ON y.tier = s.tier"
-									   " JOIN custseg.playbook b ON b.playbook = e.playbook"
-									   " WHERE b.enabled AND e.arm = 'contact'"
+									   " JOIN playbooks b ON b.playbook = e.playbook"
+									   " WHERE e.arm = 'contact'"
 									   " AND e.state IN ('waiting', 'unreachable')"
 									   " AND (e.state = 'waiting' OR e.look_again_on <= $2)"
-									   " AND y.channel = $3 AND s.lifecycle IN ('silent', 'lost')"
+									   " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
+									   " AND s.lifecycle IN ('silent', 'lost')"
 									   " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
 									   " ORDER BY e.priority DESC, e.since DESC,"
 									   " p.customer_key COLLATE \"C\", e.customer_id"

@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -240,10 +241,17 @@ CauseOf(Label label, Cause cause, const Evaluation *was, const Evaluation *now, 
 	return by_time != was->lifecycle && by_time == now->lifecycle ? CAUSE_TIME : cause;
 }
 
-/* Note a transition for every label that differs. NULL: there was, or is, no standing. */
+/* Where the transitions of a batch go; opened for the first of them. */
+typedef struct Transitions
+{
+	BulkWriter *writer;
+	Oid			sequence;
+} Transitions;
+
+/* Write a transition for every label that differs. NULL: there was, or is, no standing. */
 static void
-NoteTransitions(StandingRun *run, Changes *transitions, int64 customer_id, Cause cause,
-				const Evaluation *was, const Evaluation *now)
+WriteTransitions(StandingRun *run, Transitions *transitions, int64 customer_id, Cause cause,
+				 const Evaluation *was, const Evaluation *now)
 {
 	if (cause == CAUSE_BASELINE)
 		return;
@@ -251,69 +259,50 @@ NoteTransitions(StandingRun *run, Changes *transitions, int64 customer_id, Cause
 	{
 		const char *from = LabelText(was, label);
 		const char *to = LabelText(now, label);
-		const char *why;
-		Datum		values[5];
-		bool		nulls[5] = {0};
+		Datum		values[9];
+		bool		nulls[9] = {0};
 
 		/* The names are constants: the same name is the same pointer. */
 		if (from == to)
 			continue;
-		why = cause_names[CauseOf(label, cause, was, now, run->day)];
-		values[0] = Int64GetDatum(customer_id);
-		values[1] = CStringGetTextDatum(label_columns[label]);
-		values[2] = from ? CStringGetTextDatum(from) : (Datum) 0;
-		nulls[2] = from == NULL;
-		values[3] = to ? CStringGetTextDatum(to) : (Datum) 0;
-		nulls[3] = to == NULL;
-		values[4] = CStringGetTextDatum(why);
-		AddChange(transitions, values, nulls);
+		if (transitions->writer == NULL)
+		{
+			transitions->writer = BulkOpen(OwnRelation("transition"));
+			transitions->sequence = OwnRelation("transition_transition_id_seq");
+		}
+		values[0] = Int64GetDatum(nextval_internal(transitions->sequence, false));
+		values[1] = Int64GetDatum(customer_id);
+		values[2] = CStringGetTextDatum(label_columns[label]);
+		values[3] = from ? CStringGetTextDatum(from) : (Datum) 0;
+		nulls[3] = from == NULL;
+		values[4] = to ? CStringGetTextDatum(to) : (Datum) 0;
+		nulls[4] = to == NULL;
+		values[5] = TimestampTzGetDatum(run->as_of);
+		values[6] = DateADTGetDatum(run->day);
+		values[7] = Int64GetDatum(run->run_id);
+		values[8] = CStringGetTextDatum(cause_names[CauseOf(label, cause, was, now, run->day)]);
+		BulkPut(transitions->writer, values, nulls);
 	}
 }
 
-static void
-WriteTransitions(StandingRun *run, Changes *transitions)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[3] = {TIMESTAMPTZOID, DATEOID, INT8OID};
-	Datum		values[3];
-
-	if (transitions->n == 0)
-		return;
-	values[0] = TimestampTzGetDatum(run->as_of);
-	values[1] = DateADTGetDatum(run->day);
-	values[2] = Int64GetDatum(run->run_id);
-	run->transitions +=
-		WriteChanges(&plan,
-					 "INSERT INTO custseg.transition"
-					 " (customer_id, label, from_value, to_value, cause, at, changed_on, run_id)"
-					 " SELECT u.customer_id, u.label, u.from_value, u.to_value, u.cause, $6, $7, $8"
-					 " FROM unnest($1, $2, $3, $4, $5)"
-					 " AS u (customer_id, label, from_value, to_value, cause)",
-					 transitions, 3, types, values);
-}
-
-#define UPDATE(which) \
-	"UPDATE custseg.standing s" \
-	" SET r_score = u.r_score, f_score = u.f_score, m_score = u.m_score," \
-	" tier = u.tier, lifecycle = u.lifecycle, quadrant = u.quadrant," \
-	" activity = u.activity, follow_up_at = u.follow_up_at," \
-	" silent_at = u.silent_at, lost_at = u.lost_at, next_eval_at = u.next_eval_at" \
-	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)" \
-	" AS u (customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant," \
-	" activity, follow_up_at, silent_at, lost_at, next_eval_at, place)" \
-	" WHERE s.customer_id = u.customer_id" which
-
-/* Where the rows were when they were read; should somebody have moved one, by their customers. */
+/* Those whose place in the table is not theirs any more. */
 static void
 WriteUpdates(StandingRun *run, Changes *updates)
 {
-	static SPIPlanPtr by_place = NULL;
-	static SPIPlanPtr by_customer = NULL;
+	static SPIPlanPtr plan = NULL;
 
 	if (updates->n == 0)
 		return;
-	if (WriteChanges(&by_place, UPDATE(" AND s.ctid = u.place"), updates, 0, NULL, NULL) < updates->n)
-		(void) WriteChanges(&by_customer, UPDATE(""), updates, 0, NULL, NULL);
+	(void) WriteChanges(&plan,
+						"UPDATE custseg.standing s"
+						" SET r_score = u.r_score, f_score = u.f_score, m_score = u.m_score,"
+						" tier = u.tier, lifecycle = u.lifecycle, quadrant = u.quadrant,"
+						" activity = u.activity, follow_up_at = u.follow_up_at,"
+						" silent_at = u.silent_at, lost_at = u.lost_at, next_eval_at = u.next_eval_at"
+						" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+						" AS u (customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant,"
+						" activity, follow_up_at, silent_at, lost_at, next_eval_at)"
+						" WHERE s.customer_id = u.customer_id", updates, 0, NULL, NULL);
 	run->updated += updates->n;
 }
 
@@ -334,28 +323,25 @@ static void
 WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 {
 	BulkWriter *writer = NULL;
-	Changes		updates = {COLUMNS + 1};
+	Changes		updates = {COLUMNS};
 	Changes		deletes = {1};
-	Changes		transitions = {5};
+	Transitions transitions = {NULL};
 	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0,
 	DATEOID, DATEOID, DATEOID, DATEOID};
+	int64		replaced = 0;
 	int			i = 0;
 	int			j = 0;
 
 	for (int c = 0; c < COLUMNS; c++)
 		updates.columns[c].type = columns[c] ? columns[c] : run->types.types[c - 4];
-	updates.columns[COLUMNS].type = TIDOID;
 	deletes.columns[0].type = INT8OID;
-	transitions.columns[0].type = INT8OID;
-	for (int c = 1; c < 5; c++)
-		transitions.columns[c].type = TEXTOID;
 
 	while (i < now->n || j < was->n)
 	{
 		Standing   *new = i < now->n ? &now->rows[i] : NULL;
 		Standing   *old = j < was->n ? &was->rows[j] : NULL;
-		Datum		values[COLUMNS + 1];
-		bool		nulls[COLUMNS + 1] = {0};
+		Datum		values[COLUMNS];
+		bool		nulls[COLUMNS] = {0};
 
 		if (new && old && new->customer_id != old->customer_id)
 		{
@@ -369,33 +355,33 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 		if (new && old && memcmp(&new->evaluation, &old->evaluation, sizeof(Evaluation)) == 0)
 			continue;
 
+		if (writer == NULL)
+			writer = BulkOpen(run->relid);
 		values[0] = Int64GetDatum(new ? new->customer_id : old->customer_id);
-		NoteTransitions(run, &transitions, DatumGetInt64(values[0]), cause,
-						old ? &old->evaluation : NULL, new ? &new->evaluation : NULL);
+		WriteTransitions(run, &transitions, DatumGetInt64(values[0]), cause,
+						 old ? &old->evaluation : NULL, new ? &new->evaluation : NULL);
 		if (new == NULL)
 		{
 			AddChange(&deletes, values, nulls);
 			continue;
 		}
 		EvaluationToColumns(&new->evaluation, &run->types, values + 1, nulls + 1);
-		if (old)
-		{
-			values[COLUMNS] = PointerGetDatum(&old->place);
-			AddChange(&updates, values, nulls);
-		}
-		else
-		{
-			if (writer == NULL)
-				writer = BulkOpen(run->relid);
+		if (old == NULL)
 			BulkPut(writer, values, nulls);
-		}
+		else if (BulkReplace(writer, &old->place, values, nulls))
+			replaced++;
+		else
+			AddChange(&updates, values, nulls);
 	}
 
+	/* Triggers, if somebody made some, want the last opened closed first. */
+	if (transitions.writer)
+		run->transitions += BulkClose(transitions.writer);
 	if (writer)
-		run->inserted += BulkClose(writer);
+		run->inserted += BulkClose(writer) - replaced;
+	run->updated += replaced;
 	WriteUpdates(run, &updates);
 	WriteDeletes(run, &deletes);
-	WriteTransitions(run, &transitions);
 }
 
 /* A batch's memory and planner settings. */
@@ -480,7 +466,7 @@ StandingEvaluateDue(StandingRun *run, int limit)
 	BatchBegin(&batch, run);
 	SpiKeep(&read_standing,
 			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE next_eval_at <= $1"
-			" ORDER BY next_eval_at, customer_id LIMIT $2",
+			" ORDER BY next_eval_at LIMIT $2",
 			2, types);
 	SpiStream(read_standing, 2, types, values, StandingRow, &batch.was);
 	n = batch.was.n;

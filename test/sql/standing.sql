@@ -98,6 +98,26 @@ TABLE standing_shop.wrong;
 SELECT cause, count(*) > 0 AS some FROM custseg.transition WHERE run_id = (SELECT max(run_id) FROM custseg.run) GROUP BY 1 ORDER BY 1;
 SELECT count(*) AS gaps FROM standing_shop.gap;
 
+-- Triggers of somebody else: one that rewrites a standing which is about to be
+-- written, and one that wants to see what is.
+CREATE FUNCTION standing_shop.rewrite() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN UPDATE custseg.standing SET m_score = m_score WHERE customer_id = NEW.customer_id; RETURN NEW; END';
+CREATE TRIGGER rewrite BEFORE INSERT ON custseg.transition FOR EACH ROW EXECUTE FUNCTION standing_shop.rewrite();
+CALL custseg.refresh('2022-09-24 12:00+00');
+SELECT transitions > 0 AS transitions, standings_written > 0 AS written FROM custseg.run ORDER BY run_id DESC LIMIT 1;
+TABLE standing_shop.wrong;
+DROP TRIGGER rewrite ON custseg.transition;
+CREATE TABLE standing_shop.seen (customer_id bigint);
+CREATE FUNCTION standing_shop.see() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN INSERT INTO standing_shop.seen VALUES (NEW.customer_id); RETURN NULL; END';
+CREATE TRIGGER see AFTER UPDATE ON custseg.standing FOR EACH ROW EXECUTE FUNCTION standing_shop.see();
+CALL custseg.refresh('2022-09-28 12:00+00');
+SELECT (SELECT count(*) FROM standing_shop.seen) = standings_written AS all_seen, standings_written > 0 AS some
+FROM custseg.run ORDER BY run_id DESC LIMIT 1;
+TABLE standing_shop.wrong;
+DROP TRIGGER see ON custseg.standing;
+SELECT count(*) AS gaps FROM standing_shop.gap;
+
 -- Back in time, and a rebuild: still what evaluating everybody gives.
 CALL custseg.refresh('2022-07-01 12:00+00');
 TABLE standing_shop.wrong;
