@@ -5,9 +5,9 @@
  * An INSERT ... SELECT costs about as much again in passing rows around as in
  * storing them, so the passes over a whole shop write the way COPY does: a
  * thousand rows at a time go into heap pages together, one WAL record a page,
- * and then into the indexes. Constraints are checked and triggers fire as
- * they would for an INSERT; permissions are not, since the code that calls
- * chose the table.
+ * and then into the indexes. Constraints are checked and triggers on rows fire
+ * as they would for an INSERT, those on statements do not; permissions are not
+ * checked, since the code that calls chose the table.
  *
  * An index entry of its own costs more than the row it points to. So when the
  * table is empty, which is when a shop is read for the first time, the
@@ -48,6 +48,7 @@
 struct BulkWriter
 {
 	Relation	rel;
+	int			columns;		/* that the caller knows */
 	EState	   *estate;
 	ResultRelInfo *result;
 	BulkInsertState state;
@@ -82,7 +83,7 @@ DescribeRelation(EState *estate, Relation rel)
 }
 
 BulkWriter *
-BulkOpen(Oid relid)
+BulkOpen(Oid relid, int columns)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "custseg bulk writer",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -92,6 +93,10 @@ BulkOpen(Oid relid)
 	writer->context = context;
 	writer->batch = AllocSetContextCreate(context, "custseg bulk batch", ALLOCSET_DEFAULT_SIZES);
 	writer->rel = table_open(relid, RowExclusiveLock);
+	writer->columns = columns;
+	if (RelationGetNumberOfAttributes(writer->rel) < columns)
+		elog(ERROR, "table \"custseg.%s\" has %d columns, not %d", RelationGetRelationName(writer->rel),
+			 RelationGetNumberOfAttributes(writer->rel), columns);
 	writer->estate = CreateExecutorState();
 	writer->opened = writer->estate->es_output_cid = GetCurrentCommandId(true);
 	writer->estate->es_snapshot = NULL;
@@ -100,7 +105,7 @@ BulkOpen(Oid relid)
 	InitResultRelInfo(writer->result, writer->rel, 1, NULL, 0);
 	if (RelationGetNumberOfBlocks(writer->rel) == 0)
 	{
-		/* Building indexes needs ShareLock; taking it now cannot deadlock with a row of ours. */
+		/* Building indexes needs strong locks; this one, taken now, cannot deadlock with a row of ours. */
 		LockRelationOid(relid, ShareRowExclusiveLock);
 		writer->defer = RelationGetNumberOfBlocks(writer->rel) == 0;
 	}
@@ -164,6 +169,20 @@ Flush(BulkWriter *writer)
 	writer->nbytes = 0;
 }
 
+static void
+FillSlot(BulkWriter *writer, TupleTableSlot *slot, const Datum *values, const bool *nulls)
+{
+	int			others = RelationGetNumberOfAttributes(writer->rel) - writer->columns;
+
+	ExecClearTuple(slot);
+	memcpy(slot->tts_values, values, writer->columns * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, writer->columns * sizeof(bool));
+	memset(slot->tts_values + writer->columns, 0, others * sizeof(Datum));
+	memset(slot->tts_isnull + writer->columns, true, others * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(writer->rel);
+}
+
 void
 BulkPut(BulkWriter *writer, const Datum *values, const bool *nulls)
 {
@@ -179,11 +198,7 @@ BulkPut(BulkWriter *writer, const Datum *values, const bool *nulls)
 		MemoryContextSwitchTo(old);
 	}
 	slot = writer->slots[writer->nrows];
-	ExecClearTuple(slot);
-	memcpy(slot->tts_values, values, desc->natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, desc->natts * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(rel);
+	FillSlot(writer, slot, values, nulls);
 
 	if (writer->result->ri_TrigDesc && writer->result->ri_TrigDesc->trig_insert_before_row &&
 		!ExecBRInsertTriggers(writer->estate, writer->result, slot))
@@ -194,7 +209,7 @@ BulkPut(BulkWriter *writer, const Datum *values, const bool *nulls)
 	/* Forms the heap tuple in the slot's own memory, which copies the values. */
 	ExecMaterializeSlot(slot);
 	writer->nbytes += 64;
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; i < writer->columns; i++)
 		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
 			writer->nbytes += VARSIZE_ANY(DatumGetPointer(values[i]));
 	ResetPerTupleExprContext(writer->estate);
@@ -217,6 +232,8 @@ BulkReplace(BulkWriter *writer, ItemPointer place, const Datum *values, const bo
 
 	Assert(!writer->defer && ActiveSnapshotSet());
 	CHECK_FOR_INTERRUPTS();
+	if (desc->natts != writer->columns)
+		return false;
 	if (triggers &&
 		(triggers->trig_update_before_row || triggers->trig_update_after_row ||
 		 triggers->trig_update_before_statement || triggers->trig_update_after_statement))
@@ -225,14 +242,11 @@ BulkReplace(BulkWriter *writer, ItemPointer place, const Datum *values, const bo
 	{
 		MemoryContext old = MemoryContextSwitchTo(writer->context);
 
+		CheckCmdReplicaIdentity(rel, CMD_UPDATE);
 		slot = writer->replacement = table_slot_create(rel, NULL);
 		MemoryContextSwitchTo(old);
 	}
-	ExecClearTuple(slot);
-	memcpy(slot->tts_values, values, desc->natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, desc->natts * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(rel);
+	FillSlot(writer, slot, values, nulls);
 	if (desc->constr)
 		ExecConstraints(writer->result, slot, writer->estate);
 	if (table_tuple_update(rel, place, slot, writer->opened, GetActiveSnapshot(), InvalidSnapshot,

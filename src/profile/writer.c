@@ -101,7 +101,7 @@ ProfileLoadBegin(const ProfileTarget *target)
 	ProfileLoader *loader = palloc(sizeof(ProfileLoader));
 
 	loader->target = *target;
-	loader->bulk = BulkOpen(OwnRelation(target->source_id ? "profile_part" : "profile"));
+	loader->bulk = BulkOpen(OwnRelation(target->source_id ? "profile_part" : "profile"), 3);
 	return loader;
 }
 

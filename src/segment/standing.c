@@ -11,7 +11,6 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -80,9 +79,6 @@ StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
 	run->relid = OwnRelation("standing");
 
 	rel = table_open(run->relid, AccessShareLock);
-	if (RelationGetNumberOfAttributes(rel) != COLUMNS)
-		elog(ERROR, "table custseg.standing has %d columns, not %d",
-			 RelationGetNumberOfAttributes(rel), COLUMNS);
 	LoadLabelTypes(RelationGetDescr(rel), 1, &run->types);
 	table_close(rel, AccessShareLock);
 
@@ -145,7 +141,7 @@ int64
 StandingBaseline(StandingRun *run)
 {
 	static SPIPlanPtr plan = NULL;
-	Baseline	baseline = {run, BulkOpen(run->relid)};
+	Baseline	baseline = {run, BulkOpen(run->relid, COLUMNS)};
 	int64		n;
 
 	SpiKeep(&plan, "SELECT customer_id, timeline FROM custseg.profile", 0, NULL);
@@ -241,17 +237,10 @@ CauseOf(Label label, Cause cause, const Evaluation *was, const Evaluation *now, 
 	return by_time != was->lifecycle && by_time == now->lifecycle ? CAUSE_TIME : cause;
 }
 
-/* Where the transitions of a batch go; opened for the first of them. */
-typedef struct Transitions
-{
-	BulkWriter *writer;
-	Oid			sequence;
-} Transitions;
-
-/* Write a transition for every label that differs. NULL: there was, or is, no standing. */
+/* Note a transition for every label that differs. NULL: there was, or is, no standing. */
 static void
-WriteTransitions(StandingRun *run, Transitions *transitions, int64 customer_id, Cause cause,
-				 const Evaluation *was, const Evaluation *now)
+NoteTransitions(StandingRun *run, Changes *transitions, int64 customer_id, Cause cause,
+				const Evaluation *was, const Evaluation *now)
 {
 	if (cause == CAUSE_BASELINE)
 		return;
@@ -259,33 +248,48 @@ WriteTransitions(StandingRun *run, Transitions *transitions, int64 customer_id, 
 	{
 		const char *from = LabelText(was, label);
 		const char *to = LabelText(now, label);
-		Datum		values[9];
-		bool		nulls[9] = {0};
+		const char *why;
+		Datum		values[5];
+		bool		nulls[5] = {0};
 
 		/* The names are constants: the same name is the same pointer. */
 		if (from == to)
 			continue;
-		if (transitions->writer == NULL)
-		{
-			transitions->writer = BulkOpen(OwnRelation("transition"));
-			transitions->sequence = OwnRelation("transition_transition_id_seq");
-		}
-		values[0] = Int64GetDatum(nextval_internal(transitions->sequence, false));
-		values[1] = Int64GetDatum(customer_id);
-		values[2] = CStringGetTextDatum(label_columns[label]);
-		values[3] = from ? CStringGetTextDatum(from) : (Datum) 0;
-		nulls[3] = from == NULL;
-		values[4] = to ? CStringGetTextDatum(to) : (Datum) 0;
-		nulls[4] = to == NULL;
-		values[5] = TimestampTzGetDatum(run->as_of);
-		values[6] = DateADTGetDatum(run->day);
-		values[7] = Int64GetDatum(run->run_id);
-		values[8] = CStringGetTextDatum(cause_names[CauseOf(label, cause, was, now, run->day)]);
-		BulkPut(transitions->writer, values, nulls);
+		why = cause_names[CauseOf(label, cause, was, now, run->day)];
+		values[0] = Int64GetDatum(customer_id);
+		values[1] = CStringGetTextDatum(label_columns[label]);
+		values[2] = from ? CStringGetTextDatum(from) : (Datum) 0;
+		nulls[2] = from == NULL;
+		values[3] = to ? CStringGetTextDatum(to) : (Datum) 0;
+		nulls[3] = to == NULL;
+		values[4] = CStringGetTextDatum(why);
+		AddChange(transitions, values, nulls);
 	}
 }
 
-/* Those whose place in the table is not theirs any more. */
+static void
+WriteTransitions(StandingRun *run, Changes *transitions)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[3] = {TIMESTAMPTZOID, DATEOID, INT8OID};
+	Datum		values[3];
+
+	if (transitions->n == 0)
+		return;
+	values[0] = TimestampTzGetDatum(run->as_of);
+	values[1] = DateADTGetDatum(run->day);
+	values[2] = Int64GetDatum(run->run_id);
+	run->transitions +=
+		WriteChanges(&plan,
+					 "INSERT INTO custseg.transition"
+					 " (customer_id, label, from_value, to_value, cause, at, changed_on, run_id)"
+					 " SELECT u.customer_id, u.label, u.from_value, u.to_value, u.cause, $6, $7, $8"
+					 " FROM unnest($1, $2, $3, $4, $5)"
+					 " AS u (customer_id, label, from_value, to_value, cause)",
+					 transitions, 3, types, values);
+}
+
+/* Those who are not at their place any more, or all where an update has to be a statement. */
 static void
 WriteUpdates(StandingRun *run, Changes *updates)
 {
@@ -325,7 +329,7 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 	BulkWriter *writer = NULL;
 	Changes		updates = {COLUMNS};
 	Changes		deletes = {1};
-	Transitions transitions = {NULL};
+	Changes		transitions = {5};
 	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0,
 	DATEOID, DATEOID, DATEOID, DATEOID};
 	int64		replaced = 0;
@@ -335,6 +339,9 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 	for (int c = 0; c < COLUMNS; c++)
 		updates.columns[c].type = columns[c] ? columns[c] : run->types.types[c - 4];
 	deletes.columns[0].type = INT8OID;
+	transitions.columns[0].type = INT8OID;
+	for (int c = 1; c < 5; c++)
+		transitions.columns[c].type = TEXTOID;
 
 	while (i < now->n || j < was->n)
 	{
@@ -355,17 +362,17 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 		if (new && old && memcmp(&new->evaluation, &old->evaluation, sizeof(Evaluation)) == 0)
 			continue;
 
-		if (writer == NULL)
-			writer = BulkOpen(run->relid);
 		values[0] = Int64GetDatum(new ? new->customer_id : old->customer_id);
-		WriteTransitions(run, &transitions, DatumGetInt64(values[0]), cause,
-						 old ? &old->evaluation : NULL, new ? &new->evaluation : NULL);
+		NoteTransitions(run, &transitions, DatumGetInt64(values[0]), cause,
+						old ? &old->evaluation : NULL, new ? &new->evaluation : NULL);
 		if (new == NULL)
 		{
 			AddChange(&deletes, values, nulls);
 			continue;
 		}
 		EvaluationToColumns(&new->evaluation, &run->types, values + 1, nulls + 1);
+		if (writer == NULL)
+			writer = BulkOpen(run->relid, COLUMNS);
 		if (old == NULL)
 			BulkPut(writer, values, nulls);
 		else if (BulkReplace(writer, &old->place, values, nulls))
@@ -374,14 +381,12 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 			AddChange(&updates, values, nulls);
 	}
 
-	/* Triggers, if somebody made some, want the last opened closed first. */
-	if (transitions.writer)
-		run->transitions += BulkClose(transitions.writer);
 	if (writer)
 		run->inserted += BulkClose(writer) - replaced;
 	run->updated += replaced;
 	WriteUpdates(run, &updates);
 	WriteDeletes(run, &deletes);
+	WriteTransitions(run, &transitions);
 }
 
 /* A batch's memory and planner settings. */

@@ -121,7 +121,7 @@ IdentityOpen(const char *namespace)
 {
 	IdentityWriter *writer = palloc(sizeof(IdentityWriter));
 
-	writer->bulk = BulkOpen(OwnRelation("identity"));
+	writer->bulk = BulkOpen(OwnRelation("identity"), 3);
 	writer->sequence = OwnRelation("customer_id_seq");
 	writer->namespace = CStringGetTextDatum(namespace);
 	return writer;

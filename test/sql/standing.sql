@@ -98,15 +98,24 @@ TABLE standing_shop.wrong;
 SELECT cause, count(*) > 0 AS some FROM custseg.transition WHERE run_id = (SELECT max(run_id) FROM custseg.run) GROUP BY 1 ORDER BY 1;
 SELECT count(*) AS gaps FROM standing_shop.gap;
 
--- Triggers of somebody else: one that rewrites a standing which is about to be
--- written, and one that wants to see what is.
+-- Triggers of somebody else: one that rewrites standings which are about to be
+-- written, one that looks at them when a transition is, and one that wants to
+-- see what is written.
 CREATE FUNCTION standing_shop.rewrite() RETURNS trigger LANGUAGE plpgsql AS
-'BEGIN UPDATE custseg.standing SET m_score = m_score WHERE customer_id = NEW.customer_id; RETURN NEW; END';
-CREATE TRIGGER rewrite BEFORE INSERT ON custseg.transition FOR EACH ROW EXECUTE FUNCTION standing_shop.rewrite();
-CALL custseg.refresh('2022-09-24 12:00+00');
-SELECT transitions > 0 AS transitions, standings_written > 0 AS written FROM custseg.run ORDER BY run_id DESC LIMIT 1;
+'BEGIN UPDATE custseg.standing SET m_score = m_score; RETURN NEW; END';
+CREATE TRIGGER rewrite BEFORE INSERT ON custseg.standing FOR EACH ROW EXECUTE FUNCTION standing_shop.rewrite();
+CREATE TABLE standing_shop.missing (transition custseg.transition);
+CREATE FUNCTION standing_shop.look() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN INSERT INTO standing_shop.missing SELECT NEW WHERE NEW.label = ''lifecycle'' AND NOT EXISTS
+ (SELECT FROM custseg.standing WHERE customer_id = NEW.customer_id AND lifecycle::text = NEW.to_value); RETURN NEW; END';
+CREATE TRIGGER look BEFORE INSERT ON custseg.transition FOR EACH ROW EXECUTE FUNCTION standing_shop.look();
+INSERT INTO standing_shop.orders (customer, day, amount) SELECT c, '2022-09-20', 30 FROM generate_series(7, 300, 20) c;
+CALL custseg.refresh('2022-09-20 12:00+00');
+SELECT transitions > 0 AS transitions, standings_written > 10 AS written FROM custseg.run ORDER BY run_id DESC LIMIT 1;
 TABLE standing_shop.wrong;
-DROP TRIGGER rewrite ON custseg.transition;
+SELECT count(*) AS missing FROM standing_shop.missing;
+DROP TRIGGER rewrite ON custseg.standing;
+DROP TRIGGER look ON custseg.transition;
 CREATE TABLE standing_shop.seen (customer_id bigint);
 CREATE FUNCTION standing_shop.see() RETURNS trigger LANGUAGE plpgsql AS
 'BEGIN INSERT INTO standing_shop.seen VALUES (NEW.customer_id); RETURN NULL; END';

@@ -136,6 +136,20 @@ like($err, qr/WARNING:  could not look for new orders in shop\.orders: canceling
 $holder->query_safe('COMMIT');
 $holder->quit;
 
+# Columns that somebody added to our tables do no harm: they keep what is in them.
+$node->safe_psql('shop', join(';', map { "ALTER TABLE custseg.$_ ADD COLUMN mine text DEFAULT 'mine'" } qw(profile standing transition)));
+$node->safe_psql('shop', q{INSERT INTO shop.orders SELECT c, timestamptz '2024-06-29 12:00 UTC', 20 FROM generate_series(491, 510) c});
+$psql->query_safe($refresh);
+is(last_run($node, 'shop', 'status, profiles_written'), 'succeeded|20', 'columns of others: a refresh');
+is($node->safe_psql('shop', q{SELECT count(*), count(p.mine), count(s.mine) FROM custseg.profile p JOIN custseg.standing s USING (customer_id)}),
+	'510|500|500', 'columns of others: they keep what is in them');
+is($node->safe_psql('shop', q{SELECT mine, count(*) > 10 FROM custseg.transition GROUP BY 1}), 'mine|t', 'columns of others: and have their default');
+is($node->safe_psql('shop', 'SELECT count(*) FROM custseg.verify(1000)'), '0', 'columns of others: all is as it should be');
+$node->safe_psql('shop', join(';', map { "ALTER TABLE custseg.$_ DROP COLUMN mine" } qw(profile standing transition)));
+$node->safe_psql('shop', 'DELETE FROM shop.orders WHERE customer_id > 500');
+$psql->query_safe($refresh);
+is($node->safe_psql('shop', 'SELECT count(*) FROM custseg.verify(1000)'), '0', 'columns of others: nor when they are gone');
+
 # The table goes for good.
 $before = contents($node, 'shop');
 $node->safe_psql('shop', 'DROP TABLE shop.orders');
