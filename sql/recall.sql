@@ -218,9 +218,8 @@ CREATE TABLE custseg.episode (
     opened_run bigint,
     opened_by text NOT NULL CHECK (opened_by IN ('data', 'time', 'backlog')),
     closed_at timestamptz,
-    UNIQUE (goal, customer_id, since)
+    UNIQUE (customer_id, goal, since)
 );
-CREATE INDEX episode_customer_idx ON custseg.episode (customer_id);
 CREATE INDEX episode_waiting_idx ON custseg.episode (priority DESC, customer_id) WHERE state IN ('waiting', 'unreachable');
 CREATE INDEX episode_open_idx ON custseg.episode (expires_on) WHERE state IN ('waiting', 'watching', 'contacting', 'unreachable');
 COMMENT ON TABLE custseg.episode IS

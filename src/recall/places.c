@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "common/spi.h"
+#include "common/stream.h"
 #include "recall/places.h"
 
 /* Tasks of earlier days that are still to be done today. */
@@ -23,22 +24,33 @@
 	"custseg.task t WHERE t.state IN ('open', 'claimed') AND t.slot_day < $1" \
 	" AND custseg.day_of(t.due_at, (SELECT time_zone FROM custseg.settings)) <= $1"
 
+static void
+TakenPlace(TupleTableSlot *slot, void *arg)
+{
+	Places	   *places = arg;
+
+	if (places->ntaken == places->room)
+	{
+		places->room = Max(places->room * 2, 256);
+		places->taken = places->taken ? repalloc_huge(places->taken, places->room * sizeof(int)) :
+			palloc_extended(places->room * sizeof(int), MCXT_ALLOC_HUGE);
+	}
+	places->taken[places->ntaken++] = DatumGetInt32(slot->tts_values[0]);
+}
+
 void
 ReadPlaces(const char *channel, int capacity, DateADT day, Places *places)
 {
+	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TEXTOID, DATEOID};
 	Datum		values[] = {CStringGetTextDatum(channel), DateADTGetDatum(day)};
 
 	memset(places, 0, sizeof(*places));
-	SpiRun("SELECT slot FROM custseg.task WHERE channel = $1 AND slot_day = $2 AND slot IS NOT NULL ORDER BY slot",
-		   2, types, values, NULL);
 	places->capacity = capacity;
 	places->next = 1;
-	places->ntaken = (int) SPI_processed;
-	places->taken = palloc_extended(sizeof(int) * Max(places->ntaken, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < places->ntaken; i++)
-		places->taken[i] = (int) SpiInt64(i, 1, 0);
-	SPI_freetuptable(SPI_tuptable);
+	SpiKeep(&plan, "SELECT slot FROM custseg.task WHERE channel = $1 AND slot_day = $2 AND slot IS NOT NULL ORDER BY slot",
+			lengthof(types), types);
+	SpiStream(plan, lengthof(types), types, values, TakenPlace, places);
 }
 
 int

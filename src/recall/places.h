@@ -15,6 +15,7 @@ typedef struct Places
 	int			capacity;
 	int		   *taken;			/* ascending */
 	int			ntaken;
+	int			room;			/* for so many */
 	int			at;				/* in taken */
 	int			next;			/* slot to look at */
 } Places;

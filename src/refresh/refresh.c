@@ -260,6 +260,7 @@ CalibrateIfDue(Run *run, bool force)
 static void
 EvaluateDue(Run *run, StandingRun *standing)
 {
+	int			limit = custseg_batch_size;
 	int64		n;
 
 	do
@@ -269,7 +270,7 @@ EvaluateDue(Run *run, StandingRun *standing)
 		RunStage(run, STAGE_EVALUATE);
 		SpiRun("SELECT coalesce(max(transition_id), 0) FROM custseg.transition", 0, NULL, NULL, NULL);
 		last_transition = SpiInt64(0, 1, 0);
-		n = StandingEvaluateDue(standing, custseg_batch_size);
+		n = StandingEvaluateDue(standing, limit);
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
 		{
@@ -279,7 +280,7 @@ EvaluateDue(Run *run, StandingRun *standing)
 		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);
 		if (n > 0)
 			RunCommit(run);
-	} while (n > 0);
+	} while (n == limit);
 }
 
 static void

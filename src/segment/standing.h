@@ -69,7 +69,7 @@ extern int64 StandingEvaluateChanged(StandingRun *run, const int64 *ids,
 extern int64 StandingEvaluateRange(StandingRun *run, int64 after, int limit, Cause cause,
 								   int64 *last);
 
-/* At most "limit" customers that are due by the run's day. Returns how many, 0 at the end. */
+/* At most "limit" customers that are due by the run's day. Returns how many: fewer at the end. */
 extern int64 StandingEvaluateDue(StandingRun *run, int limit);
 
 #endif							/* CUSTSEG_STANDING_H */
