@@ -259,7 +259,7 @@ is($node->psql('copy', 'DROP EXTENSION custseg', on_error_stop => 1), 0, 'an ext
 is($node->safe_psql('copy', q{SELECT count(*) FROM pg_trigger WHERE tgname ~ '^custseg_'}), '0', '... all of them');
 is($node->psql('copy', q{INSERT INTO shop.orders VALUES (12, '2024-07-03', 5)}, on_error_stop => 1), 0, '... and the shop goes on');
 
-# A desk that reads a slow customer view, while an order is noted, read and ends the episode.
+# A desk that reads a slow customer view, while an order is noted, and perhaps read and ends the episode.
 my $as_of = q{'2024-07-20 12:00 UTC'};
 my $best = q{SELECT customer_id FROM custseg.task WHERE channel = 'phone' AND state = 'open' ORDER BY priority DESC, task_id LIMIT 1};
 $node->safe_psql('shop', q{UPDATE custseg.tier_policy SET channel = 'phone'; UPDATE custseg.playbook SET holdout = 0});
@@ -276,7 +276,7 @@ $node->safe_psql('shop', $_) foreach (
 	q{SELECT custseg.add_customers('shop.slowly', 'id', 'name', 'phone', 'email', 'no')});
 my $customer = $node->safe_psql('shop', $best);
 my $desk_sql = "SELECT coalesce(string_agg(customer_id::text, ','), 'nobody') FROM custseg.claim('phone', 1, as_of => $as_of)";
-foreach my $when ('before', 'after')
+foreach my $when ('before', 'after', 'unread, after')
 {
 	$holder = $node->background_psql('shop', on_error_stop => 0);
 	$holder->query_safe('SELECT pg_advisory_lock(1)');
@@ -285,9 +285,10 @@ foreach my $when ('before', 'after')
 	$node->safe_psql('shop', "INSERT INTO shop.orders VALUES ($customer, '2024-07-20 11:00 UTC', 5)") if $when eq 'before';
 	$desk->query_until(qr/begun/, "\\echo begun\n$desk_sql;\n");
 	$node->poll_query_until('shop', qq{SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $pid}) or die 'the desk does not read';
-	$node->safe_psql('shop', "INSERT INTO shop.orders VALUES ($customer, '2024-07-20 11:00 UTC', 5)") if $when eq 'after';
-	$node->safe_psql('shop', "CALL custseg.refresh(as_of => $as_of)");
-	like($node->safe_psql('shop', "SELECT state FROM custseg.episode WHERE customer_id = $customer"), qr/converted|withdrawn/, "an order from $when the claim has ended the episode");
+	$node->safe_psql('shop', "INSERT INTO shop.orders VALUES ($customer, '2024-07-20 11:00 UTC', 5)") if $when =~ /after/;
+	$node->safe_psql('shop', "CALL custseg.refresh(as_of => $as_of)") unless $when =~ /unread/;
+	like($node->safe_psql('shop', "SELECT state FROM custseg.episode WHERE customer_id = $customer"),
+		$when =~ /unread/ ? qr/^contacting$/ : qr/converted|withdrawn/, "an order from $when the claim, and its episode");
 	$holder->quit;
 	my $got = $desk->query_safe('SELECT 1') =~ s/\s*1\s*$//r;
 	like($got, qr/^\d+$/, "... and the desk gets somebody");
