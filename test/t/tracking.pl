@@ -294,6 +294,7 @@ foreach my $when ('before', 'after', 'unread, after')
 	like($got, qr/^\d+$/, "... and the desk gets somebody");
 	isnt($got, $customer, '... but not him');
 	$desk->quit;
+	$node->safe_psql('shop', "CALL custseg.refresh(as_of => $as_of)");
 	$customer = $node->safe_psql('shop', $best);
 }
 
