@@ -116,8 +116,9 @@ FROM custseg.run r
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = r.pid AND a.datname = pg_catalog.current_database()
 WHERE r.status = 'running'
   -- The lock of a run is what says that it is alive.
-  AND EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_extension e ON e.oid = l.classid
-              WHERE l.pid = r.pid AND l.locktype = 'advisory' AND l.objsubid = 197 AND e.extname = 'custseg'
+  AND EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_extension e ON e.oid = l.objid
+              WHERE l.pid = r.pid AND l.locktype = 'object' AND l.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+                AND l.objsubid = 2 AND e.extname = 'custseg'
                 AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()));
 COMMENT ON VIEW custseg.progress IS
 'The refresh that runs now, if any: counts as of its last commit, and what it is doing this moment.';

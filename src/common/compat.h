@@ -117,4 +117,27 @@
 	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
 #endif
 
+/* Needs storage/lock.h and storage/proc.h: the locks of this process in a partition that is locked. */
+#if PG_VERSION_NUM < 160000
+#define FOREACH_LOCK_OF_MINE(held, partition) \
+	for ((held) = (PROCLOCK *) SHMQueueNext(&MyProc->myProcLocks[partition], &MyProc->myProcLocks[partition], \
+											offsetof(PROCLOCK, procLink)); \
+		 (held) != NULL; \
+		 (held) = (PROCLOCK *) SHMQueueNext(&MyProc->myProcLocks[partition], &(held)->procLink, \
+											offsetof(PROCLOCK, procLink)))
+#else
+#define FOREACH_LOCK_OF_MINE(held, partition) \
+	for (dlist_node *node_ = dlist_is_empty(&MyProc->myProcLocks[partition]) ? NULL : \
+		 dlist_head_node(&MyProc->myProcLocks[partition]); \
+		 ((held) = node_ ? dlist_container(PROCLOCK, procLink, node_) : NULL) != NULL; \
+		 node_ = dlist_has_next(&MyProc->myProcLocks[partition], node_) ? \
+		 dlist_next_node(&MyProc->myProcLocks[partition], node_) : NULL)
+#endif
+
+#if PG_VERSION_NUM < 170000
+#define HoldsLock(tag, mode)	LockHeldByMe((tag), (mode))
+#else
+#define HoldsLock(tag, mode)	LockHeldByMe((tag), (mode), false)
+#endif
+
 #endif							/* CUSTSEG_COMPAT_H */

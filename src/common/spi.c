@@ -111,6 +111,23 @@ SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls)
 	return Checked(SPI_execute_plan(plan, values, nulls, false, 0), "a kept plan", caller);
 }
 
+Portal
+SpiPrivateCursor(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	uint64		random[2];
+	Portal		portal;
+
+	if (!pg_strong_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not draw a random number")));
+	portal = SPI_cursor_open_with_args(psprintf("custseg %016llx%016llx", (unsigned long long) random[0],
+												(unsigned long long) random[1]),
+									   sql, nargs, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	portal->visible = false;
+	return portal;
+}
+
 Datum
 SpiField(uint64 row, int column, bool *isnull)
 {

@@ -21,6 +21,12 @@ extern SPIPlanPtr SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oi
 extern uint64 SpiRun(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 extern uint64 SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls);
 
+/*
+ * A cursor that stays open while foreign code runs. Functions know cursors by
+ * name, and could read, move or close one that they can guess.
+ */
+extern Portal SpiPrivateCursor(const char *sql, int nargs, Oid *types, Datum *values);
+
 /* A field of the last result. */
 extern Datum SpiField(uint64 row, int column, bool *isnull);
 extern int64 SpiInt64(uint64 row, int column, int64 if_null);

@@ -44,22 +44,30 @@ StreamNothing(DestReceiver *self)
 {
 }
 
+DestReceiver *
+StreamTo(StreamRow row, void *arg)
+{
+	Stream	   *stream = palloc0(sizeof(Stream));
+
+	stream->receiver.receiveSlot = StreamReceive;
+	stream->receiver.rStartup = StreamStartup;
+	stream->receiver.rShutdown = StreamNothing;
+	stream->receiver.rDestroy = StreamNothing;
+	stream->receiver.mydest = DestNone;
+	stream->context = CurrentMemoryContext;
+	stream->row = row;
+	stream->arg = arg;
+	return &stream->receiver;
+}
+
 uint64
 SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
 		  StreamRow row, void *arg)
 {
 	SPIExecuteOptions options = {0};
-	Stream		stream = {0};
+	DestReceiver *receiver = StreamTo(row, arg);
+	uint64		rows;
 	int			code;
-
-	stream.receiver.receiveSlot = StreamReceive;
-	stream.receiver.rStartup = StreamStartup;
-	stream.receiver.rShutdown = StreamNothing;
-	stream.receiver.rDestroy = StreamNothing;
-	stream.receiver.mydest = DestNone;
-	stream.context = CurrentMemoryContext;
-	stream.row = row;
-	stream.arg = arg;
 
 	if (nargs > 0)
 	{
@@ -72,11 +80,13 @@ SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
 			options.params->params[i].ptype = types[i];
 		}
 	}
-	options.dest = &stream.receiver;
+	options.dest = receiver;
 	code = SPI_execute_plan_extended(plan, &options);
 	if (code < 0)
 		elog(ERROR, "SPI failed on a stream: %s", SPI_result_code_string(code));
-	return stream.rows;
+	rows = ((Stream *) receiver)->rows;
+	pfree(receiver);
+	return rows;
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "tcop/dest.h"
 
 typedef void (*StreamRow) (TupleTableSlot *slot, void *arg);
 
@@ -19,6 +20,9 @@ typedef void (*StreamRow) (TupleTableSlot *slot, void *arg);
  */
 extern uint64 SpiStream(SPIPlanPtr plan, int nargs, const Oid *types, const Datum *values,
 						StreamRow row, void *arg);
+
+/* A receiver for any query that does so, in the current memory context. */
+extern DestReceiver *StreamTo(StreamRow row, void *arg);
 
 /*
  * Between these two, statements are planned to go by index, whatever the

@@ -420,9 +420,29 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
+/* Receive() takes values by the types that the mapping found. */
 static void
 Startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	Collector  *c = ((CollectorDest *) self)->collector;
+	Oid			amount = c->source->type[COLUMN_AMOUNT];
+	Oid			expected[READ_OPTIONAL + 2] = {
+		[READ_CUSTOMER] = c->source->type[COLUMN_CUSTOMER],
+		[READ_AT] = c->source->type[COLUMN_AT],
+		[READ_AMOUNT] = amount == FLOAT4OID || amount == FLOAT8OID ? NUMERICOID : amount,
+	};
+	int			n = READ_OPTIONAL;
+
+	if (c->has_order)
+		expected[n++] = c->source->type[COLUMN_ORDER_ID];
+	if (c->has_promotion)
+		expected[n++] = BOOLOID;
+	for (int i = 0; i < n; i++)
+		if (desc->natts != n || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("the columns of %s changed while it was about to be read", SourceRelation(c->source)),
+					 errhint("Refresh again.")));
 }
 
 static void

@@ -51,7 +51,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "common/guard.h"
 #include "common/settings.h"
 #include "profile/batch.h"
 #include "profile/compare.h"
@@ -506,41 +505,46 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	return helped;
 }
 
+/* What a reading that may be shared works on. */
+typedef struct Shareable
+{
+	Collector  *collector;
+	Source	   *source;
+	bool		done;
+} Shareable;
+
+static void
+ReadShared(void *arg)
+{
+	Shareable  *read = arg;
+	Collector  *c = read->collector;
+	int			helpers = 0;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	c->read = SharedReadBegin(read->source, CollectorReceiver(c));
+	if (c->read)
+		helpers = HelpersWanted(c, SharedReadBlocks(c->read));
+	if (helpers > 0)
+		read->done = CollectWith(c, read->source, helpers);
+	if (c->read)
+		SharedReadEnd(c->read);
+	c->read = NULL;
+	PopActiveSnapshot();
+}
+
 void
 CollectorRead(Collector *c, Source *source)
 {
-	bool		done = false;
+	Shareable	read = {c, source};
 
 	c->counts.processes = 1;
 	if (custseg_max_parallel_workers > 1)
 	{
-		ErrorContextCallback callback;
-		Guard		guard;
-		int			helpers = 0;
-
-		callback.callback = SourceContext;
-		callback.arg = SourceShown(source);
-		callback.previous = error_context_stack;
-		error_context_stack = &callback;
-		GuardEnter(&guard, source->owner);
 		if (c->compare)
 			CompareLock(&c->target);
-		PushActiveSnapshot(GetTransactionSnapshot());
-
-		c->read = SharedReadBegin(source, CollectorReceiver(c));
-		if (c->read)
-			helpers = HelpersWanted(c, SharedReadBlocks(c->read));
-		if (helpers > 0)
-			done = CollectWith(c, source, helpers);
-		if (c->read)
-			SharedReadEnd(c->read);
-		c->read = NULL;
-
-		PopActiveSnapshot();
-		GuardLeave(&guard);
-		error_context_stack = callback.previous;
+		SourceForeign(source, ReadShared, &read);
 	}
-	if (!done)
+	if (!read.done)
 		SourceRead(source, CollectorReceiver(c));
 }
 

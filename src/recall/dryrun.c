@@ -224,27 +224,26 @@ LookAtAudience(DryRun *run)
 	MemoryContext old;
 	Portal		portal;
 
-	portal = SPI_cursor_open_with_args(NULL,
-									   psprintf("SELECT a.customer_id,"
-												" coalesce(r.arm, " ARM_OF_A ") = 'control',"
-												" EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = a.customer_id"
-												"  AND (x.channel IS NULL OR x.channel = y.channel)"
-												"  AND (x.until IS NULL OR x.until > $1)),"
-												" (SELECT m.body FROM custseg.template m WHERE m.playbook = a.playbook"
-												"  AND m.channel = y.channel AND m.language IN ($4, 'en')"
-												"  AND m.body IS NOT NULL ORDER BY m.language = $4 DESC LIMIT 1), "
-												FACTS_COLUMNS
-												" FROM (%s) a"
-												" LEFT JOIN custseg.arm r USING (goal, person)"
-												" JOIN custseg.standing s ON s.customer_id = a.customer_id"
-												" JOIN custseg.profile p ON p.customer_id = a.customer_id"
-												" LEFT JOIN custseg.tier_policy y ON y.tier = s.tier"
-												" WHERE NOT EXISTS (SELECT FROM custseg.episode e WHERE e.goal = a.goal"
-												"  AND e.customer_id = a.customer_id AND e.since = a.since)"
-												" ORDER BY a.priority DESC, a.since DESC,"
-												" p.customer_key COLLATE \"C\", a.customer_id",
-												BacklogAudience()),
-									   4, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	portal = SpiPrivateCursor(psprintf("SELECT a.customer_id,"
+									   " coalesce(r.arm, " ARM_OF_A ") = 'control',"
+									   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = a.customer_id"
+									   "  AND (x.channel IS NULL OR x.channel = y.channel)"
+									   "  AND (x.until IS NULL OR x.until > $1)),"
+									   " (SELECT m.body FROM custseg.template m WHERE m.playbook = a.playbook"
+									   "  AND m.channel = y.channel AND m.language IN ($4, 'en')"
+									   "  AND m.body IS NOT NULL ORDER BY m.language = $4 DESC LIMIT 1), "
+									   FACTS_COLUMNS
+									   " FROM (%s) a"
+									   " LEFT JOIN custseg.arm r USING (goal, person)"
+									   " JOIN custseg.standing s ON s.customer_id = a.customer_id"
+									   " JOIN custseg.profile p ON p.customer_id = a.customer_id"
+									   " LEFT JOIN custseg.tier_policy y ON y.tier = s.tier"
+									   " WHERE NOT EXISTS (SELECT FROM custseg.episode e WHERE e.goal = a.goal"
+									   "  AND e.customer_id = a.customer_id AND e.since = a.since)"
+									   " ORDER BY a.priority DESC, a.since DESC,"
+									   " p.customer_key COLLATE \"C\", a.customer_id",
+									   BacklogAudience()),
+							  4, types, values);
 	chunk = AllocSetContextCreate(CurrentMemoryContext, "custseg dry run chunk", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(chunk);
 	while (LookAtChunk(run, portal))

@@ -231,32 +231,31 @@ OpenCandidates(Planning *plan, Channel *channel)
 	Portal		portal;
 
 	/* Best first off the index of those who wait: few places may be free, and very many wait. */
-	portal = SPI_cursor_open_with_args(NULL,
-									   "WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days,"
-									   "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
-									   "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
-									   "   ORDER BY m.language = $4 DESC LIMIT 1) AS body"
-									   "  FROM custseg.playbook b WHERE b.enabled)"
-									   " SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
-									   " b.task_days, b.retry_days,"
-									   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
-									   "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
-									   " b.body, "
-									   FACTS_COLUMNS
-									   " FROM custseg.episode e"
-									   " JOIN custseg.standing s USING (customer_id)"
-									   " JOIN custseg.profile p USING (customer_id)"
-									   " JOIN playbooks b ON b.playbook = e.playbook"
-									   " WHERE e.arm = 'contact'"
-									   " AND e.state IN ('waiting', 'unreachable')"
-									   " AND (e.state = 'waiting' OR e.look_again_on <= $2)"
-									   " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
-									   " AND s.lifecycle IN ('silent', 'lost')"
-									   " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
-									   " ORDER BY e.priority DESC, e.since DESC,"
-									   " p.customer_key COLLATE \"C\", e.customer_id"
-									   " FOR NO KEY UPDATE OF e SKIP LOCKED",
-									   4, types, values, NULL, false, CURSOR_OPT_NO_SCROLL);
+	portal = SpiPrivateCursor("WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days,"
+							  "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
+							  "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
+							  "   ORDER BY m.language = $4 DESC LIMIT 1) AS body"
+							  "  FROM custseg.playbook b WHERE b.enabled)"
+							  " SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
+							  " b.task_days, b.retry_days,"
+							  " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
+							  "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
+							  " b.body, "
+							  FACTS_COLUMNS
+							  " FROM custseg.episode e"
+							  " JOIN custseg.standing s USING (customer_id)"
+							  " JOIN custseg.profile p USING (customer_id)"
+							  " JOIN playbooks b ON b.playbook = e.playbook"
+							  " WHERE e.arm = 'contact'"
+							  " AND e.state IN ('waiting', 'unreachable')"
+							  " AND (e.state = 'waiting' OR e.look_again_on <= $2)"
+							  " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
+							  " AND s.lifecycle IN ('silent', 'lost')"
+							  " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
+							  " ORDER BY e.priority DESC, e.since DESC,"
+							  " p.customer_key COLLATE \"C\", e.customer_id"
+							  " FOR NO KEY UPDATE OF e SKIP LOCKED",
+							  4, types, values);
 	PlanByIndexEnd(level);
 	return portal;
 }

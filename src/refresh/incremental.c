@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 #include "common/ids.h"
@@ -103,23 +104,35 @@ HowToRead(Run *run, Source *source, const char **why)
 	return READ_CHANGES;
 }
 
-/* All that was collected, sorted; it comes in portions that are gone with the next. */
+/*
+ * All that was collected of the customers with these keys, sorted; it comes in
+ * portions that are gone with the next. A function that lies about what it
+ * depends on may have shown us others than we asked for.
+ */
 static Collected *
-GatherCollected(Collector *collector, int most, int *n)
+GatherCollected(const Source *source, Collector *collector, char **keys, int most, int *n)
 {
+	KeyIndex   *asked = KeyIndexCreate(most, keys);
 	Collected  *all = palloc(Max(most, 1) * sizeof(Collected));
 	Collected  *portion;
 	int			n_portion;
+	int			at;
 
 	*n = 0;
 	while (CollectorNext(collector, most, &portion, &n_portion))
 		for (int i = 0; i < n_portion; i++)
 		{
-			Collected  *row = &all[(*n)++];
+			Collected  *row = &all[*n];
 			Size		size = VARSIZE_ANY(portion[i].timeline);
+			const char *key = portion[i].key ? portion[i].key : psprintf(INT64_FORMAT, portion[i].customer_id);
 
-			if (*n > most)
-				elog(ERROR, "collected more than %d customers", most);
+			if (*n == most || KeyIndexFirst(asked, key, &at) < 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATA_EXCEPTION),
+						 errmsg("%s shows customers that were not asked for", SourceRelation(source)),
+						 errdetail("Customer %s is one of them.", quote_literal_cstr(key)),
+						 errhint("A function it calls says that it is IMMUTABLE or STABLE and is not; mark it VOLATILE.")));
+			(*n)++;
 			row->customer_id = portion[i].customer_id;
 			row->key = portion[i].key ? pstrdup(portion[i].key) : NULL;
 			row->timeline = palloc(size);
@@ -140,7 +153,7 @@ ReadSomeCustomers(Source *source, Collector *collector, char **keys, const int64
 		for (int i = 0; i < n; i++)
 			if (keys[i] != NULL && ids[i] != 0)
 				CollectorKnowKey(collector, keys[i], strlen(keys[i]), ids[i]);
-	return GatherCollected(collector, n, n_rows);
+	return GatherCollected(source, collector, keys, n, n_rows);
 }
 
 /* Read and write some customers, by number or by key. */

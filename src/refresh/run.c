@@ -6,6 +6,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
@@ -22,9 +23,11 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "common/compat.h"
 #include "common/spi.h"
 #include "refresh/run.h"
 
+#define RUN_LOCK		2		/* sub-object of the extension that stands for its refresh; see custseg.progress */
 #define KEEP_RUNS		10000	/* a year of hourly runs and more */
 
 static const char *const stage_names[STAGES] = {
@@ -276,8 +279,8 @@ RulesDigest(MemoryContext context, Datum *rules)
 static void
 RunLockTag(LOCKTAG *tag)
 {
-	/* An advisory lock of a class that SQL's advisory functions cannot take. */
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionOid(), 0, 0xC5);
+	/* Not an advisory lock, which any function of a view can give up: pg_advisory_unlock_all(). */
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId, ExtensionOid(), RUN_LOCK);
 }
 
 void
@@ -300,10 +303,14 @@ RunKeepOut(void)
  * for the error to be thrown into.
  */
 static void
-RecordFailure(Run *run)
+RecordFailure(Run *run, const LOCKTAG *lock)
 {
 	AbortCurrentTransaction();
 	StartTransactionCommand();
+
+	/* The abort gave up our lock. If somebody was waiting for it, he has noted that we are gone. */
+	if (LockAcquire(lock, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return;
 	PG_TRY();
 	{
 		RunHoldExtension(run);
@@ -411,8 +418,8 @@ RunAlone(Run *run, void (*work) (Run *run))
 								run->reading ? ": " : "", error->message,
 								error->hint ? " (" : "", error->hint ? error->hint : "", error->hint ? ")" : "");
 		if (run->recorded)
-			RecordFailure(run);
-		if (run->locked)
+			RecordFailure(run, &lock);
+		if (run->locked && HoldsLock(&lock, ExclusiveLock))
 			LockRelease(&lock, ExclusiveLock, true);
 		pgstat_report_activity(STATE_RUNNING, debug_query_string);
 		MemoryContextSetParent(run->context, TopTransactionContext);

@@ -26,6 +26,7 @@
 #include "common/ids.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "refresh/incremental.h"
 #include "source/change_log.h"
 #include "source/change_pending.h"
@@ -82,6 +83,15 @@ SampleStored(int most, Sample *sample)
 	ReadIds(sample);
 }
 
+static void
+SampledRow(TupleTableSlot *slot, void *arg)
+{
+	ChangedCustomers *found = arg;
+
+	if (!slot->tts_isnull[0])
+		found->keys[found->n++] = TextDatumGetCString(slot->tts_values[0]);
+}
+
 /*
  * Customers in some pages of a source, in case one has no profile: those that
  * have a number of ours or are one.
@@ -93,7 +103,6 @@ SampleSource(Source *source, int most, Sample *sample)
 	BlockNumber blocks;
 	ChangedCustomers found = {0};
 	int64	   *ids;
-	int			n;
 
 	SourceOpen(source);
 	rel = relation_open(source->relation, NoLock);
@@ -106,22 +115,14 @@ SampleSource(Source *source, int most, Sample *sample)
 	relation_close(rel, NoLock);
 
 	/* A page has some fifty rows, often of as many customers. */
+	found.keys = palloc(most * sizeof(char *));
 	SourceQuery(source,
 				psprintf("SELECT DISTINCT %s::pg_catalog.text FROM %s TABLESAMPLE SYSTEM (%.6f)%s LIMIT %d",
 						 SourceColumn(source, COLUMN_CUSTOMER), SourceRelation(source),
 						 Min(100, 100.0 * (most / 50 + 10) / Max(blocks, 1)),
 						 SourceFilter(source, 1, " WHERE "), most),
-				source->column[COLUMN_STATUS] ? 1 : 0, (Oid[]) {TEXTARRAYOID}, &source->accepted, NULL);
-	n = SPI_processed;
-	found.keys = palloc(Max(n, 1) * sizeof(char *));
-	for (int i = 0; i < n; i++)
-	{
-		char	   *key = SpiText(i, 1);
-
-		if (key != NULL)
-			found.keys[found.n++] = key;
-	}
-	SPI_freetuptable(SPI_tuptable);
+				source->column[COLUMN_STATUS] ? 1 : 0, (Oid[]) {TEXTARRAYOID}, &source->accepted,
+				StreamTo(SampledRow, &found));
 
 	if (source->key_kind == KEY_NATIVE)
 	{

@@ -10,8 +10,8 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "common/guard.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "source/contact.h"
 #include "source/identity.h"
 #include "source/read.h"
@@ -22,13 +22,45 @@ ContactsMapped(void)
 	return ListSources(false) != NIL;
 }
 
+typedef struct ContactRead
+{
+	const KeyIndex *index;
+	Contact    *out;
+} ContactRead;
+
 /* A text that says something. */
 static char *
-Filled(uint64 row, int column)
+Filled(const TupleTableSlot *slot, int column)
 {
-	char	   *text = SpiText(row, column);
+	char	   *value;
 
-	return text && text[strspn(text, " \t\r\n")] != '\0' ? text : NULL;
+	if (slot->tts_isnull[column])
+		return NULL;
+	value = TextDatumGetCString(slot->tts_values[column]);
+	return value[strspn(value, " \t\r\n")] != '\0' ? value : NULL;
+}
+
+static void
+ContactRow(TupleTableSlot *slot, void *arg)
+{
+	const ContactRead *read = arg;
+	int			at;
+
+	if (slot->tts_isnull[0])
+		return;
+	/* The same customer may be asked for twice, with two tasks. */
+	for (int i = KeyIndexFirst(read->index, TextDatumGetCString(slot->tts_values[0]), &at); i >= 0;
+		 i = KeyIndexNext(read->index, &at))
+	{
+		Contact    *contact = &read->out[i];
+
+		contact->found = true;
+		contact->name = Filled(slot, 1);
+		contact->phone = Filled(slot, 2);
+		contact->email = Filled(slot, 3);
+		/* One row that says no is enough, should a customer have several. */
+		contact->do_not_contact |= !slot->tts_isnull[4] && DatumGetBool(slot->tts_values[4]);
+	}
 }
 
 void
@@ -37,8 +69,8 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	List	   *sources = ListSources(false);
 	Source	   *source;
 	StringInfoData sql;
+	ContactRead read = {.out = out};
 	char	  **keys;
-	KeyIndex   *index;
 	Oid			types[1];
 	Datum		values[1];
 	ErrorContextCallback callback;
@@ -57,7 +89,7 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	SourceOpen(source);
 	error_context_stack = callback.previous;
 	keys = IdentityKeys(source, n, ids);
-	index = KeyIndexCreate(n, keys);
+	read.index = KeyIndexCreate(n, keys);
 	values[0] = IdentityKeyArray(source, n, keys, &types[0]);
 
 	initStringInfo(&sql);
@@ -67,22 +99,5 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	appendStringInfo(&sql, ", %s::pg_catalog.bool FROM %s WHERE %s OPERATOR(pg_catalog.=) ANY ($1)",
 					 source->column[COLUMN_DO_NOT_CONTACT] ? SourceColumn(source, COLUMN_DO_NOT_CONTACT) : "false",
 					 SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
-	SourceQuery(source, sql.data, 1, types, values, NULL);
-
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		int			at;
-
-		/* The same customer may be asked for twice, with two tasks. */
-		for (int i = KeyIndexFirst(index, SpiText(row, 1), &at); i >= 0; i = KeyIndexNext(index, &at))
-		{
-			out[i].found = true;
-			out[i].name = Filled(row, 2);
-			out[i].phone = Filled(row, 3);
-			out[i].email = Filled(row, 4);
-			/* One row that says no is enough, should a customer have several. */
-			out[i].do_not_contact |= SpiInt64(row, 5, 0) != 0;
-		}
-	}
-	SPI_freetuptable(SPI_tuptable);
+	SourceQuery(source, sql.data, 1, types, values, StreamTo(ContactRow, &read));
 }

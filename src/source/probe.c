@@ -20,6 +20,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "source/change_pending.h"
 #include "source/identity.h"
 #include "source/probe.h"
@@ -56,11 +57,36 @@ MomentDay(Oid type, Datum at, DayMapper *days, DateADT *day)
 	return DayOfDate(DatumGetDateADT(at), day);
 }
 
+typedef struct OrderRead
+{
+	const Source *source;
+	const KeyIndex *index;
+	DayMapper  *days;
+	const DateADT *after;
+	bool	   *ordered;
+} OrderRead;
+
+static void
+OrderRow(TupleTableSlot *slot, void *arg)
+{
+	const OrderRead *read = arg;
+	DateADT		day;
+	int			at;
+
+	if (slot->tts_isnull[0] || slot->tts_isnull[1] ||
+		!MomentDay(read->source->type[COLUMN_AT], slot->tts_values[1], read->days, &day))
+		return;
+	for (int i = KeyIndexFirst(read->index, TextDatumGetCString(slot->tts_values[0]), &at); i >= 0;
+		 i = KeyIndexNext(read->index, &at))
+		if (day > read->after[i])
+			read->ordered[i] = true;
+}
+
 static void
 ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
 {
 	char	  **keys = IdentityKeys(source, n, ids);
-	KeyIndex   *index = KeyIndexCreate(n, keys);
+	OrderRead	read = {source, KeyIndexCreate(n, keys), days, after, ordered};
 	Oid			amount = source->type[COLUMN_AMOUNT];
 	Oid			types[2];
 	Datum		values[2];
@@ -80,22 +106,7 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 					 amount == NUMERICOID || amount == FLOAT4OID || amount == FLOAT8OID ?
 					 psprintf(" AND %s OPERATOR(pg_catalog.<) 'NaN'", SourceColumn(source, COLUMN_AMOUNT)) : "",
 					 SourceFilter(source, 2, " AND "), SourceCustomerIsAny(source, 1));
-	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, NULL);
-
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool		isnull;
-		Datum		moment = SpiField(row, 2, &isnull);
-		DateADT		day;
-		int			at;
-
-		if (isnull || !MomentDay(source->type[COLUMN_AT], moment, days, &day))
-			continue;
-		for (int i = KeyIndexFirst(index, SpiText(row, 1), &at); i >= 0; i = KeyIndexNext(index, &at))
-			if (day > after[i])
-				ordered[i] = true;
-	}
-	SPI_freetuptable(SPI_tuptable);
+	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, StreamTo(OrderRow, &read));
 }
 
 /* A look at one source. */

@@ -24,7 +24,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "common/guard.h"
+#include "common/foreign.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "source/read.h"
@@ -124,45 +124,62 @@ SourceContext(void *shown)
 	errcontext("reading %s", (char *) shown);
 }
 
+typedef struct Reading
+{
+	const Source *source;
+	const char *sql;
+	int			nargs;
+	Oid		   *types;
+	Datum	   *values;
+	DestReceiver *dest;
+} Reading;
+
+static void
+RunReading(void *arg)
+{
+	const Reading *reading = arg;
+	SPIExecuteOptions execute = {.dest = reading->dest};
+	ParamListInfo params = makeParamList(reading->nargs);
+	SPIPlanPtr	plan = SPI_prepare(reading->sql, reading->nargs, reading->types);
+	int			code;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SourceCheckPlan(reading->source, plan);
+
+	for (int i = 0; i < reading->nargs; i++)
+	{
+		params->params[i].value = reading->values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = reading->types[i];
+	}
+	execute.params = params;
+	code = SPI_execute_plan_extended(plan, &execute);
+	if (code < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", reading->sql, SPI_result_code_string(code));
+	SPI_freeplan(plan);
+}
+
 void
 SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum *values,
 			DestReceiver *dest)
 {
-	SPIExecuteOptions execute = {0};
-	ParamListInfo params = makeParamList(nargs);
-	SPIPlanPtr	plan;
-	MemoryContext caller = CurrentMemoryContext;
+	Reading		reading = {source, sql, nargs, types, values, dest};
+
+	SourceForeign(source, RunReading, &reading);
+}
+
+void
+SourceForeign(const Source *source, void (*work) (void *arg), void *arg)
+{
 	ErrorContextCallback callback;
-	Guard		guard;
-	int			code;
 
 	callback.callback = SourceContext;
 	callback.arg = SourceShown(source);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	GuardEnter(&guard, source->owner);
-
-	plan = SPI_prepare(sql, nargs, types);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	SourceCheckPlan(source, plan);
-
-	for (int i = 0; i < nargs; i++)
-	{
-		params->params[i].value = values[i];
-		params->params[i].isnull = false;
-		params->params[i].pflags = PARAM_FLAG_CONST;
-		params->params[i].ptype = types[i];
-	}
-	execute.params = params;
-	execute.dest = dest;
-	code = SPI_execute_plan_extended(plan, &execute);
-	if (code < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", sql, SPI_result_code_string(code));
-	SPI_freeplan(plan);
-	MemoryContextSwitchTo(caller);
-
-	GuardLeave(&guard);
+	RunForeign(source->owner, work, arg);
 	error_context_stack = callback.previous;
 }
 
@@ -213,7 +230,7 @@ ReadRows(Source *source, const char *tail, DestReceiver *dest)
 void
 SourceTry(Source *source)
 {
-	ReadRows(source, " LIMIT 0", NULL);
+	ReadRows(source, " LIMIT 0", None_Receiver);
 }
 
 void

@@ -45,11 +45,15 @@ extern char *SourceStatement(const Source *source, const char *tail);
 extern void SourceCheckPlan(const Source *source, SPIPlanPtr plan);
 
 /*
- * Run a query over one source's relation as the relation's owner. The result
- * is SPI's. With dest, rows go there instead.
+ * Run a query over one source's relation as the relation's owner; rows go to
+ * dest. A row may be anything: a function that lies about what it depends on can
+ * make it one that the query's conditions exclude.
  */
 extern void SourceQuery(const Source *source, const char *sql, int nargs, Oid *types, Datum *values,
 						DestReceiver *dest);
+
+/* Do work that runs code of the relation, as its owner: see RunForeign. */
+extern void SourceForeign(const Source *source, void (*work) (void *arg), void *arg);
 
 /* Whether rows of single customers can be found by an index on the customer column. After SourceOpen. */
 extern bool HasCustomerIndex(const Source *source);

@@ -94,3 +94,14 @@ FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = 'custseg'::regnamespace AND p.prokind <> 'a'
   AND NOT (l.lanname = 'c' OR l.lanname = 'sql' AND p.prosqlbody IS NOT NULL)
 ORDER BY 1;
+
+-- Nothing that is installed depends on what others could put somewhere: all it
+-- uses is PostgreSQL's (which is not recorded) or its own.
+SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) AS object,
+       pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid) AS depends_on
+FROM pg_depend d
+CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) o
+CROSS JOIN LATERAL pg_identify_object(d.refclassid, d.refobjid, 0) r
+WHERE (o.schema = 'custseg' OR o.identity ~ '\mcustseg\.')
+  AND r.schema NOT IN ('custseg', 'pg_catalog')
+ORDER BY 1, 2;

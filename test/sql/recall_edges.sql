@@ -35,18 +35,18 @@ SELECT count(*), count(*) FILTER (WHERE customer_id = 30) AS ordered, count(name
 FROM custseg.claim('phone', 100, as_of => '2024-07-29');
 SELECT outcome, count(*) FROM custseg.task WHERE customer_id = 30 GROUP BY 1;
 
--- A function of the shop's that claims while claim() reads the customers: nobody gets a task twice.
-CREATE SEQUENCE shop.calls;
+-- A function of the shop's that claims while claim() reads the customers: what is
+-- read is only read.
 CREATE FUNCTION shop.claims() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
-    IF pg_catalog.nextval('shop.calls') > 1 THEN RETURN false; END IF;
     RETURN count(*) < 0 FROM custseg.claim('phone', 2, 'inner', as_of => '2024-07-29 12:00 UTC');
 END $$;
 CREATE VIEW shop.claiming AS SELECT c, name, phone, shop.claims() AS no FROM shop.customers;
 BEGIN;
 UPDATE custseg.task SET state = 'open', claimed_by = NULL, claimed_at = NULL, lease_until = NULL, wake_at = NULL WHERE state = 'claimed';
 SELECT custseg.drop_source(:customers), custseg.add_customers('shop.claiming', 'c', name => 'name', phone => 'phone', do_not_contact => 'no') > 0 AS added;
+\set VERBOSITY terse
 SELECT count(*), count(DISTINCT token) FROM custseg.claim('phone', 3, 'outer', as_of => '2024-07-29');
-SELECT claimed_by, count(*) FROM custseg.task WHERE state = 'claimed' GROUP BY 1 ORDER BY 1;
+\set VERBOSITY default
 ROLLBACK;
 
 -- claim() asks a source only where that is cheap: not through a BRIN index, and

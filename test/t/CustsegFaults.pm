@@ -156,7 +156,8 @@ sub nothing_left
 {
 	my ($node, $psql, $what) = @_;
 
-	is($psql->query(q{SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'}),
+	is($psql->query(q{SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()
+			AND (locktype = 'advisory' OR locktype = 'object' AND classid = 'pg_extension'::regclass)}),
 		'0', "$what: no lock is left");
 	is($psql->query(q{SELECT string_agg(name, ',') FROM pg_backend_memory_contexts WHERE name LIKE 'custseg %'}),
 		'', "$what: no memory is left");

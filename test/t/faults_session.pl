@@ -91,7 +91,7 @@ sub session_keeps
 		nothing_left($node, $psql, $what);
 	}
 	$psql->quit;
-	is($node->safe_psql('shop', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), '0', "$what: no lock is left");
+	is($node->safe_psql('shop', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' OR locktype = 'object' AND classid = 'pg_extension'::regclass}), '0', "$what: no lock is left");
 	return;
 }
 

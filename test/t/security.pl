@@ -14,8 +14,9 @@ $node->start;
 make_shop($node, 'shop', customers => 300);
 my $refresh = refresh_sql('2024-06-30');
 
-# What mallory tries. Whatever comes of each is noted, and none may be 'done'
-# unless it says that it is harmless.
+# What mallory tries. Whatever comes of each is told to the server's log, since
+# nothing that is written in a read would stay, and none may be 'done' unless it
+# says that it is harmless.
 my @attacks = (
 	[ 'become superuser', 'ALTER ROLE mallory SUPERUSER' ],
 	[ 'become a member', 'GRANT postgres TO mallory' ],
@@ -51,6 +52,18 @@ my @attacks = (
 	[ 'harmless row_security', q{SELECT set_config('row_security', 'on', false)} ],
 	[ 'harmless time zone', q{SELECT set_config('TimeZone', 'Asia/Shanghai', false)} ],
 	[ 'harmless batches', q{SELECT set_config('custseg.batch_size', '1', false)} ],
+	[ 'create a type of that name', 'CREATE DOMAIN pg_temp.date AS text CHECK (mallory.rob(VALUE))' ],
+	[ 'create a temporary function', 'CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS $q$SELECT 1$q$' ],
+	[ 'write again', q{SELECT set_config('transaction_read_only', 'off', true)} ],
+	[ 'write', 'INSERT INTO mallory.loot VALUES (1)' ],
+	[ 'take a number', q{SELECT nextval('mallory.numbers')} ],
+	[ 'label', q{SECURITY LABEL ON ROLE mallory IS 'trusted'} ],
+	[ 'watch', 'CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION mallory.spring()' ],
+	[ 'execute what the session prepared', 'EXECUTE secrets' ],
+	[ 'harmless cursor', 'SELECT mallory.keep_open()' ],
+	[ 'harmless advisory lock', 'SELECT pg_advisory_lock(666), pg_advisory_lock_shared(667), pg_advisory_xact_lock(668)' ],
+	[ 'harmless unlocking', 'SELECT pg_advisory_unlock_all()' ],
+	[ 'harmless constraints', 'SET CONSTRAINTS ALL DEFERRED' ],
 	[ 'harmless read-only', q{SELECT set_config('transaction_read_only', 'on', true)} ],
 	[ 'harmless timeout', q{SELECT set_config('statement_timeout', '1ms', false)} ]);
 my $list = join(', ', map { "(\$a\$$_->[0]\$a\$, \$a\$$_->[1]\$a\$)" } @attacks);
@@ -67,7 +80,20 @@ $node->safe_psql('shop', q{
 $node->safe_psql('shop', qq{
 	CREATE TABLE mallory.armed ();
 	GRANT SELECT ON mallory.armed TO PUBLIC;
-	CREATE TABLE mallory.loot (place text, attack text, result text, who text DEFAULT current_user);
+	CREATE TABLE mallory.loot (n int);
+	CREATE SEQUENCE mallory.numbers;
+	CREATE FUNCTION mallory.rob(anyelement) RETURNS boolean LANGUAGE plpgsql AS
+		\$\$ BEGIN EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END \$\$;
+	CREATE FUNCTION mallory.keep_open() RETURNS void LANGUAGE plpgsql AS \$\$
+	DECLARE mine refcursor := 'mine'; other refcursor;
+	BEGIN
+		OPEN mine FOR SELECT mallory.rob(1);
+		-- And close those that others may have open, by the names they would have.
+		FOR i IN 1 .. 100 LOOP
+			BEGIN other := '<unnamed portal ' || i || '>'; CLOSE other;
+			EXCEPTION WHEN OTHERS THEN NULL; END;
+		END LOOP;
+	END \$\$;
 	CREATE TABLE mallory.trap (n int);
 	CREATE FUNCTION mallory.spring() RETURNS trigger LANGUAGE plpgsql AS
 		\$\$ BEGIN EXECUTE 'ALTER ROLE mallory SUPERUSER'; RETURN NULL; END \$\$;
@@ -80,8 +106,7 @@ $node->safe_psql('shop', qq{
 		FOR a IN SELECT * FROM (VALUES $list) v (name, statement) LOOP
 			BEGIN EXECUTE a.statement; result := 'done';
 			EXCEPTION WHEN OTHERS THEN result := SQLERRM; END;
-			PERFORM set_config('transaction_read_only', 'off', true);
-			INSERT INTO mallory.loot VALUES (place, a.name, result);
+			RAISE LOG 'LOOT|%|%|%|%|', place, a.name, current_user, result;
 		END LOOP;
 	EXCEPTION WHEN OTHERS THEN NULL;
 	END \$body\$;
@@ -92,6 +117,7 @@ $node->safe_psql('shop', qq{
 		\$\$ BEGIN IF n = 100 THEN PERFORM mallory.attack(place); END IF; RETURN n; END \$\$;
 	GRANT USAGE ON SCHEMA mallory TO PUBLIC;
 	GRANT ALL ON mallory.loot, mallory.trap TO PUBLIC;
+	GRANT ALL ON SEQUENCE mallory.numbers TO PUBLIC;
 
 	-- A view, evaluated while it is read and, in its last column, while it is planned.
 	CREATE VIEW mallory.sales AS
@@ -141,7 +167,15 @@ my $psql = $node->background_psql('shop', on_error_stop => 0);
 my $STATE = q{SELECT session_user, current_user, current_setting('search_path'), current_setting('TimeZone'), current_setting('row_security'),
 	current_setting('statement_timeout'), current_setting('custseg.batch_size'), current_setting('session_replication_role'), current_setting('transaction_read_only')};
 $psql->query_safe('SET search_path = public, pg_catalog');
+$psql->query_safe(q{PREPARE secrets AS SELECT * FROM private.secret});
+$psql->query_safe(q{SELECT pg_advisory_lock(4711)});
 my $state = $psql->query_safe($STATE);
+my $LEFT = q{SELECT coalesce(string_agg(w, ' ' ORDER BY w OPERATOR(pg_catalog.<) ''), '') FROM (
+	SELECT 'lock ' || objid AS w FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'
+	UNION ALL SELECT 'cursor ' || name FROM pg_cursors
+	UNION ALL SELECT 'type ' || typname FROM pg_type WHERE typnamespace = pg_my_temp_schema()
+	UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = pg_my_temp_schema()
+	UNION ALL SELECT 'listen ' || c FROM pg_listening_channels() c) l};
 $psql->query_safe($_) foreach (
 	q{SELECT custseg.drop_source(2)},
 	q{SELECT custseg.add_orders('mallory.sales', 'customer_id', 'paid_at', 'amount', status => 'status', accepted => ARRAY['100'])},
@@ -156,23 +190,38 @@ is(last_run($node, 'shop', 'status, rows_read'), 'succeeded|' . (200 + 50 + $nod
 cmp_ok($psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim('phone', 5, as_of => '2024-09-30 12:00 UTC')}), '>', 0, 'and tasks are handed out with the names of mallory');
 is($psql->query_safe($STATE), $state, 'the session of the superuser is as before');
 $psql->query_safe('SET search_path = pg_catalog');
+is($psql->query_safe($LEFT), 'lock 4711', 'what it had of its own it has, and nothing else');
+
+# In a transaction of the caller nothing is left either, before it ends.
+$psql->query_safe('BEGIN');
+$psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim('sms', 5, as_of => '2024-09-30 12:00 UTC')});
+is($psql->query_safe($LEFT), 'lock 4711', 'nor in the middle of a transaction that claimed');
+$psql->query_safe('COMMIT');
+$psql->query_safe('SELECT pg_advisory_unlock(4711)');
 nothing_left($node, $psql, 'afterwards');
 $psql->quit;
 
 # What came of it. (Looked at with the operators of PostgreSQL.)
 sub look { return $node->safe_psql('shop', "SET search_path = pg_catalog; $_[0]"); }
-is(look('SELECT string_agg(DISTINCT place, $$ $$ ORDER BY place) FROM mallory.loot'), 'cast people plan view', 'the attacks were made where a source is read');
-is(look('SELECT string_agg(DISTINCT who, $$ $$) FROM mallory.loot'), 'mallory', 'by mallory as mallory');
-is(look(q{SELECT string_agg(DISTINCT attack, ', ') FROM mallory.loot WHERE result = 'done' AND attack NOT LIKE 'harmless%'}), '', 'none of them succeeded')
-  or diag(look(q{SELECT DISTINCT place, attack, result FROM mallory.loot WHERE result = 'done'}));
-is(look('SELECT count(DISTINCT attack) FROM mallory.loot'), scalar(@attacks), 'all of them were tried');
+my (%places, %who, %tried, %done);
+foreach my $line (split /\n/, slurp_file($node->logfile))
+{
+	my ($place, $attack, $role, $result) = $line =~ /LOG:  LOOT\|(.*?)\|(.*?)\|(.*?)\|(.*?)\|/ or next;
+
+	$places{$place} = $who{$role} = $tried{$attack} = 1;
+	$done{$attack} = $place if $result eq 'done' && $attack !~ /^harmless/;
+}
+is(join(' ', sort keys %places), 'cast people plan view', 'the attacks were made where a source is read');
+is(join(' ', sort keys %who), 'mallory', 'by mallory as mallory');
+is(join(', ', map { "$_ ($done{$_})" } sort keys %done), '', 'none of them succeeded');
+is(scalar(keys %tried), scalar(@attacks), 'all of them were tried');
 is(look(q{SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = 'mallory'}), 'f', 'mallory is what mallory was');
 is(look(q{SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = 'mallory'}), '0', 'and a member of nothing');
 is(look(q{SELECT count(*) FROM custseg.manual_tag}), '0', 'no tag was written');
 is(look(q{SELECT lost_days FROM custseg.settings}), '365', 'no setting was changed');
 is(look(q{SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'mallory' AND c.relnamespace IN ('custseg'::regnamespace, 'private'::regnamespace)}),
 	'0', 'nothing of mallory is where it should not be');
-is(look(q{SELECT count(*) FROM mallory.trap}), '0', 'the trap was not sprung');
+is(look(q{SELECT (SELECT count(*) FROM mallory.trap) || ' ' || (SELECT count(*) FROM mallory.loot)}), '0 0', 'the trap was not sprung, and nothing written');
 
 # Somebody with privileges on the table only, or on nothing, cannot register it.
 foreach my $case ([ 'mallory', 'shop.orders', 'must be a member of role' ], [ 'mallory', 'pg_catalog.pg_authid', 'is not a table of the shop' ])
