@@ -84,7 +84,7 @@ $node->safe_psql('shop', qq{
 cmp_ok($node->safe_psql('shop', q{SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'public'::pg_catalog.regnamespace}),
 	'>', 1000, 'lookalikes are planted');
 
-$node->safe_psql('shop', 'SET search_path = pg_catalog; CREATE EXTENSION custseg');
+$node->safe_psql('shop', 'CREATE EXTENSION custseg');
 is($node->safe_psql('shop', q{
 	SET search_path = pg_catalog;
 	SELECT count(*) FROM pg_depend d
