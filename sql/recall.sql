@@ -158,18 +158,66 @@ COMMENT ON COLUMN custseg.suppression.added_at IS 'since when';
 SELECT pg_catalog.pg_extension_config_dump('custseg.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.suppression_suppression_id_seq', '');
 
-CREATE FUNCTION custseg.suppress(customer_id bigint, channel text DEFAULT NULL, until timestamptz DEFAULT NULL,
-    reason text DEFAULT 'opted_out', as_of timestamptz DEFAULT now()) RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_suppress';
-COMMENT ON FUNCTION custseg.suppress(bigint, text, timestamptz, text, timestamptz) IS
-'From now on this customer is not contacted, through one channel or (NULL) any, for ever or until a moment. Tasks that exist are withdrawn when they would be handed out.';
-REVOKE ALL ON FUNCTION custseg.suppress(bigint, text, timestamptz, text, timestamptz) FROM PUBLIC;
+CREATE TABLE custseg.suppression_history (
+    suppression_history_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    channel text,
+    action text NOT NULL CHECK (action IN ('suppressed', 'lifted')),
+    until timestamptz,
+    reason text,
+    by_role text NOT NULL,
+    at timestamptz NOT NULL
+);
+CREATE INDEX suppression_history_customer_idx ON custseg.suppression_history (customer_id, at);
+COMMENT ON TABLE custseg.suppression_history IS
+'Everything that was ever said about contacting a customer: each call of suppress() and unsuppress(), and each opt-out. Rows are only added.';
+COMMENT ON COLUMN custseg.suppression_history.suppression_history_id IS 'running number';
+COMMENT ON COLUMN custseg.suppression_history.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.suppression_history.channel IS 'the channel; NULL for every channel';
+COMMENT ON COLUMN custseg.suppression_history.action IS 'suppressed, or lifted by unsuppress()';
+COMMENT ON COLUMN custseg.suppression_history.until IS 'until when it was asked for; NULL for ever';
+COMMENT ON COLUMN custseg.suppression_history.reason IS 'the reason given';
+COMMENT ON COLUMN custseg.suppression_history.by_role IS 'the role that said so';
+COMMENT ON COLUMN custseg.suppression_history.at IS 'when';
+SELECT pg_catalog.pg_extension_config_dump('custseg.suppression_history', '');
+SELECT pg_catalog.pg_extension_config_dump('custseg.suppression_history_suppression_history_id_seq', '');
 
-CREATE FUNCTION custseg.unsuppress(customer_id bigint, channel text DEFAULT NULL) RETURNS boolean
+CREATE TABLE custseg.suppressed_handle (
+    handle bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    channel text,
+    until timestamptz,
+    UNIQUE NULLS NOT DISTINCT (handle, customer_id, channel)
+);
+ALTER TABLE custseg.suppressed_handle REPLICA IDENTITY FULL;
+CREATE INDEX suppressed_handle_customer_idx ON custseg.suppressed_handle (customer_id);
+COMMENT ON TABLE custseg.suppressed_handle IS
+'Phone numbers and e-mail addresses, as hashes, of suppressed customers: two accounts with the same one are one person, and neither is contacted. Kept along with custseg.suppression.';
+COMMENT ON COLUMN custseg.suppressed_handle.handle IS 'salted hash of the digits of a phone number, or of an e-mail address in small letters';
+COMMENT ON COLUMN custseg.suppressed_handle.customer_id IS 'the customer who said so';
+COMMENT ON COLUMN custseg.suppressed_handle.channel IS 'the channel; NULL for every channel';
+COMMENT ON COLUMN custseg.suppressed_handle.until IS 'when it ends; NULL for never';
+SELECT pg_catalog.pg_extension_config_dump('custseg.suppressed_handle', '');
+
+CREATE FUNCTION custseg.suppress(customer_id bigint, channel text DEFAULT NULL, until timestamptz DEFAULT NULL,
+    reason text DEFAULT 'opted_out') RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_suppress';
+COMMENT ON FUNCTION custseg.suppress(bigint, text, timestamptz, text) IS
+'From now on this customer, and whoever has the same phone number or e-mail address, is not contacted, through one channel or (NULL) any, for ever or until a moment. It only ever grows: of two the longer one holds, and only unsuppress() ends it. Tasks that exist are withdrawn when they would be handed out.';
+REVOKE ALL ON FUNCTION custseg.suppress(bigint, text, timestamptz, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.suppress_at(as_of timestamptz, customer_id bigint, channel text DEFAULT NULL,
+    until timestamptz DEFAULT NULL, reason text DEFAULT 'opted_out') RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_suppress_at';
+COMMENT ON FUNCTION custseg.suppress_at(timestamptz, bigint, text, timestamptz, text) IS
+'suppress() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.suppress_at(timestamptz, bigint, text, timestamptz, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.unsuppress(customer_id bigint, channel text DEFAULT NULL, reason text DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_unsuppress';
-COMMENT ON FUNCTION custseg.unsuppress(bigint, text) IS
-'Takes back what suppress() or an opt-out stored for this customer and channel (NULL: the one for every channel). False when there was none.';
-REVOKE ALL ON FUNCTION custseg.unsuppress(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.unsuppress(bigint, text, text) IS
+'Takes back what suppress() or an opt-out stored for this customer and channel (NULL: the one for every channel), and notes in custseg.suppression_history who did so and why. False when there was none.';
+REVOKE ALL ON FUNCTION custseg.unsuppress(bigint, text, text) FROM PUBLIC;
 
 -- Arms, episodes and tasks.
 
@@ -247,11 +295,6 @@ COMMENT ON COLUMN custseg.episode.closed_at IS 'as of when it ended';
 SELECT pg_catalog.pg_extension_config_dump('custseg.episode', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.episode_episode_id_seq', '');
 
-CREATE SEQUENCE custseg.token_seq;
-COMMENT ON SEQUENCE custseg.token_seq IS
-'Tokens of claims: a later claim has a higher token, so that a stale worker can be told apart.';
-SELECT pg_catalog.pg_extension_config_dump('custseg.token_seq', '');
-
 CREATE TABLE custseg.task (
     task_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     episode_id bigint NOT NULL,
@@ -269,8 +312,11 @@ CREATE TABLE custseg.task (
     slot_day date NOT NULL,
     slot integer CHECK (slot >= 1),
     attempts integer NOT NULL DEFAULT 0,
-    token bigint,
+    max_attempts integer NOT NULL DEFAULT 1,
+    handle bigint,
+    token uuid,
     claimed_by text,
+    claimed_role text,
     claimed_at timestamptz,
     lease_until timestamptz,
     wake_at timestamptz,
@@ -289,15 +335,19 @@ CREATE TABLE custseg.task (
 -- wake. See src/recall/claim.c.
 CREATE INDEX task_ready_idx ON custseg.task (channel, priority DESC, task_id) WHERE state = 'open' AND wake_at IS NULL;
 CREATE INDEX task_wake_idx ON custseg.task (channel, wake_at) WHERE wake_at IS NOT NULL;
-CREATE UNIQUE INDEX task_one_at_a_time_idx ON custseg.task (episode_id) WHERE state IN ('open', 'claimed');
+-- Over all goals: one person, one task.
+CREATE UNIQUE INDEX task_one_at_a_time_idx ON custseg.task (customer_id) WHERE state IN ('open', 'claimed');
+CREATE INDEX task_handle_idx ON custseg.task (handle) WHERE handle IS NOT NULL;
 CREATE INDEX task_episode_idx ON custseg.task (episode_id, task_id);
--- Closed without a contact, by claim() among others: a refresh looks what becomes of their episodes.
-CREATE INDEX task_closed_idx ON custseg.task (closed_at) WHERE state IN ('withdrawn', 'expired');
+-- Closed without a report, by claim() among others: a refresh looks what becomes of their episodes.
+CREATE INDEX task_closed_idx ON custseg.task (closed_at) WHERE state IN ('withdrawn', 'expired', 'failed');
+-- What nobody brought back.
+CREATE INDEX task_lost_idx ON custseg.task (channel) WHERE outcome = 'lease_expired';
 COMMENT ON TABLE custseg.task IS
 'One thing to do about one customer. claim() hands tasks out, complete() and fail() bring back what came of them.';
 COMMENT ON COLUMN custseg.task.task_id IS 'running number';
-COMMENT ON COLUMN custseg.task.episode_id IS 'the episode; it has at most one task that is open or claimed';
-COMMENT ON COLUMN custseg.task.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.task.episode_id IS 'the episode';
+COMMENT ON COLUMN custseg.task.customer_id IS 'the customer, who has at most one task that is open or claimed';
 COMMENT ON COLUMN custseg.task.playbook IS 'the playbook';
 COMMENT ON COLUMN custseg.task.channel IS 'the channel';
 COMMENT ON COLUMN custseg.task.state IS 'open, claimed, done, failed, withdrawn or expired';
@@ -310,13 +360,16 @@ COMMENT ON COLUMN custseg.task.reason IS 'why this customer, in words; explain_t
 COMMENT ON COLUMN custseg.task.message IS 'what to say; {name} is filled in only when the task is handed out';
 COMMENT ON COLUMN custseg.task.slot_day IS 'the day whose capacity it uses';
 COMMENT ON COLUMN custseg.task.slot IS 'its place in that day''s capacity; NULL when it was withdrawn before anybody claimed it';
-COMMENT ON COLUMN custseg.task.attempts IS 'failed tries so far';
-COMMENT ON COLUMN custseg.task.token IS 'token of its last claim, unless that gave it back';
+COMMENT ON COLUMN custseg.task.attempts IS 'tries that failed so far, those of earlier tasks of the episode and leases that ran out included';
+COMMENT ON COLUMN custseg.task.max_attempts IS 'failed tries after which it is given up, from the playbook';
+COMMENT ON COLUMN custseg.task.handle IS 'salted hash of the phone number or e-mail address; NULL where no customer table is mapped';
+COMMENT ON COLUMN custseg.task.token IS 'token of its last claim, unless that gave it back; random, so that only who claimed it knows it';
 COMMENT ON COLUMN custseg.task.claimed_by IS 'worker of its last claim';
+COMMENT ON COLUMN custseg.task.claimed_role IS 'role that claimed it, and may bring it back';
 COMMENT ON COLUMN custseg.task.claimed_at IS 'as of when it was last claimed';
 COMMENT ON COLUMN custseg.task.lease_until IS 'until when it is the worker''s; others can claim it afterwards';
 COMMENT ON COLUMN custseg.task.wake_at IS 'when it can be claimed next: end of the lease, or time of the next try; NULL when at once';
-COMMENT ON COLUMN custseg.task.outcome IS 'what came of it: the outcome of complete(), the reason of fail(), or why it was withdrawn';
+COMMENT ON COLUMN custseg.task.outcome IS 'what came of it: the outcome of complete(), the reason of fail(), lease_expired when nobody brought it back in time, or why it was withdrawn';
 COMMENT ON COLUMN custseg.task.note IS 'what the worker noted';
 COMMENT ON COLUMN custseg.task.cost IS 'cost of the tries made so far';
 COMMENT ON COLUMN custseg.task.closed_at IS 'as of when it ended';
@@ -340,7 +393,7 @@ COMMENT ON COLUMN custseg.task_queue.playbook IS 'the playbook';
 COMMENT ON COLUMN custseg.task_queue.reason IS 'why this customer, in words';
 COMMENT ON COLUMN custseg.task_queue.due_at IS 'when it is to be done';
 COMMENT ON COLUMN custseg.task_queue.expires_at IS 'not handed out from this moment on';
-COMMENT ON COLUMN custseg.task_queue.attempts IS 'failed tries so far';
+COMMENT ON COLUMN custseg.task_queue.attempts IS 'failed tries so far, leases that ran out included';
 COMMENT ON COLUMN custseg.task_queue.claimed_by IS 'worker of the last claim';
 COMMENT ON COLUMN custseg.task_queue.lease_until IS 'until when it is the worker''s; NULL while open';
 
@@ -348,75 +401,123 @@ CREATE VIEW custseg.task_count AS
 SELECT c.channel, c.enabled, c.daily_capacity,
        count(*) FILTER (WHERE t.state = 'open' AND t.wake_at IS NULL) AS open,
        count(*) FILTER (WHERE t.state = 'open' AND t.wake_at IS NOT NULL) AS later,
-       count(*) FILTER (WHERE t.state = 'claimed') AS claimed
+       count(*) FILTER (WHERE t.state = 'claimed') AS claimed,
+       count(*) FILTER (WHERE t.state = 'claimed' AND t.lease_until <= pg_catalog.clock_timestamp()) AS overdue,
+       (SELECT count(*) FROM custseg.task l WHERE l.channel = c.channel AND l.outcome = 'lease_expired' AND l.state = 'failed') AS lease_expired
 FROM custseg.channel c
 LEFT JOIN custseg.task t ON t.channel = c.channel AND t.state IN ('open', 'claimed')
 GROUP BY c.channel, c.enabled, c.daily_capacity;
 COMMENT ON VIEW custseg.task_count IS
-'How many tasks of custseg.task_queue each channel has: open, to be tried again later, and claimed.';
+'How many tasks of custseg.task_queue each channel has: open, to be tried again later, and claimed; and how many were given up because nobody brought them back.';
 COMMENT ON COLUMN custseg.task_count.channel IS 'the channel';
 COMMENT ON COLUMN custseg.task_count.enabled IS 'whether tasks are planned for it';
 COMMENT ON COLUMN custseg.task_count.daily_capacity IS 'tasks that can be done on one day';
 COMMENT ON COLUMN custseg.task_count.open IS 'open tasks that can be claimed';
 COMMENT ON COLUMN custseg.task_count.later IS 'open tasks whose next try is not due yet';
 COMMENT ON COLUMN custseg.task_count.claimed IS 'tasks in the hands of a worker';
+COMMENT ON COLUMN custseg.task_count.overdue IS 'of these, tasks whose lease has run out';
+COMMENT ON COLUMN custseg.task_count.lease_expired IS 'tasks that were handed out as often as allowed and never brought back';
 
 -- What happens.
 
-CREATE FUNCTION custseg.dry_run(playbook text, as_of timestamptz DEFAULT now()) RETURNS SETOF text
+CREATE FUNCTION custseg.dry_run(playbook text) RETURNS SETOF text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_dry_run';
-COMMENT ON FUNCTION custseg.dry_run(text, timestamptz) IS
+COMMENT ON FUNCTION custseg.dry_run(text) IS
 'What enable() would do, as a report: audience, controls, who cannot be reached and why, tasks a day, cost, and three rendered messages. Changes nothing but the note that it was run (and draws the salt of the arms).';
-REVOKE ALL ON FUNCTION custseg.dry_run(text, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION custseg.dry_run(text) FROM PUBLIC;
 
-CREATE FUNCTION custseg.enable(playbook text, force boolean DEFAULT false, as_of timestamptz DEFAULT now()) RETURNS text
+CREATE FUNCTION custseg.enable(playbook text, force boolean DEFAULT false) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_enable';
-COMMENT ON FUNCTION custseg.enable(text, boolean, timestamptz) IS
+COMMENT ON FUNCTION custseg.enable(text, boolean) IS
 'Switches a playbook on, opens its backlog (customers silent for at most settings.backlog_days, never the others) and plans today''s tasks. Wants a dry_run() first unless force is true. Returns what it did.';
-REVOKE ALL ON FUNCTION custseg.enable(text, boolean, timestamptz) FROM PUBLIC;
+REVOKE ALL ON FUNCTION custseg.enable(text, boolean) FROM PUBLIC;
 
-CREATE FUNCTION custseg.disable(playbook text, as_of timestamptz DEFAULT now()) RETURNS text
+CREATE FUNCTION custseg.disable(playbook text) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_disable';
-COMMENT ON FUNCTION custseg.disable(text, timestamptz) IS
-'Switches a playbook off: it opens no episode and plans no task; tasks nobody has claimed are withdrawn. Its episodes wait, and go on if it is enabled again before they expire. Returns what it did.';
-REVOKE ALL ON FUNCTION custseg.disable(text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.disable(text) IS
+'Switches a playbook off: it opens no episode and plans no task; tasks nobody has claimed are withdrawn. Its episodes wait, and go on, with the tries they had, if it is enabled again before they expire. Returns what it did.';
+REVOKE ALL ON FUNCTION custseg.disable(text) FROM PUBLIC;
 
 CREATE FUNCTION custseg.claim(channel text, max_tasks integer DEFAULT 1, worker text DEFAULT current_user::text,
-    lease interval DEFAULT NULL, as_of timestamptz DEFAULT now())
-RETURNS TABLE (task_id bigint, token bigint, customer_id bigint, customer_key text, name text, handle text,
+    lease interval DEFAULT NULL) RETURNS TABLE (task_id bigint, token uuid, customer_id bigint, customer_key text, name text, handle text,
     priority double precision, reason text, message text, due_at timestamptz, expires_at timestamptz,
     lease_until timestamptz, attempt integer, orders_checked_at timestamptz)
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_claim';
-COMMENT ON FUNCTION custseg.claim(text, integer, text, interval, timestamptz) IS
-'Hands out the best tasks of a channel, each to one worker at a time, with the customer''s name and handle from the shop''s own table. Customers who have ordered since, or must not be contacted, are passed over and their tasks withdrawn. orders_checked_at says how fresh that is. as_of is for replays of past data; leave it out otherwise. Bring the task back with complete(), fail() or release() and its token before lease_until; afterwards somebody else may get it.';
-REVOKE ALL ON FUNCTION custseg.claim(text, integer, text, interval, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.claim(text, integer, text, interval) IS
+'Hands out the best tasks of a channel, each to one worker at a time, with the customer''s name and handle from the shop''s own table. Customers who are gone, have ordered since or must not be contacted are passed over and their tasks withdrawn; whoever shares a number with somebody contacted today waits until tomorrow. attempt counts the hand-outs of the task. orders_checked_at says how fresh the look at the orders was. Bring the task back with complete(), fail() or release() and its token before lease_until; afterwards somebody else may get it. A lease that runs out is a failed try. When there is nothing to hand out, a NOTICE says why. Refused in a copied or restored database until it was refreshed there, and while custseg.contact is off.';
+REVOKE ALL ON FUNCTION custseg.claim(text, integer, text, interval) FROM PUBLIC;
 
-CREATE FUNCTION custseg.complete(task_id bigint, token bigint, outcome text DEFAULT 'reached', note text DEFAULT NULL,
-    as_of timestamptz DEFAULT now()) RETURNS boolean
+CREATE FUNCTION custseg.complete(task_id bigint, token uuid, outcome text DEFAULT 'reached', note text DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_complete';
-COMMENT ON FUNCTION custseg.complete(bigint, bigint, text, text, timestamptz) IS
-'The task is done: reached, message_left, no_answer (and not tried again; fail() tries again), declined, wrong_contact, opted_out (the customer is not contacted again) or ordered. Again with the same token and outcome: returns false and changes nothing; with another outcome: an error. A stale token is an error SC001.';
-REVOKE ALL ON FUNCTION custseg.complete(bigint, bigint, text, text, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.complete(bigint, uuid, text, text) IS
+'The task is done: reached, message_left, no_answer (and not tried again; fail() tries again), declined, wrong_contact, opted_out (the customer is not contacted again) or ordered. Again with the same token and outcome: returns false and changes nothing; with another outcome: an error. A stale token is an error SC001. Only the role that claimed the task, or a member of it, may report on it.';
+REVOKE ALL ON FUNCTION custseg.complete(bigint, uuid, text, text) FROM PUBLIC;
 
-CREATE FUNCTION custseg.fail(task_id bigint, token bigint, reason text, retry_after interval DEFAULT NULL,
-    as_of timestamptz DEFAULT now()) RETURNS timestamptz
+CREATE FUNCTION custseg.fail(task_id bigint, token uuid, reason text, retry_after interval DEFAULT NULL) RETURNS timestamptz
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_fail';
-COMMENT ON FUNCTION custseg.fail(bigint, bigint, text, interval, timestamptz) IS
-'This try did not work. Returns when the task is tried again (after retry_after, or the playbook''s retry_days), or NULL when the tries allowed are used up and it is given up. A stale token is an error SC001.';
-REVOKE ALL ON FUNCTION custseg.fail(bigint, bigint, text, interval, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.fail(bigint, uuid, text, interval) IS
+'This try did not work. Returns when the task is tried again (after retry_after, or the playbook''s retry_days), or NULL when the tries allowed are used up, or the customer opted out meanwhile, and it is given up. A stale token is an error SC001.';
+REVOKE ALL ON FUNCTION custseg.fail(bigint, uuid, text, interval) FROM PUBLIC;
 
-CREATE FUNCTION custseg.extend(task_id bigint, token bigint, lease interval DEFAULT NULL,
-    as_of timestamptz DEFAULT now()) RETURNS timestamptz
+CREATE FUNCTION custseg.extend(task_id bigint, token uuid, lease interval DEFAULT NULL) RETURNS timestamptz
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_extend';
-COMMENT ON FUNCTION custseg.extend(bigint, bigint, interval, timestamptz) IS
-'Keeps a claimed task for another lease (the channel''s by default), counted from now; returns until when. A stale token is an error SC001.';
-REVOKE ALL ON FUNCTION custseg.extend(bigint, bigint, interval, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.extend(bigint, uuid, interval) IS
+'Keeps a claimed task for another lease (the channel''s by default), counted from now; returns until when. A stale token is an error SC001; a customer who must not be contacted any more is an error SC002.';
+REVOKE ALL ON FUNCTION custseg.extend(bigint, uuid, interval) FROM PUBLIC;
 
-CREATE FUNCTION custseg.release(task_id bigint, token bigint) RETURNS void
+CREATE FUNCTION custseg.release(task_id bigint, token uuid) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_release';
-COMMENT ON FUNCTION custseg.release(bigint, bigint) IS
+COMMENT ON FUNCTION custseg.release(bigint, uuid) IS
 'Gives a claimed task back untried, for anybody to claim at once. A stale token is an error SC001.';
-REVOKE ALL ON FUNCTION custseg.release(bigint, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION custseg.release(bigint, uuid) FROM PUBLIC;
+
+-- The same as of another moment, for replays of past data: by the clock of their
+-- caller a task could be taken from under its lease. Grant them to nobody.
+
+CREATE FUNCTION custseg.dry_run_at(as_of timestamptz, playbook text) RETURNS SETOF text
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_dry_run_at';
+COMMENT ON FUNCTION custseg.dry_run_at(timestamptz, text) IS
+'dry_run() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.dry_run_at(timestamptz, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.enable_at(as_of timestamptz, playbook text, force boolean DEFAULT false) RETURNS text
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_enable_at';
+COMMENT ON FUNCTION custseg.enable_at(timestamptz, text, boolean) IS
+'enable() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.enable_at(timestamptz, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION custseg.disable_at(as_of timestamptz, playbook text) RETURNS text
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_disable_at';
+COMMENT ON FUNCTION custseg.disable_at(timestamptz, text) IS
+'disable() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.disable_at(timestamptz, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.claim_at(as_of timestamptz, channel text, max_tasks integer DEFAULT 1, worker text DEFAULT current_user::text,
+    lease interval DEFAULT NULL) RETURNS TABLE (task_id bigint, token uuid, customer_id bigint, customer_key text, name text, handle text,
+    priority double precision, reason text, message text, due_at timestamptz, expires_at timestamptz,
+    lease_until timestamptz, attempt integer, orders_checked_at timestamptz)
+LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_claim_at';
+COMMENT ON FUNCTION custseg.claim_at(timestamptz, text, integer, text, interval) IS
+'claim() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.claim_at(timestamptz, text, integer, text, interval) FROM PUBLIC;
+
+CREATE FUNCTION custseg.complete_at(as_of timestamptz, task_id bigint, token uuid, outcome text DEFAULT 'reached', note text DEFAULT NULL) RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_complete_at';
+COMMENT ON FUNCTION custseg.complete_at(timestamptz, bigint, uuid, text, text) IS
+'complete() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.complete_at(timestamptz, bigint, uuid, text, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.fail_at(as_of timestamptz, task_id bigint, token uuid, reason text, retry_after interval DEFAULT NULL) RETURNS timestamptz
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_fail_at';
+COMMENT ON FUNCTION custseg.fail_at(timestamptz, bigint, uuid, text, interval) IS
+'fail() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.fail_at(timestamptz, bigint, uuid, text, interval) FROM PUBLIC;
+
+CREATE FUNCTION custseg.extend_at(as_of timestamptz, task_id bigint, token uuid, lease interval DEFAULT NULL) RETURNS timestamptz
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_extend_at';
+COMMENT ON FUNCTION custseg.extend_at(timestamptz, bigint, uuid, interval) IS
+'extend() as of a moment, for replays of past data.';
+REVOKE ALL ON FUNCTION custseg.extend_at(timestamptz, bigint, uuid, interval) FROM PUBLIC;
 
 CREATE FUNCTION custseg.explain_task(task_id bigint) RETURNS TABLE (topic text, explanation text)
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'custseg_explain_task';

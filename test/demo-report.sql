@@ -62,11 +62,11 @@ FROM custseg.sleeping_gold GROUP BY tier, quadrant ORDER BY tier, quadrant;
 \echo
 \pset tuples_only on
 \pset format unaligned
-SELECT custseg.dry_run('silent_churn', as_of => :as_of);
+SELECT custseg.dry_run_at(:as_of, 'silent_churn');
 \echo
 \echo And switched on:
 \echo
-SELECT custseg.enable('silent_churn', as_of => :as_of);
+SELECT custseg.enable_at(:as_of, 'silent_churn');
 \pset tuples_only off
 \pset format aligned
 
@@ -77,7 +77,7 @@ SELECT custseg.enable('silent_churn', as_of => :as_of);
 \echo
 CREATE TEMP TABLE call AS
 SELECT row_number() OVER (ORDER BY priority DESC, task_id) AS n, *
-FROM custseg.claim('phone', max_tasks => 10, worker => 'desk-1', as_of => :as_of);
+FROM custseg.claim_at(:as_of, 'phone', max_tasks => 10, worker => 'desk-1');
 SELECT count(*) > 0 AS some_calls FROM call \gset
 SELECT n, name, handle AS phone, reason AS why FROM call ORDER BY n;
 \if :some_calls
@@ -102,7 +102,7 @@ WHERE label IN ('tier', 'lifecycle', 'quadrant', 'follow_up_at', 'silent_at', 'l
 \echo The call was made
 \echo =================
 \echo
-SELECT custseg.complete(:first_task, :first_token, 'reached', 'glad we called; will have a look', as_of => :as_of) AS completed \gset
+SELECT custseg.complete_at(:as_of, :first_task, :'first_token', 'reached', 'glad we called; will have a look') AS completed \gset
 SELECT task_id AS task, state, outcome, note, claimed_by AS by FROM custseg.task WHERE task_id = :first_task;
 \if :is_shop
 

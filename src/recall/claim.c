@@ -41,17 +41,18 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "recall/handle.h"
 #include "recall/input.h"
+#include "recall/lease.h"
 #include "recall/message.h"
 #include "recall/plan.h"
 #include "source/contact.h"
 #include "source/probe.h"
-
-PG_FUNCTION_INFO_V1(custseg_claim);
 
 #define MAX_TASKS 1000
 #define LONGEST_WAIT 1000		/* ms, for a lock on the customer table */
@@ -63,7 +64,9 @@ typedef struct Picked
 {
 	int64		task_id;
 	int64		customer_id;
+	bool		known;			/* the customer has a profile */
 	char	   *customer_key;
+	int64		handle;			/* as it was planned, and then as it is */
 	Datum		priority;
 	Datum		due_at;
 	TimestampTz expires_at;
@@ -74,13 +77,16 @@ typedef struct Picked
 	bool		enabled;		/* the playbook is */
 	bool		suppressed;
 	DateADT		last_order;		/* that we know of */
-	int64		token;
+	pg_uuid_t	token;
+	bool		taken;
 	TimestampTz lease_until;
 } Picked;
 
 typedef struct Claim
 {
 	TimestampTz as_of;
+	bool		replay;			/* of the past: time stands still */
+	Oid			role;			/* whose tasks they will be */
 	char	   *channel;
 	char	   *worker;
 	Datum		lease;
@@ -89,6 +95,11 @@ typedef struct Claim
 	Probe	   *probe;
 	bool		ahead;			/* look ahead of what is picked */
 	ReturnSetInfo *result;
+
+	/* Why there may be nothing to return. */
+	int			passed_over;	/* withdrawn */
+	int			put_off;
+	bool		all_changed;
 } Claim;
 
 /* Our own statements, and only they, run with the indexes they are made for. */
@@ -107,7 +118,7 @@ PinPlans(void)
 }
 
 static Datum
-IdArray(Datum *ids, int n)
+TaskArray(Datum *ids, int n)
 {
 	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
@@ -120,7 +131,7 @@ Wake(Claim *claim)
 	Datum		values[] = {CStringGetTextDatum(claim->channel), TimestampTzGetDatum(claim->as_of)};
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task SET state = 'open', lease_until = NULL, wake_at = NULL"
+					   "UPDATE custseg.task SET " LEASE_OVER("$2")
 					   " WHERE task_id = ANY (ARRAY(SELECT t.task_id FROM custseg.task t WHERE t.channel = $1 AND t.wake_at <= $2"
 					   "  ORDER BY t.wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED))", 2, types), values, NULL);
 }
@@ -144,13 +155,14 @@ Pick(Claim *claim, int most, Datum passed, int *n)
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT t.task_id, t.customer_id, t.priority, t.due_at, t.expires_at, t.reason, t.message,"
 					   " t.attempts,"
-					   " (SELECT p.customer_key FROM custseg.profile p WHERE p.customer_id = t.customer_id),"
+					   " (SELECT coalesce(p.customer_key, '') FROM custseg.profile p WHERE p.customer_id = t.customer_id),"
 					   " (SELECT b.enabled FROM custseg.playbook_choice b WHERE b.playbook = t.playbook),"
 					   " (SELECT true FROM custseg.suppression x WHERE x.customer_id = t.customer_id"
 					   "  AND (x.channel IS NULL OR x.channel = $1) AND (x.until IS NULL OR x.until > $2) LIMIT 1),"
 					   " (SELECT greatest(e.since, (SELECT custseg.last_order_day(p.timeline) FROM custseg.profile p"
 					   "   WHERE p.customer_id = e.customer_id))"
-					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id AND e.state = 'contacting')"
+					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id AND e.state = 'contacting'),"
+					   " t.handle"
 					   " FROM custseg.task t"
 					   " WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL AND t.due_at <= $2"
 					   " AND t.task_id <> ALL ($4)"
@@ -171,11 +183,15 @@ Pick(Claim *claim, int most, Datum passed, int *n)
 		picked[i].message = SpiText(i, 7);
 		picked[i].attempts = (int) SpiInt64(i, 8, 0);
 		picked[i].customer_key = SpiText(i, 9);
+		picked[i].known = picked[i].customer_key != NULL;
+		if (picked[i].known && picked[i].customer_key[0] == '\0')
+			picked[i].customer_key = NULL;
 		picked[i].enabled = SpiInt64(i, 10, 0) != 0;
 		picked[i].suppressed = SpiInt64(i, 11, 0) != 0;
 		(void) SpiField(i, 12, &isnull);
 		picked[i].open = !isnull;
 		picked[i].last_order = (DateADT) SpiInt64(i, 12, 0);
+		picked[i].handle = SpiInt64(i, 13, NO_HANDLE);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return picked;
@@ -189,6 +205,7 @@ Drop(Claim *claim, const Picked *task, const char *outcome)
 	Datum		values[] = {Int64GetDatum(task->task_id), CStringGetTextDatum(outcome),
 	TimestampTzGetDatum(claim->as_of)};
 
+	claim->passed_over++;
 	SpiRunPlan(SpiKeep(&kept,
 					   "UPDATE custseg.task SET outcome = $2, closed_at = $3,"
 					   " state = CASE $2 WHEN 'expired' THEN 'expired' ELSE 'withdrawn' END,"
@@ -202,12 +219,27 @@ PutOff(Claim *claim, Datum *ids, int n)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
-	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(claim->as_of)};
+	Datum		values[] = {TaskArray(ids, n), TimestampTzGetDatum(claim->as_of)};
 
+	claim->put_off += n;
 	SpiRunPlan(SpiKeep(&kept,
 					   "UPDATE custseg.task SET wake_at = $2 + interval '1 minute'"
 					   " WHERE task_id = ANY (ARRAY(SELECT t.task_id FROM custseg.task t WHERE t.task_id = ANY ($1)"
 					   "  AND t." STILL_OPEN " FOR UPDATE SKIP LOCKED))", 2, types), values, NULL);
+}
+
+/* Somebody with the same number was contacted today. */
+static void
+PutOffToTomorrow(Claim *claim, const Picked *task)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(task->task_id), TimestampTzGetDatum(claim->as_of)};
+
+	claim->put_off++;
+	SpiRunPlan(SpiKeep(&kept,
+					   "UPDATE custseg.task SET wake_at = (custseg.day_of($2, z.time_zone) + 1)::timestamp AT TIME ZONE z.time_zone"
+					   " FROM custseg.settings z WHERE task_id = $1", 2, types), values, NULL);
 }
 
 /*
@@ -247,7 +279,8 @@ LookAhead(Claim *claim, int look, Datum *passed)
 	SPI_freetuptable(SPI_tuptable);
 
 	ProbeChanges(claim->probe, n, customers, pending);
-	if (ProbeAllChanged(claim->probe))
+	claim->all_changed = ProbeAllChanged(claim->probe);
+	if (claim->all_changed)
 		return false;
 	for (int i = 0; i < n; i++)
 		if (pending[i])
@@ -255,39 +288,42 @@ LookAhead(Claim *claim, int look, Datum *passed)
 	if (n_changed > spare)
 		PutOff(claim, tasks, n_changed);
 	else
-		*passed = IdArray(tasks, n_changed);
+		*passed = TaskArray(tasks, n_changed);
 	return n > 0;
 }
 
 /*
  * Claim those that still can be: since they were picked, a refresh may have read
- * of an order and ended the episode, or a function of the shop's, called by one
- * of its views, may have claimed the same. A task that was claimed has a token.
+ * of an order and ended the episode.
  */
 static int
 Take(Claim *claim, Picked *tasks, int n)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, INTERVALOID};
+	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, INTERVALOID, TEXTOID};
 	Datum	   *ids = palloc(sizeof(Datum) * n);
-	Datum		values[4];
+	Datum		values[5];
 	int			taken;
 
+	/* A lease begins when it is given. */
+	if (!claim->replay)
+		claim->as_of = GetCurrentTimestamp();
 	for (int i = 0; i < n; i++)
 		ids[i] = Int64GetDatum(tasks[i].task_id);
-	values[0] = IdArray(ids, n);
+	values[0] = TaskArray(ids, n);
 	values[1] = TimestampTzGetDatum(claim->as_of);
 	values[2] = CStringGetTextDatum(claim->worker);
 	values[3] = claim->lease;
+	values[4] = CStringGetTextDatum(GetUserNameFromId(claim->role, false));
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task SET state = 'claimed', claimed_by = $3, claimed_at = $2,"
+					   "UPDATE custseg.task SET state = 'claimed', claimed_by = $3, claimed_role = $5, claimed_at = $2,"
 					   " lease_until = $2 + $4, wake_at = $2 + $4,"
-					   " token = pg_catalog.nextval('custseg.token_seq')"
+					   " token = pg_catalog.gen_random_uuid()"
 					   " WHERE task_id = ANY ($1) AND " STILL_OPEN
 					   " AND (SELECT e.state FROM custseg.episode e WHERE e.episode_id = task.episode_id) = 'contacting'"
 					   " RETURNING task_id, token, lease_until",
-					   4, types), values, NULL);
+					   5, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		int64		task_id = SpiInt64(row, 1, 0);
@@ -296,7 +332,8 @@ Take(Claim *claim, Picked *tasks, int n)
 		for (int i = 0; i < n; i++)
 			if (tasks[i].task_id == task_id)
 			{
-				tasks[i].token = SpiInt64(row, 2, 0);
+				tasks[i].taken = true;
+				tasks[i].token = *DatumGetUUIDP(SpiField(row, 2, &isnull));
 				tasks[i].lease_until = DatumGetTimestampTz(SpiField(row, 3, &isnull));
 				break;
 			}
@@ -307,7 +344,7 @@ Take(Claim *claim, Picked *tasks, int n)
 }
 
 static void
-Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz checked_at)
+Return(Claim *claim, Picked *task, const Contact *contact, TimestampTz checked_at)
 {
 	Datum		values[14] = {0};
 	bool		nulls[14] = {false};
@@ -318,7 +355,7 @@ Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz che
 		name = ReadShopSettings()->chinese ? Words(true, "尊敬的顾客", NULL) : "dear customer";
 
 	values[0] = Int64GetDatum(task->task_id);
-	values[1] = Int64GetDatum(task->token);
+	values[1] = UUIDPGetDatum(&task->token);
 	values[2] = Int64GetDatum(task->customer_id);
 	values[3] = task->customer_key ? CStringGetTextDatum(task->customer_key) : (Datum) 0;
 	nulls[3] = task->customer_key == NULL;
@@ -338,6 +375,30 @@ Return(Claim *claim, const Picked *task, const Contact *contact, TimestampTz che
 	tuplestore_putvalues(claim->result->setResult, claim->result->setDesc, values, nulls);
 }
 
+/* Remember under which number a customer can be reached now, where that is another than planned. */
+static void
+NoteHandle(Picked *task, int64 handle)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8OID, INT8OID};
+	Datum		values[] = {Int64GetDatum(task->task_id), Int64GetDatum(handle)};
+
+	if (task->handle == handle)
+		return;
+	task->handle = handle;
+	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET handle = nullif($2, 0) WHERE task_id = $1", 2, types), values, NULL);
+}
+
+/* Is there one among those that are about to be claimed? */
+static bool
+HasHandle(const Picked *tasks, int n, const Picked *task)
+{
+	for (int i = 0; i < n && task->handle != NO_HANDLE; i++)
+		if (tasks[i].handle == task->handle && tasks[i].customer_id != task->customer_id)
+			return true;
+	return false;
+}
+
 /*
  * Look at some tasks, and claim, close or put off each until enough are
  * claimed; false when there are none, or everything changed: then there is no
@@ -347,7 +408,7 @@ static bool
 Round(Claim *claim, int look, int most, int *claimed)
 {
 	int			n = 0;
-	Datum		passed = IdArray(NULL, 0);
+	Datum		passed = TaskArray(NULL, 0);
 	int			good = 0;
 	int			n_put_off = 0;
 	int			level;
@@ -358,6 +419,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 	DateADT    *after;
 	bool	   *ordered;
 	bool	   *pending;
+	HandleState *handles;
 	TimestampTz *checked_at;
 
 	level = PinPlans();
@@ -372,6 +434,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 	put_off = palloc(sizeof(Datum) * n);
 	after = palloc(sizeof(DateADT) * n);
 	ordered = palloc0(sizeof(bool) * n);
+	handles = palloc0(sizeof(HandleState) * n);
 	checked_at = palloc(sizeof(TimestampTz) * n);
 	for (int i = 0; i < n; i++)
 	{
@@ -387,22 +450,35 @@ Round(Claim *claim, int look, int most, int *claimed)
 	}
 	pending = palloc0(sizeof(bool) * n);
 	ProbeOrders(claim->probe, n, ids, after, ordered, pending, checked_at);
-	if (ProbeAllChanged(claim->probe))
+	claim->all_changed = ProbeAllChanged(claim->probe);
+	if (claim->all_changed)
 		return false;
 
 	level = PinPlans();
+	if (claim->contacts)
+	{
+		int64	   *hashes = palloc(sizeof(int64) * n);
+
+		for (int i = 0; i < n; i++)
+			hashes[i] = HandleHash(&contacts[i], claim->by_email);
+		LookAtHandles(n, hashes, ids, claim->channel, claim->as_of, false, handles);
+		for (int i = 0; i < n; i++)
+			NoteHandle(&picked[i], hashes[i]);
+	}
 	for (int i = 0; i < n && good < most; i++)
 	{
 		const char *outcome = NULL;
 
-		if (pending[i] && !ordered[i])
+		if (pending[i] && !ordered[i] && picked[i].known)
 		{
 			put_off[n_put_off++] = Int64GetDatum(picked[i].task_id);
 			continue;
 		}
-		if (ordered[i])
+		if (!picked[i].known)
+			outcome = "gone";
+		else if (ordered[i])
 			outcome = "ordered";
-		else if (picked[i].suppressed)
+		else if (picked[i].suppressed || handles[i].suppressed)
 			outcome = "suppressed";
 		else if (!picked[i].open)
 			outcome = "closed";
@@ -415,6 +491,8 @@ Round(Claim *claim, int look, int most, int *claimed)
 
 		if (outcome != NULL)
 			Drop(claim, &picked[i], outcome);
+		else if (handles[i].taken || HasHandle(picked, good, &picked[i]))
+			PutOffToTomorrow(claim, &picked[i]);
 		else
 		{
 			picked[good] = picked[i];
@@ -430,7 +508,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 	AtEOXact_GUC(false, level);
 
 	for (int i = 0; i < good; i++)
-		if (picked[i].token != 0)
+		if (picked[i].taken)
 			Return(claim, &picked[i], &contacts[i], checked_at[i]);
 	return true;
 }
@@ -453,7 +531,10 @@ ReadChannel(Claim *claim, bool lease_given)
 	Datum		values[] = {CStringGetTextDatum(claim->channel)};
 	bool		isnull;
 
-	SpiRunPlan(SpiKeep(&kept, "SELECT handle = 'email', lease, enabled FROM custseg.channel WHERE channel = $1",
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT handle = 'email', lease, enabled,"
+					   " (SELECT s.home = custseg.home() FROM custseg.refresh_state s)"
+					   " FROM custseg.channel WHERE channel = $1",
 					   1, types), values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -463,27 +544,79 @@ ReadChannel(Claim *claim, bool lease_given)
 	claim->by_email = SpiInt64(0, 1, 0) != 0;
 	if (!lease_given)
 		claim->lease = SPI_datumTransfer(SpiField(0, 2, &isnull), false, sizeof(Interval));
+
+	/* Customers of a copy are customers of the shop, and the shop itself calls them. */
+	if (SpiInt64(0, 4, 1) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this database is a copy or was restored, and nobody is contacted from it"),
+				 errhint("If it is the shop's own database now, CALL custseg.refresh() first. In a copy for tests, set custseg.contact = off in postgresql.conf.")));
 	return SpiInt64(0, 3, 0) != 0;
 }
 
-Datum
-custseg_claim(PG_FUNCTION_ARGS)
+/* Tell a worker who got nothing why. */
+static void
+TellWhyNothing(Claim *claim, bool enabled)
 {
-	Claim		claim = {0};
-	int64		max_tasks;
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(claim->channel)};
+	char	   *why;
+	int			level = PinPlans();
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT (SELECT t.wake_at::text FROM custseg.task t WHERE t.channel = $1 AND t.wake_at IS NOT NULL"
+					   "  ORDER BY t.wake_at LIMIT 1),"
+					   " (SELECT true FROM custseg.task t WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL LIMIT 1),"
+					   " (SELECT true FROM custseg.playbook_choice b WHERE b.enabled LIMIT 1)",
+					   1, types), values, NULL);
+	if (!enabled)
+		why = "The channel is switched off.";
+	else if (claim->all_changed)
+		why = "The orders of all customers changed, or could not be looked at; tasks are handed out again after the next refresh.";
+	else if (claim->put_off > 0)
+		why = psprintf("%d tasks were put off: the orders of their customers changed and no refresh has read them yet, or somebody with the same number was contacted today.",
+					   claim->put_off);
+	else if (SpiInt64(0, 2, 0) != 0)
+		why = "The tasks there are were just being claimed by others, or are not due yet.";
+	else if (SpiText(0, 1) != NULL)
+		why = psprintf("All tasks are in the hands of workers or wait for another try; the next can be had at %s UTC.", SpiText(0, 1));
+	else if (claim->passed_over > 0)
+		why = psprintf("The %d tasks there were have been withdrawn, because their customers ordered, are gone or must not be contacted; the next refresh plans others.",
+					   claim->passed_over);
+	else if (SpiInt64(0, 3, 0) == 0)
+		why = "No playbook is enabled.";
+	else
+		why = "There is no task to do; a refresh plans those of a day.";
+	AtEOXact_GUC(false, level);
+	ereport(NOTICE,
+			(errmsg("nothing to hand out through channel \"%s\"", claim->channel),
+			 errdetail_internal("%s", why)));
+}
+
+static Datum
+ClaimCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
+{
+	Claim		claim = {.as_of = as_of,.replay = first > 0,.role = GetUserId()};
+	int			max_tasks;
 	Interval   *lease;
 	int			claimed = 0;
+	bool		enabled;
 	Guard		guard;
 
-	claim.channel = ArgText(fcinfo, 0, "channel");
-	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1 || PG_GETARG_INT32(1) > MAX_TASKS)
+	claim.channel = ArgText(fcinfo, first, "channel");
+	max_tasks = PG_ARGISNULL(first + 1) ? 0 : PG_GETARG_INT32(first + 1);
+	if (max_tasks < 1 || max_tasks > MAX_TASKS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_tasks must be between 1 and %d", MAX_TASKS)));
-	max_tasks = PG_GETARG_INT32(1);
-	claim.worker = ArgText(fcinfo, 2, "worker");
-	lease = ArgSpan(fcinfo, 3, "lease", "1 second", "30 days");
-	claim.as_of = ArgAsOf(fcinfo, 4);
+	claim.worker = ArgText(fcinfo, first + 2, "worker");
+	lease = ArgSpan(fcinfo, first + 3, "lease", "1 second", "30 days");
+	if (!custseg_contact)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nobody is contacted from this server: custseg.contact is off"),
+				 errhint("That is for copies of a shop. Switch it on in postgresql.conf where customers are really to be contacted.")));
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -498,7 +631,8 @@ custseg_claim(PG_FUNCTION_ARGS)
 	GuardEnter(&guard, ExtensionOwner());
 	if (lease != NULL)
 		claim.lease = IntervalPGetDatum(lease);
-	if (ReadChannel(&claim, lease != NULL))
+	enabled = ReadChannel(&claim, lease != NULL);
+	if (enabled)
 	{
 		int			level = PinPlans();
 
@@ -511,13 +645,17 @@ custseg_claim(PG_FUNCTION_ARGS)
 		{
 			int			before = claimed;
 
-			if (!Round(&claim, look, (int) max_tasks - claimed, &claimed))
+			if (!Round(&claim, look, max_tasks - claimed, &claimed))
 				break;
-			look = LookAtNext(look, claimed - before, (int) max_tasks - claimed);
+			look = LookAtNext(look, claimed - before, max_tasks - claimed);
 			CHECK_FOR_INTERRUPTS();
 		}
 	}
+	if (claimed == 0)
+		TellWhyNothing(&claim, enabled);
 	GuardLeave(&guard);
 	SPI_finish();
 	return (Datum) 0;
 }
+
+CLOCK_AND_REPLAY(claim, ClaimCall)

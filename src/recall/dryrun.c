@@ -27,8 +27,6 @@
 #include "recall/playbook.h"
 #include "source/contact.h"
 
-PG_FUNCTION_INFO_V1(custseg_dry_run);
-
 #define CHUNK 256
 #define DAYS 7
 #define SAMPLES 3
@@ -345,10 +343,10 @@ ReportSamples(DryRun *run)
 			}
 }
 
-Datum
-custseg_dry_run(PG_FUNCTION_ARGS)
+static Datum
+DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
-	DryRun		run = {0};
+	DryRun		run = {.as_of = as_of};
 	Oid			types[] = {TEXTOID};
 	Datum		values[1];
 	ShopSettings *settings;
@@ -358,8 +356,7 @@ custseg_dry_run(PG_FUNCTION_ARGS)
 				isnull;
 	Guard		guard;
 
-	run.playbook = ArgText(fcinfo, 0, "playbook");
-	run.as_of = ArgAsOf(fcinfo, 1);
+	run.playbook = ArgText(fcinfo, first, "playbook");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	run.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	values[0] = CStringGetTextDatum(run.playbook);
@@ -388,3 +385,5 @@ custseg_dry_run(PG_FUNCTION_ARGS)
 	SPI_finish();
 	return (Datum) 0;
 }
+
+CLOCK_AND_REPLAY(dry_run, DryRunCall)

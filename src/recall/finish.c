@@ -15,31 +15,34 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "common/guard.h"
 #include "common/spi.h"
+#include "recall/handle.h"
 #include "recall/input.h"
-#include "recall/playbook.h"
+#include "recall/suppress.h"
 
-PG_FUNCTION_INFO_V1(custseg_complete);
-PG_FUNCTION_INFO_V1(custseg_fail);
-PG_FUNCTION_INFO_V1(custseg_extend);
 PG_FUNCTION_INFO_V1(custseg_release);
 
 #define ERRCODE_STALE_TOKEN MAKE_SQLSTATE('S', 'C', '0', '0', '1')
+#define ERRCODE_MUST_NOT_CONTACT MAKE_SQLSTATE('S', 'C', '0', '0', '2')
 
 typedef struct Held
 {
 	int64		task_id;
-	int64		token;
 	int64		episode_id;
 	int64		customer_id;
 	bool		episode_is_open;
 	char	   *state;
 	char	   *outcome;
+	char	   *channel;
 	int			attempts;
+	int			max_attempts;
+	int64		handle;
 } Held;
 
 static bool
@@ -53,29 +56,41 @@ StaleToken(const Held *held, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_STALE_TOKEN),
-			 errmsg("token %lld does not hold task %lld any more",
-					(long long) held->token, (long long) held->task_id),
+			 errmsg("the token does not hold task %lld any more", (long long) held->task_id),
 			 errdetail_internal("%s", detail),
 			 errhint("Nothing was changed. Claim another task.")));
 }
 
+/* Who claimed a task may report on it, and whoever may act for him. */
+static void
+CheckRole(int64 task_id, const char *claimed_role, Oid caller)
+{
+	Oid			role = claimed_role ? get_role_oid(claimed_role, true) : InvalidOid;
+
+	if (!superuser_arg(caller) && !(OidIsValid(role) && has_privs_of_role(caller, role)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" did not claim task %lld", GetUserNameFromId(caller, false), (long long) task_id),
+				 errdetail("A task is brought back by the role that claimed it, or a member of that role.")));
+}
+
 /* Lock the task and its episode; an error unless the token is the last one. */
 static Held
-Hold(int64 task_id, int64 token)
+Hold(int64 task_id, const pg_uuid_t *token, Oid caller)
 {
 	static SPIPlanPtr lock_episode = NULL;
 	static SPIPlanPtr lock_task = NULL;
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(task_id)};
-	Held		held = {task_id, token};
+	Held		held = {task_id};
 	char	   *worker;
 	char	   *until;
-	int64		last;
+	Datum		last;
 	bool		unclaimed;
 
 	SpiRunPlan(SpiKeep(&lock_task,
 					   "SELECT t.state, t.token, t.claimed_by, t.lease_until::text, t.outcome, t.attempts, t.customer_id,"
-					   " t.episode_id FROM custseg.task t WHERE t.task_id = $1 FOR NO KEY UPDATE", 1, types), values, NULL);
+					   " t.episode_id, t.channel, t.max_attempts, t.handle, t.claimed_role FROM custseg.task t WHERE t.task_id = $1 FOR NO KEY UPDATE", 1, types), values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -89,10 +104,14 @@ Hold(int64 task_id, int64 token)
 	worker = SpiText(0, 3);
 	until = SpiText(0, 4);
 
-	last = SpiInt64(0, 2, 0);
-	(void) SpiField(0, 2, &unclaimed);
-	if (!unclaimed && last == token)
+	held.channel = SpiText(0, 9);
+	held.max_attempts = (int) SpiInt64(0, 10, 1);
+	held.handle = SpiInt64(0, 11, NO_HANDLE);
+
+	last = SpiField(0, 2, &unclaimed);
+	if (!unclaimed && memcmp(DatumGetUUIDP(last), token, sizeof(pg_uuid_t)) == 0)
 	{
+		CheckRole(task_id, SpiText(0, 12), caller);
 		values[0] = Int64GetDatum(held.episode_id);
 		SpiRunPlan(SpiKeep(&lock_episode,
 						   "SELECT e.state IN ('waiting', 'contacting', 'unreachable')"
@@ -169,15 +188,15 @@ CheckOutcome(const char *outcome)
 			 errhint("There are reached, message_left, no_answer, declined, wrong_contact, opted_out and ordered.")));
 }
 
-Datum
-custseg_complete(PG_FUNCTION_ARGS)
+static Datum
+CompleteCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
 	static SPIPlanPtr kept = NULL;
-	int64		task_id = ArgInt64(fcinfo, 0, "task_id");
-	int64		token = ArgInt64(fcinfo, 1, "token");
-	char	   *outcome = ArgText(fcinfo, 2, "outcome");
-	char	   *note = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
-	TimestampTz as_of = ArgAsOf(fcinfo, 4);
+	int64		task_id = ArgInt64(fcinfo, first, "task_id");
+	pg_uuid_t  *token = ArgUuid(fcinfo, first + 1, "token");
+	char	   *outcome = ArgText(fcinfo, first + 2, "outcome");
+	char	   *note = PG_ARGISNULL(first + 3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(first + 3));
+	Oid			caller = GetUserId();
 	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {Int64GetDatum(task_id), CStringGetTextDatum(outcome),
 	note ? CStringGetTextDatum(note) : (Datum) 0, TimestampTzGetDatum(as_of)};
@@ -188,7 +207,7 @@ custseg_complete(PG_FUNCTION_ARGS)
 	CheckOutcome(outcome);
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	held = Hold(task_id, token);
+	held = Hold(task_id, token, caller);
 	if (Is(held.state, "done"))
 	{
 		if (!Is(held.outcome, outcome))
@@ -211,7 +230,9 @@ custseg_complete(PG_FUNCTION_ARGS)
 			EndEpisode(&held, "exhausted", outcome, as_of);
 		else if (Is(outcome, "opted_out"))
 		{
-			Suppress(held.customer_id, NULL, (Datum) 0, true, "opted_out", as_of);
+			Suppression suppression = {held.customer_id, NULL, true, 0, "opted_out", caller, held.handle};
+
+			(void) Suppress(&suppression, as_of);
 			EndEpisode(&held, "withdrawn", "opted_out", as_of);
 		}
 	}
@@ -220,41 +241,44 @@ custseg_complete(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(fresh);
 }
 
-Datum
-custseg_fail(PG_FUNCTION_ARGS)
+static Datum
+FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
 	static SPIPlanPtr kept = NULL;
-	static SPIPlanPtr tries = NULL;
-	int64		task_id = ArgInt64(fcinfo, 0, "task_id");
-	int64		token = ArgInt64(fcinfo, 1, "token");
-	char	   *reason = ArgText(fcinfo, 2, "reason");
-	Interval   *retry_after = ArgSpan(fcinfo, 3, "retry_after", "1 second", "366 days");
-	TimestampTz as_of = ArgAsOf(fcinfo, 4);
+	int64		task_id = ArgInt64(fcinfo, first, "task_id");
+	pg_uuid_t  *token = ArgUuid(fcinfo, first + 1, "token");
+	char	   *reason = ArgText(fcinfo, first + 2, "reason");
+	Interval   *retry_after = ArgSpan(fcinfo, first + 3, "retry_after", "1 second", "366 days");
+	Oid			caller = GetUserId();
 	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, BOOLOID, INTERVALOID};
 	Datum		values[] = {Int64GetDatum(task_id), CStringGetTextDatum(reason),
 		TimestampTzGetDatum(as_of), (Datum) 0,
 	retry_after ? IntervalPGetDatum(retry_after) : (Datum) 0};
 	char		nulls[] = "     ";
 	bool		again = false;
+	char	   *because = NULL;
 	Datum		due_at = (Datum) 0;
 	Held		held;
 	Guard		guard;
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	held = Hold(task_id, token);
+	held = Hold(task_id, token, caller);
 	if (Is(held.state, "done"))
 		RequireOpen(&held);
 	if (!Is(held.state, "failed"))
 	{
 		bool		isnull;
 
-		SpiRunPlan(SpiKeep(&tries,
-						   "SELECT t.attempts + 1 < coalesce(b.max_attempts, 1)"
-						   " FROM custseg.task t LEFT JOIN custseg.playbook b USING (playbook)"
-						   " WHERE t.task_id = $1", 1, types), values, NULL);
 		again = (Is(held.state, "claimed") || Is(held.state, "open")) &&
-			held.episode_is_open && SpiInt64(0, 1, 0) != 0;
+			held.episode_is_open && held.attempts + 1 < held.max_attempts;
+		if (again && (because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of)) != NULL)
+		{
+			again = false;
+			ereport(NOTICE,
+					(errmsg("customer %lld must not be contacted any more (%s); task %lld is not tried again",
+							(long long) held.customer_id, because, (long long) task_id)));
+		}
 
 		values[3] = BoolGetDatum(again);
 		if (retry_after == NULL)
@@ -277,7 +301,7 @@ custseg_fail(PG_FUNCTION_ARGS)
 						   5, types), values, nulls);
 		due_at = TimestampTzGetDatum(DatumGetTimestampTz(SpiField(0, 1, &isnull)));
 		if (!again && (Is(held.state, "claimed") || Is(held.state, "open")))
-			EndEpisode(&held, "exhausted", "failed", as_of);
+			EndEpisode(&held, because ? "withdrawn" : "exhausted", because ? "suppressed" : "failed", as_of);
 	}
 	GuardLeave(&guard);
 	SPI_finish();
@@ -286,26 +310,33 @@ custseg_fail(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(DatumGetTimestampTz(due_at));
 }
 
-Datum
-custseg_extend(PG_FUNCTION_ARGS)
+static Datum
+ExtendCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
 	static SPIPlanPtr kept = NULL;
-	int64		task_id = ArgInt64(fcinfo, 0, "task_id");
-	int64		token = ArgInt64(fcinfo, 1, "token");
-	Interval   *lease = ArgSpan(fcinfo, 2, "lease", "1 second", "30 days");
-	TimestampTz as_of = ArgAsOf(fcinfo, 3);
+	int64		task_id = ArgInt64(fcinfo, first, "task_id");
+	pg_uuid_t  *token = ArgUuid(fcinfo, first + 1, "token");
+	Interval   *lease = ArgSpan(fcinfo, first + 2, "lease", "1 second", "30 days");
+	Oid			caller = GetUserId();
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INTERVALOID};
 	Datum		values[] = {Int64GetDatum(task_id), TimestampTzGetDatum(as_of),
 	lease ? IntervalPGetDatum(lease) : (Datum) 0};
 	TimestampTz until;
+	char	   *because;
 	bool		isnull;
 	Held		held;
 	Guard		guard;
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	held = Hold(task_id, token);
+	held = Hold(task_id, token, caller);
 	RequireOpen(&held);
+	because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of);
+	if (because != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MUST_NOT_CONTACT),
+				 errmsg("customer %lld must not be contacted any more: %s", (long long) held.customer_id, because),
+				 errhint("Do not contact the customer, and bring the task back with release(), or complete() if it was done.")));
 	SpiRunPlan(SpiKeep(&kept,
 					   "UPDATE custseg.task t SET state = 'claimed', lease_until = o.until, wake_at = o.until"
 					   " FROM (SELECT k.task_id, $2 + coalesce($3, c.lease, interval '30 minutes') AS until"
@@ -323,7 +354,8 @@ custseg_release(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr kept = NULL;
 	int64		task_id = ArgInt64(fcinfo, 0, "task_id");
-	int64		token = ArgInt64(fcinfo, 1, "token");
+	pg_uuid_t  *token = ArgUuid(fcinfo, 1, "token");
+	Oid			caller = GetUserId();
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(task_id)};
 	Held		held;
@@ -331,12 +363,16 @@ custseg_release(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	held = Hold(task_id, token);
+	held = Hold(task_id, token, caller);
 	RequireOpen(&held);
-	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET state = 'open', token = NULL, claimed_by = NULL,"
+	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET state = 'open', token = NULL, claimed_by = NULL, claimed_role = NULL,"
 					   " claimed_at = NULL, lease_until = NULL, wake_at = NULL WHERE task_id = $1",
 					   1, types), values, NULL);
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
+
+CLOCK_AND_REPLAY(complete, CompleteCall)
+CLOCK_AND_REPLAY(fail, FailCall)
+CLOCK_AND_REPLAY(extend, ExtendCall)

@@ -44,6 +44,13 @@ ArgInt64(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_GETARG_INT64(n);
 }
 
+pg_uuid_t *
+ArgUuid(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Require(fcinfo, n, name);
+	return PG_GETARG_UUID_P(n);
+}
+
 TimestampTz
 ArgAsOf(FunctionCallInfo fcinfo, int n)
 {

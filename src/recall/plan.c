@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -25,6 +26,8 @@
 #include "common/spi.h"
 #include "common/stream.h"
 #include "recall/follow.h"
+#include "recall/handle.h"
+#include "recall/lease.h"
 #include "recall/message.h"
 #include "recall/places.h"
 #include "recall/plan.h"
@@ -44,6 +47,7 @@ typedef struct Planning
 	bool		chinese;
 	bool		contacts;		/* a customer table is mapped */
 	ArrayType  *customers;		/* whom to look at; NULL: all */
+	HTAB	   *planned;		/* numbers and handles of those who got a task */
 
 	/* For statements about many: as_of, day, customers, and since when claims are looked at. */
 	Oid			types[4];
@@ -67,6 +71,8 @@ typedef struct Candidate
 	Datum		priority;
 	int			task_days;
 	int			retry_days;
+	int			max_attempts;
+	int64		handle;
 	bool		suppressed;
 	char	   *body;			/* of the template; NULL when there is none */
 	CustomerFacts facts;
@@ -100,8 +106,11 @@ Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_tem
 static bool
 EndWhatIsOver(Planning *plan)
 {
-	bool		all = CloseOrdered(plan->as_of, plan->day, plan->customers);
+	bool		all;
 	uint64		expired;
+
+	EndLeases(plan->as_of);
+	all = CloseOrdered(plan->as_of, plan->day, plan->customers);
 
 	expired = RunForAll(plan,
 						"UPDATE custseg.episode u SET state = 'expired', closed_at = $1,"
@@ -147,19 +156,23 @@ EndWhatIsOver(Planning *plan)
 	 */
 	RunForAll(plan,
 			  "UPDATE custseg.episode u SET state = o.state, reason = o.outcome,"
+			  " closed_at = CASE o.state WHEN 'exhausted' THEN $1 END,"
 			  " look_again_on = CASE o.state WHEN 'unreachable' THEN $2 + o.retry_days END"
 			  " FROM (SELECT e.episode_id, nullif(l.outcome, 'expired') AS outcome,"
 			  "   coalesce(b.retry_days, 2) AS retry_days,"
-			  "   CASE WHEN l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
+			  "   CASE WHEN l.state = 'failed' THEN 'exhausted'"
+			  "    WHEN l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
 			  "    THEN 'unreachable' ELSE 'waiting' END AS state"
 			  "  FROM custseg.episode e"
 			  "  CROSS JOIN LATERAL (SELECT t.state, t.outcome FROM custseg.task t"
 			  "   WHERE t.episode_id = e.episode_id ORDER BY t.task_id DESC LIMIT 1) l"
 			  "  LEFT JOIN custseg.playbook b ON b.playbook = e.playbook"
-			  "  WHERE e.state = 'contacting' AND l.state IN ('withdrawn', 'expired')"
+			  "  WHERE e.state = 'contacting' AND (l.state IN ('withdrawn', 'expired')"
+			  "   OR (l.state = 'failed' AND l.outcome = 'lease_expired'))"
 			  "  AND l.outcome <> 'ordered'"
 			  "  AND ($3 IS NULL OR e.episode_id = ANY (ARRAY("
-			  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired') AND d.closed_at >= $4"
+			  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired', 'failed')"
+			  "    AND d.closed_at >= $4"
 			  "   UNION ALL SELECT x.episode_id FROM custseg.episode x WHERE x.customer_id = ANY ($3))))"
 			  "  FOR NO KEY UPDATE OF e SKIP LOCKED) o"
 			  " WHERE u.episode_id = o.episode_id");
@@ -231,7 +244,7 @@ OpenCandidates(Planning *plan, Channel *channel)
 	Portal		portal;
 
 	/* Best first off the index of those who wait: few places may be free, and very many wait. */
-	portal = SpiPrivateCursor("WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days,"
+	portal = SpiPrivateCursor("WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days, b.max_attempts,"
 							  "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
 							  "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
 							  "   ORDER BY m.language = $4 DESC LIMIT 1) AS body"
@@ -240,7 +253,7 @@ OpenCandidates(Planning *plan, Channel *channel)
 							  " b.task_days, b.retry_days,"
 							  " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
 							  "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
-							  " b.body, "
+							  " b.body, b.max_attempts, "
 							  FACTS_COLUMNS
 							  " FROM custseg.episode e"
 							  " JOIN custseg.standing s USING (customer_id)"
@@ -252,6 +265,8 @@ OpenCandidates(Planning *plan, Channel *channel)
 							  " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
 							  " AND s.lifecycle IN ('silent', 'lost')"
 							  " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
+							  " AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.customer_id = e.customer_id"
+							  "  AND t.state IN ('open', 'claimed'))"
 							  " ORDER BY e.priority DESC, e.since DESC,"
 							  " p.customer_key COLLATE \"C\", e.customer_id"
 							  " FOR NO KEY UPDATE OF e SKIP LOCKED",
@@ -270,7 +285,7 @@ typedef struct Decisions
 static void
 InitDecisions(Decisions *decisions)
 {
-	static const Oid task_types[] = {INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID};
+	static const Oid task_types[] = {INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT4OID, TEXTOID, TEXTOID, INT4OID, INT4OID, INT8OID};
 	static const Oid aside_types[] = {INT8OID, TEXTOID, DATEOID};
 
 	memset(decisions, 0, sizeof(*decisions));
@@ -283,10 +298,10 @@ InitDecisions(Decisions *decisions)
 }
 
 static void
-PutAside(Planning *plan, Decisions *decisions, Candidate *who, const char *reason)
+PutAside(Planning *plan, Decisions *decisions, Candidate *who, const char *reason, int days)
 {
 	Datum		values[] = {Int64GetDatum(who->episode_id), CStringGetTextDatum(reason),
-		DateADTGetDatum(plan->day + who->retry_days)};
+		DateADTGetDatum(plan->day + days)};
 	bool		nulls[lengthof(values)] = {false};
 
 	AddChange(&decisions->aside, values, nulls);
@@ -303,7 +318,9 @@ PlanTask(Planning *plan, Decisions *decisions, Candidate *who, int slot)
 		Int32GetDatum(who->task_days),
 		CStringGetTextDatum(RenderReason(&who->facts, plan->chinese)),
 		CStringGetTextDatum(RenderMessage(who->body, &who->facts)),
-		Int32GetDatum(slot)
+		Int32GetDatum(slot),
+		Int32GetDatum(who->max_attempts),
+		Int64GetDatum(who->handle)
 	};
 	bool		nulls[lengthof(values)] = {false};
 
@@ -325,12 +342,16 @@ WriteDecisions(Planning *plan, Channel *channel, Decisions *decisions)
 	{
 		(void) WriteChanges(&insert,
 							"INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority,"
-							" planned_at, planned_run, due_at, expires_at, reason, message, slot_day, slot)"
-							" SELECT u.episode_id, u.customer_id, u.playbook, $9, 'open', u.priority,"
-							" $10, nullif($11, 0), $10, $10 + pg_catalog.make_interval(days => u.task_days),"
-							" u.reason, u.message, $12, u.slot"
-							" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)"
-							" u (episode_id, customer_id, playbook, priority, task_days, reason, message, slot)",
+							" planned_at, planned_run, due_at, expires_at, reason, message, slot_day, slot, max_attempts, handle,"
+							" attempts)"
+							" SELECT u.episode_id, u.customer_id, u.playbook, $11, 'open', u.priority,"
+							" $12, nullif($13, 0), $12, $12 + pg_catalog.make_interval(days => u.task_days),"
+							" u.reason, u.message, $14, u.slot, u.max_attempts, nullif(u.handle, 0),"
+							/* Those of an earlier task, which was withdrawn, count. */
+							" coalesce((SELECT t.attempts FROM custseg.task t WHERE t.episode_id = u.episode_id"
+							"  ORDER BY t.task_id DESC LIMIT 1), 0)"
+							" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+							" u (episode_id, customer_id, playbook, priority, task_days, reason, message, slot, max_attempts, handle)",
 							&decisions->tasks, lengthof(types), types, values);
 		episodes.n = decisions->tasks.n;
 		episodes.columns[0] = decisions->tasks.columns[0];
@@ -346,6 +367,29 @@ WriteDecisions(Planning *plan, Channel *channel, Decisions *decisions)
 							" WHERE e.episode_id = u.episode_id", &decisions->aside, 0, NULL, NULL);
 }
 
+/* Note that a number of ours, or a handle, has got a task; false if it had. */
+static bool
+IsFirst(Planning *plan, int64 number)
+{
+	bool		found;
+
+	(void) hash_search(plan->planned, &number, HASH_ENTER, &found);
+	return !found;
+}
+
+/* The handles of candidates, and what is known of them. */
+static HandleState *
+HandlesOf(Planning *plan, Channel *channel, Candidate *candidates, const Contact *contacts, const int64 *ids, int n)
+{
+	int64	   *handles = palloc(sizeof(int64) * n);
+	HandleState *states = palloc0(sizeof(HandleState) * n);
+
+	for (int i = 0; i < n; i++)
+		handles[i] = candidates[i].handle = HandleHash(&contacts[i], channel->by_email);
+	LookAtHandles(n, handles, ids, channel->name, plan->as_of, true, states);
+	return states;
+}
+
 /* Take the next candidates; false when there are none. */
 static bool
 PlanChunk(Planning *plan, Channel *channel, Portal portal)
@@ -354,6 +398,7 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal)
 	Candidate  *candidates;
 	Contact    *contacts;
 	int64	   *ids;
+	HandleState *handles = NULL;
 	Decisions	decisions;
 	MemoryContext chunk = CurrentMemoryContext;
 
@@ -380,12 +425,16 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal)
 		who->retry_days = (int) SpiInt64(i, 6, 0);
 		who->suppressed = SpiInt64(i, 7, 0) != 0;
 		who->body = SpiText(i, 8);
-		FactsFromRow(i, 9, &who->facts);
+		who->max_attempts = (int) SpiInt64(i, 9, 1);
+		FactsFromRow(i, 10, &who->facts);
 	}
 	SPI_freetuptable(SPI_tuptable);
 
 	if (plan->contacts)
+	{
 		ReadContacts(n, ids, contacts);
+		handles = HandlesOf(plan, channel, candidates, contacts, ids, n);
+	}
 
 	InitDecisions(&decisions);
 	for (int i = 0; i < n && channel->room > 0; i++)
@@ -394,11 +443,15 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal)
 		const char *reason;
 
 		if (plan->contacts)
-			reason = Unreachable(&contacts[i], channel->by_email, who->suppressed, who->body != NULL);
+			reason = Unreachable(&contacts[i], channel->by_email, who->suppressed || handles[i].suppressed, who->body != NULL);
 		else
 			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
 		if (reason != NULL)
-			PutAside(plan, &decisions, who, reason);
+			PutAside(plan, &decisions, who, reason, who->retry_days);
+		else if (!IsFirst(plan, who->customer_id))
+			continue;			/* for another goal */
+		else if (handles && (handles[i].taken || (who->handle != NO_HANDLE && !IsFirst(plan, who->handle))))
+			PutAside(plan, &decisions, who, "same_handle", 1);
 		else
 		{
 			PlanTask(plan, &decisions, who, NextPlace(&channel->places));
@@ -478,6 +531,9 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	{
 		plan.chinese = ReadShopSettings()->chinese;
 		plan.contacts = ContactsMapped();
+		plan.planned = hash_create("custseg planned", 256,
+								   &(HASHCTL) {.keysize = sizeof(int64),.entrysize = sizeof(int64),.hcxt = CurrentMemoryContext},
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		channels = ReadChannels(&plan, &nchannels);
 		for (int i = 0; i < nchannels; i++)
 			FillChannel(&plan, &channels[i]);

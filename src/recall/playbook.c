@@ -1,6 +1,6 @@
 /*
  * playbook.c
- *		Switching playbooks on and off, and who must not be contacted.
+ *		Switching playbooks on and off.
  */
 #include "postgres.h"
 
@@ -19,15 +19,12 @@
 #include "common/spi.h"
 #include "recall/follow.h"
 #include "recall/input.h"
+#include "recall/lease.h"
 #include "recall/message.h"
 #include "recall/playbook.h"
 #include "recall/recall.h"
 
 PG_FUNCTION_INFO_V1(custseg_playbook_edit);
-PG_FUNCTION_INFO_V1(custseg_enable);
-PG_FUNCTION_INFO_V1(custseg_disable);
-PG_FUNCTION_INFO_V1(custseg_suppress);
-PG_FUNCTION_INFO_V1(custseg_unsuppress);
 
 /* Columns of custseg.playbook that are not for UPDATE. */
 static const char *const kept_columns[] = {"enabled", "enabled_at", "dry_run_at", "version"};
@@ -128,12 +125,11 @@ PlaybookNote(const char *playbook, const char *column, Datum value, Oid type)
 		   2, types, values, NULL);
 }
 
-Datum
-custseg_enable(PG_FUNCTION_ARGS)
+static Datum
+Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
-	char	   *playbook = ArgText(fcinfo, 0, "playbook");
-	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	TimestampTz as_of = ArgAsOf(fcinfo, 2);
+	char	   *playbook = ArgText(fcinfo, first, "playbook");
+	bool		force = !PG_ARGISNULL(first + 1) && PG_GETARG_BOOL(first + 1);
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(playbook)};
@@ -181,11 +177,10 @@ custseg_enable(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
-Datum
-custseg_disable(PG_FUNCTION_ARGS)
+static Datum
+Disable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
-	char	   *playbook = ArgText(fcinfo, 0, "playbook");
-	TimestampTz as_of = ArgAsOf(fcinfo, 1);
+	char	   *playbook = ArgText(fcinfo, first, "playbook");
 	MemoryContext caller = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {CStringGetTextDatum(playbook), TimestampTzGetDatum(as_of)};
@@ -205,6 +200,7 @@ custseg_disable(PG_FUNCTION_ARGS)
 				 errmsg("playbook \"%s\" is not enabled", playbook)));
 
 	PlaybookNote(playbook, "enabled", BoolGetDatum(false), BOOLOID);
+	EndLeases(as_of);
 
 	/*
 	 * A task that a worker is just claiming is seen by claim() or the next
@@ -235,67 +231,5 @@ custseg_disable(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
-void
-Suppress(int64 customer_id, const char *channel, Datum until, bool forever, const char *reason, TimestampTz as_of)
-{
-	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0,
-	until, CStringGetTextDatum(reason), TimestampTzGetDatum(as_of)};
-	char		nulls[] = "     ";
-
-	if (channel == NULL)
-		nulls[1] = 'n';
-	if (forever)
-		nulls[2] = 'n';
-	SpiRun("INSERT INTO custseg.suppression AS s (customer_id, channel, until, reason, added_at)"
-		   " VALUES ($1, $2, $3, $4, $5)"
-		   " ON CONFLICT (customer_id, channel) DO UPDATE SET until = EXCLUDED.until, reason = EXCLUDED.reason,"
-		   " added_at = EXCLUDED.added_at", 5, types, values, nulls);
-}
-
-Datum
-custseg_suppress(PG_FUNCTION_ARGS)
-{
-	int64		customer_id = ArgInt64(fcinfo, 0, "customer_id");
-	char	   *channel = PG_ARGISNULL(1) ? NULL : ArgText(fcinfo, 1, "channel");
-	char	   *reason = ArgText(fcinfo, 3, "reason");
-	TimestampTz as_of = ArgAsOf(fcinfo, 4);
-	Guard		guard;
-
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
-	if (channel != NULL)
-	{
-		Oid			types[] = {TEXTOID};
-		Datum		values[] = {CStringGetTextDatum(channel)};
-
-		SpiRun("SELECT FROM custseg.channel WHERE channel = $1", 1, types, values, NULL);
-		if (SPI_processed == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("channel \"%s\" does not exist", channel),
-					 errhint("See the view custseg.channel for those that do; leave it out for all of them.")));
-	}
-	Suppress(customer_id, channel, PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), PG_ARGISNULL(2), reason, as_of);
-	GuardLeave(&guard);
-	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-Datum
-custseg_unsuppress(PG_FUNCTION_ARGS)
-{
-	Oid			types[] = {INT8OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(ArgInt64(fcinfo, 0, "customer_id")),
-	PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1)};
-	bool		found;
-	Guard		guard;
-
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
-	found = SpiRun("DELETE FROM custseg.suppression WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
-				   2, types, values, PG_ARGISNULL(1) ? " n" : NULL) > 0;
-	GuardLeave(&guard);
-	SPI_finish();
-	PG_RETURN_BOOL(found);
-}
+CLOCK_AND_REPLAY(enable, Enable)
+CLOCK_AND_REPLAY(disable, Disable)

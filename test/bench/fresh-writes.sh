@@ -156,7 +156,7 @@ hours()
 \\timing on
 CALL custseg.refresh(as_of => :'at');
 \\timing off
-SELECT count(custseg.complete(task_id, token, as_of => :'at')) FROM custseg.claim('phone', 5, as_of => :'at');"
+SELECT count(custseg.complete_at(:'at', task_id, token)) FROM custseg.claim_at(:'at', 'phone', 5);"
 	done | run_psql -q -A -t -d bloat >"$work/hours" || die "a refresh failed"
 	while read -r took; do add "hour $1" "$took"; done < <(sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' "$work/hours")
 	[ "$(grep -c ^Time: "$work/hours")" = "$2" ] || die "not all of the $2 refreshes succeeded"
@@ -192,7 +192,7 @@ bloat()
 		INSERT INTO clock VALUES ('2026-01-01 12:00+00')"
 	watch bloat "'2026-01-01 12:00+00'" || die "cannot set up"
 	ask bloat "UPDATE custseg.tier_policy SET channel = 'phone'; UPDATE custseg.channel SET daily_capacity = 120 WHERE channel = 'phone';
-		SELECT custseg.enable('silent_churn', force => true, as_of => '2026-01-01 12:00+00')" >/dev/null
+		SELECT custseg.enable_at('2026-01-01 12:00+00', 'silent_churn', force => true)" >/dev/null
 	"${as_user[@]}" tee "$work/clerk.sql" >/dev/null <<-SQL
 		\\set id random(1, $people)
 		INSERT INTO shop.orders (customer_id, paid_at, amount) SELECT :id, at, 19.99 FROM clock;

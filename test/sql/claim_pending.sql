@@ -15,10 +15,10 @@ SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', tra
 INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
 UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
 SELECT channel, count(*) FROM custseg.task_queue GROUP BY 1;
 CREATE FUNCTION claim(n int, at timestamptz) RETURNS TABLE (customer bigint, fresh boolean) LANGUAGE sql AS
-$$ SELECT customer_id, orders_checked_at >= now() FROM custseg.claim('phone', n, 'desk', '1 hour', at) $$;
+$$ SELECT customer_id, orders_checked_at >= now() FROM custseg.claim_at(at, 'phone', n, 'desk', '1 hour') $$;
 
 -- The best first; whoever ordered, or of whom anything else changed, is put off.
 INSERT INTO shop.orders (customer_id, paid_at, amount) VALUES (1, '2024-06-01 12:30', 10);
@@ -102,13 +102,13 @@ INSERT INTO shop.orders SELECT 'c' || c, date '2024-01-01' + o * 5, 200 - c FROM
 SELECT custseg.add_orders('shop.orders', 'customer', 'paid_at', 'amount', track => true) AS orders \gset
 INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
 UPDATE shop.orders SET amount = amount + 1 WHERE customer = 'c1';
 UPDATE shop.orders SET amount = amount + 1 WHERE customer IN ('c3', 'c4', 'c5', 'c6', 'c7');
-SELECT customer_key FROM custseg.claim('phone', 3, 'desk', '1 hour', '2024-06-01 13:00');
+SELECT customer_key FROM custseg.claim_at('2024-06-01 13:00', 'phone', 3, 'desk', '1 hour');
 SET custseg.max_tracked_customers = 1;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer IN ('c10', 'c11');
-SELECT customer_key FROM custseg.claim('phone', 3, 'desk', '1 hour', '2024-06-01 13:03');
+SELECT customer_key FROM custseg.claim_at('2024-06-01 13:03', 'phone', 3, 'desk', '1 hour');
 SELECT count(*) FROM custseg.task WHERE wake_at = '2024-06-01 13:04';
 RESET custseg.max_tracked_customers;
 
@@ -126,7 +126,7 @@ UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
 INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
 ANALYZE custseg.task;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 1;
 SELECT * FROM claim(1, '2024-06-01 13:00');
@@ -153,7 +153,7 @@ UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
 INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
 SELECT * FROM claim(1, '2024-06-01 13:00');
 ALTER TABLE shop.orders DISABLE TRIGGER custseg_track_1;
 INSERT INTO shop.orders VALUES (2, '2024-06-01 12:30', 10);
@@ -190,7 +190,7 @@ UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
 INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
 SELECT * FROM claim(1, '2024-06-01 13:00');
 ALTER TABLE shop.orders DETACH PARTITION shop.late;
 INSERT INTO shop.late VALUES (2, '2024-06-01 12:30', 10);

@@ -46,7 +46,7 @@ CALL custseg.refresh(as_of => '2023-06-01');
 SELECT profiles_written, evaluated, standings_written, transitions, calibrated FROM custseg.run ORDER BY run_id DESC LIMIT 1;
 
 -- Time passes.
-SELECT custseg.enable('silent_churn', as_of => '2023-06-01', force => true) LIKE '%is on%' AS enabled;
+SELECT custseg.enable_at('2023-06-01', 'silent_churn', force => true) LIKE '%is on%' AS enabled;
 SELECT count(*) > 0 AS backlog, count(*) FILTER (WHERE since IS NULL) AS without_since FROM custseg.episode;
 SELECT max(episode_id) AS backlog_end FROM custseg.episode \gset
 CALL custseg.refresh(as_of => '2023-06-05');
@@ -124,7 +124,7 @@ SELECT status, count(*) FROM custseg.run GROUP BY 1 ORDER BY 1;
 -- A source that cannot be read stops the refresh, but not the desks.
 ALTER TABLE shop.orders RENAME TO old_orders;
 SELECT count(*) AS handed_out, bool_and(orders_checked_at = (SELECT last_read FROM custseg.source)) AS as_old_as_the_read
-FROM custseg.claim('email', max_tasks => 2, as_of => '2023-11-28');
+FROM custseg.claim_at('2023-11-28', 'email', max_tasks => 2);
 CALL custseg.refresh(as_of => '2023-11-29');
 
 DROP SCHEMA shop CASCADE;

@@ -17,35 +17,35 @@ UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0;
 INSERT INTO custseg.playbook (playbook, goal, holdout) VALUES ('second', 'care', 0);
 INSERT INTO custseg.template (playbook, channel, language, body) VALUES ('second', 'phone', 'en', 'Hi {name}');
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-02-01');
-SELECT custseg.enable('second', force => true, as_of => '2024-02-01');
+SELECT custseg.enable_at('2024-02-01', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-02-01', 'second', force => true);
 CALL custseg.refresh(as_of => '2024-07-29');
 SELECT goal, state, reason, count(*) FROM custseg.episode GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- Nobody holds a task that was not claimed, with no token at all.
 SELECT min(task_id) AS task_id FROM custseg.task \gset
 \set VERBOSITY terse
-SELECT custseg.complete(:task_id, -1);
-SELECT custseg.complete(:task_id, 0);
+SELECT custseg.complete(:task_id, '00000000-0000-0000-0000-000000000000');
+SELECT custseg.complete(:task_id, NULL);
 \set VERBOSITY default
 
 -- An order withdraws both calls, and the others come with their handles.
 INSERT INTO shop.orders VALUES (30, '2024-07-29', 1);
 SELECT count(*), count(*) FILTER (WHERE customer_id = 30) AS ordered, count(name) AS names, count(handle) AS handles
-FROM custseg.claim('phone', 100, as_of => '2024-07-29');
+FROM custseg.claim_at('2024-07-29', 'phone', 100);
 SELECT outcome, count(*) FROM custseg.task WHERE customer_id = 30 GROUP BY 1;
 
 -- A function of the shop's that claims while claim() reads the customers: what is
 -- read is only read.
 CREATE FUNCTION shop.claims() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
-    RETURN count(*) < 0 FROM custseg.claim('phone', 2, 'inner', as_of => '2024-07-29 12:00 UTC');
+    RETURN count(*) < 0 FROM custseg.claim_at('2024-07-29 12:00 UTC', 'phone', 2, 'inner');
 END $$;
 CREATE VIEW shop.claiming AS SELECT c, name, phone, shop.claims() AS no FROM shop.customers;
 BEGIN;
 UPDATE custseg.task SET state = 'open', claimed_by = NULL, claimed_at = NULL, lease_until = NULL, wake_at = NULL WHERE state = 'claimed';
 SELECT custseg.drop_source(:customers), custseg.add_customers('shop.claiming', 'c', name => 'name', phone => 'phone', do_not_contact => 'no') > 0 AS added;
 \set VERBOSITY terse
-SELECT count(*), count(DISTINCT token) FROM custseg.claim('phone', 3, 'outer', as_of => '2024-07-29');
+SELECT count(*), count(DISTINCT token) FROM custseg.claim_at('2024-07-29', 'phone', 3, 'outer');
 \set VERBOSITY default
 ROLLBACK;
 
@@ -62,13 +62,13 @@ CALL custseg.refresh(as_of => '2024-07-30');
 UPDATE custseg.task SET state = 'open', lease_until = NULL, wake_at = NULL, due_at = '2024-07-29', expires_at = '2024-08-10'
 WHERE state = 'claimed';
 SELECT orders_checked_at = (SELECT last_read FROM custseg.source WHERE kind = 'orders') AS as_read
-FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
+FROM custseg.claim_at('2024-07-30 01:00', 'phone', 1);
 CREATE INDEX wide_btree ON shop.wide (c);
 SELECT orders_checked_at > (SELECT last_read FROM custseg.source WHERE kind = 'orders') AS asked
-FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
+FROM custseg.claim_at('2024-07-30 01:00', 'phone', 1);
 SELECT custseg.drop_source(:orders);
 SELECT custseg.add_orders('shop.parent', 'c', 'at', 'amount') AS orders \gset
-SELECT count(orders_checked_at) AS asked, count(*) FROM custseg.claim('phone', 1, as_of => '2024-07-30 01:00');
+SELECT count(orders_checked_at) AS asked, count(*) FROM custseg.claim_at('2024-07-30 01:00', 'phone', 1);
 
 -- A correction that moves the last order of somebody who has an open episode opens no second one.
 DROP EXTENSION custseg CASCADE;
@@ -78,7 +78,7 @@ CREATE TABLE shop.corrected AS
 SELECT custseg.add_orders('shop.corrected', 'c', 'at', 'amount') > 0 AS added;
 CALL custseg.refresh(as_of => '2024-02-01');
 UPDATE custseg.playbook SET holdout = 0;
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-02-01') LIKE '%is on%' AS enabled;
+SELECT custseg.enable_at('2024-02-01', 'silent_churn', force => true) LIKE '%is on%' AS enabled;
 CALL custseg.refresh(as_of => '2024-08-05');
 SELECT customer_id, since, state, opened_by FROM custseg.episode ORDER BY 1, 2;
 UPDATE custseg.tier_policy SET silent_days = 200;

@@ -53,12 +53,12 @@ SELECT channel, language, length(body) > 10 FROM custseg.template WHERE playbook
 
 -- Enabling wants a look first.
 SELECT custseg.enable('silent_chrun');
-SELECT custseg.enable('silent_churn', as_of => '2024-06-01 12:00');
-SELECT custseg.dry_run('silent_churn', '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn');
+SELECT custseg.dry_run_at('2024-06-01 12:00', 'silent_churn');
 SELECT count(*) FROM custseg.episode;
 SELECT dry_run_at FROM custseg.playbook;
-SELECT custseg.enable('silent_churn', as_of => '2024-06-01 12:00');
-SELECT custseg.enable('silent_churn', as_of => '2024-06-01 12:00');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn');
 DELETE FROM custseg.playbook WHERE playbook = 'silent_churn';
 
 -- Best first, within capacity; who cannot be reached says why; not the angry
@@ -80,60 +80,64 @@ SELECT * FROM custseg.claim(NULL);
 SELECT * FROM custseg.claim('phone', 0);
 SELECT * FROM custseg.claim('phone', worker => '');
 SELECT * FROM custseg.claim('phone', lease => '-1 minute');
-SELECT * FROM custseg.claim('phone', as_of => 'infinity');
+SELECT * FROM custseg.claim_at('infinity', 'phone');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT * FROM custseg.claim('phone');
 ROLLBACK;
 -- Before it is due there is nothing.
-SELECT * FROM custseg.claim('phone', as_of => '2024-06-01 11:00');
+SELECT * FROM custseg.claim_at('2024-06-01 11:00', 'phone');
 
--- Claim, extend, a lease that runs out, a stale token.
-SELECT task_id, token, customer_id, name, handle, priority, message, lease_until, attempt, orders_checked_at IS NOT NULL AS checked
-FROM custseg.claim('phone', worker => 'desk-1', as_of => '2024-06-01 14:00');
-SELECT custseg.extend(2, 1, '1 hour', '2024-06-01 14:10');
-SELECT task_id, token, customer_id FROM custseg.claim('phone', 5, 'desk-2', as_of => '2024-06-01 14:20');
-SELECT task_id FROM custseg.claim('phone', 5, 'desk-3', as_of => '2024-06-01 14:30');
-SELECT task_id, token, attempt FROM custseg.claim('phone', 1, 'desk-3', as_of => '2024-06-01 15:15');
-DO $$ BEGIN PERFORM custseg.complete(2, 1); EXCEPTION WHEN SQLSTATE 'SC001' THEN RAISE WARNING '%', SQLERRM; END $$;
+-- Claim, extend, a lease that runs out, a stale token. Tokens are random; here
+-- they are numbered as they come.
+CREATE TABLE tokens (n serial, token uuid);
+CREATE FUNCTION keep(uuid) RETURNS integer LANGUAGE sql AS 'INSERT INTO public.tokens (token) VALUES ($1) RETURNING n';
+CREATE FUNCTION token(integer) RETURNS uuid LANGUAGE sql STABLE AS 'SELECT token FROM public.tokens WHERE n = $1';
+SELECT task_id, keep(token) AS token, customer_id, name, handle, priority, message, lease_until, attempt, orders_checked_at IS NOT NULL AS checked
+FROM custseg.claim_at('2024-06-01 14:00', 'phone', worker => 'desk-1');
+SELECT custseg.extend_at('2024-06-01 14:10', 2, token(1), '1 hour');
+SELECT task_id, keep(token) AS token, customer_id FROM custseg.claim_at('2024-06-01 14:20', 'phone', 5, 'desk-2', '3 hours');
+SELECT task_id FROM custseg.claim_at('2024-06-01 14:30', 'phone', 5, 'desk-3');
+SELECT task_id, keep(token) AS token, attempt FROM custseg.claim_at('2024-06-01 15:15', 'phone', 1, 'desk-3');
+DO $$ BEGIN PERFORM custseg.complete(2, token(1)); EXCEPTION WHEN SQLSTATE 'SC001' THEN RAISE WARNING '%', SQLERRM; END $$;
 \set VERBOSITY default
-SELECT custseg.complete(2, 1);
-SELECT custseg.extend(1, 1);
-SELECT custseg.complete(77, 1);
+SELECT custseg.complete(2, token(1));
+SELECT custseg.extend(1, token(1));
+SELECT custseg.complete(77, token(1));
 \set VERBOSITY terse
-SELECT custseg.complete(2, 3, 'fine');
+SELECT custseg.complete(2, token(3), 'fine');
 
 -- Done is done, twice is once, and another outcome is an error.
-SELECT custseg.complete(2, 3, 'reached', 'will come back', '2024-06-01 15:20');
-SELECT custseg.complete(2, 3, 'reached');
-SELECT custseg.complete(2, 3, 'declined');
-SELECT custseg.release(2, 3);
+SELECT custseg.complete_at('2024-06-01 15:20', 2, token(3), 'reached', 'will come back');
+SELECT custseg.complete(2, token(3), 'reached');
+SELECT custseg.complete(2, token(3), 'declined');
+SELECT custseg.release(2, token(3));
 SELECT state, outcome, note, cost, closed_at FROM custseg.task WHERE task_id = 2;
 SELECT state FROM custseg.episode WHERE customer_id = 1;
 
 -- Given back untried, then failed until it is given up. A lease that ran out
 -- does not matter as long as nobody else has claimed the task.
-SELECT custseg.release(3, 2);
-SELECT custseg.release(3, 2);
-SELECT task_id, token, attempt FROM custseg.claim('phone', as_of => '2024-06-01 16:00');
-SELECT custseg.fail(3, 4, 'busy', '2 hours', '2024-06-01 16:05');
-SELECT custseg.fail(3, 4, 'busy', '2 hours', '2024-06-01 16:05');
-SELECT task_id FROM custseg.claim('phone', as_of => '2024-06-01 17:00');
+SELECT custseg.release(3, token(2));
+SELECT custseg.release(3, token(2));
+SELECT task_id, keep(token) AS token, attempt FROM custseg.claim_at('2024-06-01 16:00', 'phone');
+SELECT custseg.fail_at('2024-06-01 16:05', 3, token(4), 'busy', '2 hours');
+SELECT custseg.fail_at('2024-06-01 16:05', 3, token(4), 'busy', '2 hours');
+SELECT task_id FROM custseg.claim_at('2024-06-01 17:00', 'phone');
 SELECT channel, open, later, claimed FROM custseg.task_count ORDER BY 1;
-SELECT task_id, token, attempt FROM custseg.claim('phone', as_of => '2024-06-01 18:05');
-SELECT custseg.fail(3, 5, 'busy', as_of => '2024-06-01 18:10');
-SELECT task_id, token, attempt FROM custseg.claim('phone', as_of => '2024-06-03 18:10');
-SELECT custseg.fail(3, 6, 'number is dead', as_of => '2024-06-03 18:10');
-SELECT custseg.fail(3, 6, 'number is dead', as_of => '2024-06-03 18:10');
+SELECT task_id, keep(token) AS token, attempt FROM custseg.claim_at('2024-06-01 18:05', 'phone');
+SELECT custseg.fail_at('2024-06-01 18:10', 3, token(5), 'busy');
+SELECT task_id, keep(token) AS token, attempt FROM custseg.claim_at('2024-06-03 18:10', 'phone');
+SELECT custseg.fail_at('2024-06-03 18:10', 3, token(6), 'number is dead');
+SELECT custseg.fail_at('2024-06-03 18:10', 3, token(6), 'number is dead');
 SELECT state, outcome, attempts, cost FROM custseg.task WHERE task_id = 3;
 SELECT state, reason FROM custseg.episode WHERE customer_id = 2;
 
 -- An order withdraws the task, also one that no refresh has read yet; so does
 -- a wish not to be contacted. The walk goes on to the next.
 INSERT INTO shop.orders VALUES (7, '2024-06-02 09:00+00', 10);
-SELECT custseg.suppress(9, reason => 'asked in the shop', as_of => '2024-06-02 09:00');
+SELECT custseg.suppress_at('2024-06-02 09:00', 9, reason => 'asked in the shop');
 SELECT custseg.suppress(9, 'fax');
-SELECT customer_id, message FROM custseg.claim('sms', as_of => '2024-06-02 10:00');
-SELECT customer_id FROM custseg.claim('email', 5, as_of => '2024-06-02 10:00');
+SELECT customer_id, message FROM custseg.claim_at('2024-06-02 10:00', 'sms');
+SELECT customer_id FROM custseg.claim_at('2024-06-02 10:00', 'email', 5);
 SELECT customer_id, state, outcome, slot FROM custseg.task WHERE customer_id IN (7, 9);
 SELECT customer_id, state, reason FROM custseg.episode WHERE customer_id IN (7, 9) ORDER BY 1;
 
@@ -156,25 +160,25 @@ SELECT task_id, customer_id, channel, slot_day, slot FROM custseg.task WHERE pla
 SELECT task_id, customer_id, state, slot_day, slot FROM custseg.task WHERE channel = 'phone' ORDER BY task_id;
 
 -- Opting out holds for every channel.
-SELECT task_id, token, customer_id FROM custseg.claim('phone', 1, 'desk-1', as_of => '2024-06-03 12:00') \gset
-SELECT custseg.complete(:task_id, :token, 'opted_out', as_of => '2024-06-03 12:05');
+SELECT task_id, token, customer_id FROM custseg.claim_at('2024-06-03 12:00', 'phone', 1, 'desk-1') \gset
+SELECT custseg.complete_at('2024-06-03 12:05', :task_id, :'token', 'opted_out');
 SELECT customer_id, channel, until, reason FROM custseg.suppression ORDER BY 1;
 SELECT state, reason FROM custseg.episode WHERE customer_id = :customer_id;
 SELECT custseg.unsuppress(9), custseg.unsuppress(9);
 
 -- What a worker reports after the task was withdrawn is not lost.
-SELECT task_id, token FROM custseg.claim('phone', 1, 'desk-1', '1 minute', '2024-06-03 13:00') \gset
-SELECT custseg.disable('silent_churn', '2024-06-03 13:30');
+SELECT task_id, token FROM custseg.claim_at('2024-06-03 13:00', 'phone', 1, 'desk-1', '1 minute') \gset
+SELECT custseg.disable_at('2024-06-03 13:30', 'silent_churn');
 SELECT custseg.disable('silent_churn');
 SELECT state, outcome FROM custseg.task WHERE task_id = :task_id;
-SELECT custseg.complete(:task_id, :token, 'message_left', as_of => '2024-06-03 13:31');
+SELECT custseg.complete_at('2024-06-03 13:31', :task_id, :'token', 'message_left');
 SELECT state, outcome FROM custseg.task WHERE task_id = :task_id;
 SELECT customer_id, state, reason FROM custseg.episode ORDER BY customer_id;
 
 -- Off means off, and on again goes on where it was.
 SELECT custseg.recall_plan(4, '2024-06-04 11:00');
 SELECT count(*) FROM custseg.task WHERE planned_run = 4;
-SELECT custseg.enable('silent_churn', as_of => '2024-06-04 12:00');
+SELECT custseg.enable_at('2024-06-04 12:00', 'silent_churn');
 SELECT customer_id, state, reason FROM custseg.episode ORDER BY customer_id;
 
 -- Silence that came with data or time opens an episode; a setting or a
@@ -204,25 +208,27 @@ SELECT * FROM custseg.kpi \gx
 CREATE ROLE recall_desk;
 GRANT USAGE ON SCHEMA custseg TO recall_desk;
 GRANT EXECUTE ON FUNCTION custseg.claim, custseg.complete, custseg.fail, custseg.extend, custseg.release,
+    custseg.claim_at, custseg.complete_at, custseg.fail_at, custseg.extend_at, custseg.dry_run_at, custseg.enable_at,
+    custseg.disable_at,
     custseg.explain_task, custseg.dry_run, custseg.enable, custseg.disable, custseg.suppress, custseg.unsuppress,
     custseg.recall_plan, custseg.recall_follow TO recall_desk;
 SELECT custseg.recall_plan(7, '2024-08-16 10:00');
 UPDATE custseg.episode SET state = 'waiting', reason = NULL, expires_on = '2024-12-31', closed_at = NULL WHERE customer_id IN (5, 6, 8);
 SET ROLE recall_desk;
 SELECT custseg.recall_plan(8, '2024-08-17 10:00');
-SELECT task_id, token, name, handle FROM custseg.claim('phone', as_of => '2024-08-17 11:00') \gset t_
+SELECT task_id, token, name, handle FROM custseg.claim_at('2024-08-17 11:00', 'phone') \gset t_
 SELECT :'t_name' AS name, :'t_handle' AS handle;
-SELECT custseg.extend(:t_task_id, :t_token, as_of => '2024-08-17 11:10');
-SELECT custseg.release(:t_task_id, :t_token);
-SELECT task_id, token FROM custseg.claim('phone', as_of => '2024-08-17 11:20') \gset t_
-SELECT custseg.fail(:t_task_id, :t_token, 'busy', as_of => '2024-08-17 11:30') IS NOT NULL AS again;
-SELECT task_id, token FROM custseg.claim('phone', as_of => '2024-08-19 12:00') \gset t_
-SELECT custseg.complete(:t_task_id, :t_token, as_of => '2024-08-19 12:10');
+SELECT custseg.extend_at('2024-08-17 11:10', :t_task_id, :'t_token');
+SELECT custseg.release(:t_task_id, :'t_token');
+SELECT task_id, token FROM custseg.claim_at('2024-08-17 11:20', 'phone') \gset t_
+SELECT custseg.fail_at('2024-08-17 11:30', :t_task_id, :'t_token', 'busy') IS NOT NULL AS again;
+SELECT task_id, token FROM custseg.claim_at('2024-08-19 12:00', 'phone') \gset t_
+SELECT custseg.complete_at('2024-08-19 12:10', :t_task_id, :'t_token');
 SELECT count(*) FROM custseg.explain_task(:t_task_id);
 SELECT custseg.suppress(1), custseg.unsuppress(1);
-SELECT count(*) > 5 FROM custseg.dry_run('silent_churn', '2024-08-20 11:40');
-SELECT custseg.disable('silent_churn', '2024-08-20 11:40');
-SELECT custseg.enable('silent_churn', as_of => '2024-08-20 11:40');
+SELECT count(*) > 5 FROM custseg.dry_run_at('2024-08-20 11:40', 'silent_churn');
+SELECT custseg.disable_at('2024-08-20 11:40', 'silent_churn');
+SELECT custseg.enable_at('2024-08-20 11:40', 'silent_churn');
 SELECT count(*) FROM custseg.task;
 SELECT count(*) FROM shop.customers;
 SELECT custseg.measure_outcomes(1, now());
@@ -242,7 +248,7 @@ SELECT -i, 'key-' || i, (SELECT custseg.timeline(at, 10, 'UTC') FROM (VALUES (ti
 FROM generate_series(1, 1000) i;
 INSERT INTO custseg.standing (customer_id, tier, lifecycle, quadrant, activity, silent_at)
 SELECT -i, 'low', 'silent', 'silent_churn', 'low_silent', '2024-10-28' FROM generate_series(1, 1000) i;
-SELECT custseg.enable('silent_churn', as_of => '2024-11-01 10:00');
+SELECT custseg.enable_at('2024-11-01 10:00', 'silent_churn');
 SELECT arm, state, count(*) FROM custseg.episode GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT count(*) FROM custseg.task t JOIN custseg.episode e USING (episode_id) WHERE e.arm = 'control';
 SELECT a.arm, count(*) FROM custseg.arm a WHERE a.person LIKE 'key-%' GROUP BY 1 ORDER BY 1;
@@ -250,7 +256,7 @@ CREATE TEMP TABLE before AS SELECT * FROM custseg.arm;
 SELECT custseg.disable('silent_churn');
 TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 UPDATE custseg.playbook SET holdout = 0.9 WHERE playbook = 'silent_churn';
-SELECT custseg.enable('silent_churn', as_of => '2024-11-01 10:00');
+SELECT custseg.enable_at('2024-11-01 10:00', 'silent_churn');
 SELECT * FROM custseg.arm EXCEPT SELECT * FROM before;
 SELECT count(*) FROM custseg.episode e JOIN custseg.profile p USING (customer_id)
 JOIN custseg.arm a ON a.goal = e.goal AND a.person = p.customer_key WHERE a.arm <> e.arm;
@@ -262,11 +268,11 @@ UPDATE custseg.playbook SET holdout = 0 WHERE playbook = 'silent_churn';
 TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 DELETE FROM custseg.standing WHERE customer_id < 0;
 UPDATE custseg.standing SET silent_at = '2024-11-01', lifecycle = 'silent' WHERE customer_id IN (5, 8);
-SELECT custseg.dry_run('silent_churn', '2024-11-01 10:00');
-SELECT custseg.enable('silent_churn', as_of => '2024-11-01 10:00');
-SELECT name, message, reason FROM custseg.claim('sms', as_of => '2024-11-01 11:00');
+SELECT custseg.dry_run_at('2024-11-01 10:00', 'silent_churn');
+SELECT custseg.enable_at('2024-11-01 10:00', 'silent_churn');
+SELECT name, message, reason FROM custseg.claim_at('2024-11-01 11:00', 'sms');
 UPDATE shop.customers SET name = NULL WHERE id = 5;
-SELECT name, message FROM custseg.claim('phone', as_of => '2024-11-01 11:00');
+SELECT name, message FROM custseg.claim_at('2024-11-01 11:00', 'phone');
 SELECT t.explanation FROM custseg.task k, custseg.explain_task(k.task_id) t WHERE k.customer_id = 8;
 
 -- The interval of a difference, against the published example (56/70 and

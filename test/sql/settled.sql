@@ -15,7 +15,7 @@ CALL custseg.refresh(as_of => '2024-07-29 12:00+00');
 UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 10 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0;
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-07-29 12:00+00');
+SELECT custseg.enable_at('2024-07-29 12:00+00', 'silent_churn', force => true);
 
 CREATE VIEW settled AS SELECT settled_at IS NOT NULL AS settled, to_char(settled_at AT TIME ZONE 'UTC', 'DD HH24:MI') AS at FROM custseg.refresh_state;
 CREATE VIEW queue AS SELECT e.state, e.reason, t.state AS task, count(*) FROM custseg.episode e LEFT JOIN custseg.task t USING (episode_id)
@@ -34,8 +34,8 @@ SELECT * FROM queue;
 
 -- What claim() closed is seen.
 SELECT customer_id AS first FROM custseg.task WHERE state = 'open' ORDER BY priority DESC LIMIT 1 \gset
-SELECT custseg.suppress(:first, until => '2024-08-29', as_of => '2024-07-29 14:10+00');
-SELECT count(*) FROM custseg.claim('phone', 1, as_of => '2024-07-29 14:20+00');
+SELECT custseg.suppress_at('2024-07-29 14:10+00', :first, until => '2024-08-29');
+SELECT count(*) FROM custseg.claim_at('2024-07-29 14:20+00', 'phone', 1);
 CALL custseg.refresh(as_of => '2024-07-29 15:00+00');
 SELECT * FROM settled;
 SELECT * FROM queue;

@@ -485,8 +485,8 @@ sub work
 {
 	my $moment = day($clock) . ' 13:00 UTC';
 
-	desk_does("SELECT count(CASE WHEN task_id % 2 = 0 THEN custseg.complete(task_id, token, 'reached', as_of => '$moment')::text END)
-		FROM custseg.claim('" . one_of(qw(phone sms email)) . "', max_tasks => 3, as_of => '$moment')");
+	desk_does("SELECT count(CASE WHEN task_id % 2 = 0 THEN custseg.complete_at('$moment', task_id, token, 'reached')::text END)
+		FROM custseg.claim_at('$moment', '" . one_of(qw(phone sms email)) . "', max_tasks => 3)");
 	return 1;
 }
 

@@ -128,7 +128,7 @@ $wide->quit;
 my $holder = $node->background_psql('shop', on_error_stop => 0);
 $holder->query_safe('BEGIN; LOCK TABLE shop.orders');
 my ($out, $err);
-is($node->psql('shop', q{BEGIN; SELECT count(*), bool_and(orders_checked_at < now()) FROM custseg.claim('phone', 2, as_of => '2024-06-30 12:00 UTC'); ROLLBACK},
+is($node->psql('shop', q{BEGIN; SELECT count(*), bool_and(orders_checked_at < now()) FROM custseg.claim_at('2024-06-30 12:00 UTC', 'phone', 2); ROLLBACK},
 		stdout => \$out, stderr => \$err, on_error_stop => 1),
 	0, 'a desk claims while the orders are locked');
 is($out, '2|t', '... and is told how long ago they were looked at');

@@ -177,7 +177,7 @@ sub run_shop
 		$tracked{$table} = 1;
 	}
 	$desk->ask("CALL custseg.refresh('" . day($clock) . " 12:00 UTC');
-		SELECT custseg.enable('silent_churn', as_of => '" . day($clock) . " 12:00 UTC', force => true)");
+		SELECT custseg.enable_at('" . day($clock) . " 12:00 UTC', 'silent_churn', force => true)");
 	check(0);
 
 	my $next = 5 + random(4);

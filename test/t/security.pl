@@ -182,19 +182,19 @@ $psql->query_safe($_) foreach (
 	q{SELECT custseg.add_orders('mallory.orders', 'customer_id', 'paid_at', 'amount', status => 'state', accepted => ARRAY['paid'])},
 	q{SELECT custseg.add_customers('mallory.people', 'id', 'name', 'phone', 'email')},
 	$refresh,
-	q{SELECT custseg.dry_run('silent_churn', '2024-06-30 12:00 UTC')},
-	q{SELECT custseg.enable('silent_churn', as_of => '2024-06-30 12:00 UTC')},
+	q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_churn')},
+	q{SELECT custseg.enable_at('2024-06-30 12:00 UTC', 'silent_churn')},
 	refresh_sql('2024-09-30', 'rebuild => true'));
 is(last_run($node, 'shop', 'status, rows_read'), 'succeeded|' . (200 + 50 + $node->safe_psql('shop', 'SELECT pg_catalog.count(*) FROM shop.orders')),
 	'the sources of mallory are read whole');
-cmp_ok($psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim('phone', 5, as_of => '2024-09-30 12:00 UTC')}), '>', 0, 'and tasks are handed out with the names of mallory');
+cmp_ok($psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim_at('2024-09-30 12:00 UTC', 'phone', 5)}), '>', 0, 'and tasks are handed out with the names of mallory');
 is($psql->query_safe($STATE), $state, 'the session of the superuser is as before');
 $psql->query_safe('SET search_path = pg_catalog');
 is($psql->query_safe($LEFT), 'lock 4711', 'what it had of its own it has, and nothing else');
 
 # In a transaction of the caller nothing is left either, before it ends.
 $psql->query_safe('BEGIN');
-$psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim('sms', 5, as_of => '2024-09-30 12:00 UTC')});
+$psql->query_safe(q{SELECT pg_catalog.count(*) FROM custseg.claim_at('2024-09-30 12:00 UTC', 'sms', 5)});
 is($psql->query_safe($LEFT), 'lock 4711', 'nor in the middle of a transaction that claimed');
 $psql->query_safe('COMMIT');
 $psql->query_safe('SELECT pg_advisory_unlock(4711)');

@@ -94,12 +94,12 @@ is_not_robbed('verify()');
 
 # Planning and claiming, where names are read; and claiming in a procedure that
 # commits, by somebody whom it would be worth to rob.
-$psql->query_safe(q{SELECT custseg.dry_run('silent_churn', '2024-06-30 12:00 UTC')});
-$psql->query_safe(q{SELECT custseg.enable('silent_churn', as_of => '2024-06-30 12:00 UTC')});
+$psql->query_safe(q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_churn')});
+$psql->query_safe(q{SELECT custseg.enable_at('2024-06-30 12:00 UTC', 'silent_churn')});
 nothing_is_open('enable()');
 $psql->query_safe('SET ROLE sender');
 $psql->query_safe(q{DO $$ BEGIN FOR i IN 1 .. 3 LOOP
-	PERFORM count(*) FROM custseg.claim('phone', 5, as_of => '2024-06-30 12:00 UTC'); COMMIT; END LOOP; END $$});
+	PERFORM count(*) FROM custseg.claim_at('2024-06-30 12:00 UTC', 'phone', 5); COMMIT; END LOOP; END $$});
 nothing_is_open('claim() in a block that commits');
 $psql->query_safe('RESET ROLE');
 is(ask(q{SELECT count(*) > 0 FROM custseg.task WHERE state = 'claimed'}), 't', 'claim(): tasks were handed out');
@@ -137,8 +137,8 @@ sub try_all
 	my $view = shift;
 
 	foreach my $statement (refresh_sql('2024-06-30', 'rebuild => true'), 'SELECT count(*) FROM custseg.verify(300)',
-		q{SELECT count(*) FROM custseg.claim('phone', 20, as_of => '2024-07-01 12:00 UTC')},
-		q{SELECT custseg.dry_run('silent_churn', '2024-06-30 12:00 UTC')},
+		q{SELECT count(*) FROM custseg.claim_at('2024-07-01 12:00 UTC', 'phone', 20)},
+		q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_churn')},
 		q{SELECT custseg.recall_plan(0, '2024-07-03 12:00 UTC')})
 	{
 		my ($rc, $out, $err) = $node->psql('shop', $statement);

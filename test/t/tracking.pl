@@ -105,7 +105,7 @@ $node->safe_psql('desk', q{
 	UPDATE custseg.tier_policy SET channel = 'phone';
 	INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
 	CALL custseg.refresh('2024-06-01 12:00 UTC');
-	SELECT custseg.enable('silent_churn', force => true, as_of => '2024-06-01 12:00 UTC')});
+	SELECT custseg.enable_at('2024-06-01 12:00 UTC', 'silent_churn', force => true)});
 my $desk = $node->background_psql('desk', on_error_stop => 1);
 
 sub next_is
@@ -113,7 +113,7 @@ sub next_is
 	my ($customer, $what) = @_;
 
 	$desk->query_safe('BEGIN');
-	is($desk->query_safe(q{SELECT customer_id FROM custseg.claim('phone', 1, as_of => '2024-06-01 13:00 UTC')}), $customer, "a desk: $what");
+	is($desk->query_safe(q{SELECT customer_id FROM custseg.claim_at('2024-06-01 13:00 UTC', 'phone', 1)}), $customer, "a desk: $what");
 	$desk->query_safe('ROLLBACK');
 	return;
 }
@@ -275,7 +275,7 @@ $node->safe_psql('shop', $_) foreach (
 	q{SELECT custseg.drop_source(2)},
 	q{SELECT custseg.add_customers('shop.slowly', 'id', 'name', 'phone', 'email', 'no')});
 my $customer = $node->safe_psql('shop', $best);
-my $desk_sql = "SELECT coalesce(string_agg(customer_id::text, ','), 'nobody') FROM custseg.claim('phone', 1, as_of => $as_of)";
+my $desk_sql = "SELECT coalesce(string_agg(customer_id::text, ','), 'nobody') FROM custseg.claim_at($as_of, 'phone', 1)";
 foreach my $when ('before', 'after', 'unread, after')
 {
 	$holder = $node->background_psql('shop', on_error_stop => 0);
