@@ -43,7 +43,7 @@ CREATE TABLE custseg.settings_choice (
     backlog_days integer CHECK (backlog_days BETWEEN 0 AND 36600),
     purchase_model text CHECK (purchase_model IN ('nbd', 'bgnbd', 'mbgnbd', 'paretonbd')),
     margin double precision CHECK (margin >= 0 AND margin <= 1000),
-    discount_rate double precision CHECK (discount_rate >= 0 AND discount_rate <= 10),
+    discount_rate double precision CHECK (discount_rate = 0 OR discount_rate BETWEEN 0.000001 AND 10),
     model_group text CHECK (model_group <> ''),
     model_group_min bigint CHECK (model_group_min >= 1),
     CONSTRAINT tier_shares_below_one CHECK (coalesce(tier_high_share, 0.2) + coalesce(tier_mid_share, 0.3) < 1)

@@ -14,7 +14,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/memutils.h"
@@ -25,6 +24,7 @@
 #include "common/stream.h"
 #include "measure/score.h"
 #include "model/fits.h"
+#include "model/interrupt.h"
 #include "model/values.h"
 #include "timeline/history.h"
 
@@ -85,8 +85,7 @@ BacktestRow(TupleTableSlot *slot, void *arg)
 	customer->t_x = day - history->first_order;
 	customer->T = test->cutoff - history->first_order;
 	customer->actual = history->order_days - known;
-	if (test->n % 1024 == 0)
-		CHECK_FOR_INTERRUPTS();
+	CHECK_EVERY_SO_OFTEN(test->n);
 }
 
 /* Score what "scored" holds and return a row; without numbers only the ranking counts. */
@@ -99,7 +98,10 @@ Report(Backtest *test, const char *model, bool numbers, const char *verdict)
 	double		actual = 0;
 
 	for (int64 i = 0; i < test->n; i++)
+	{
+		CHECK_EVERY_SO_OFTEN(i);
 		actual += test->customers[i].actual;
+	}
 	values[0] = CStringGetTextDatum(model);
 	values[1] = Int64GetDatum(test->n);
 	values[2] = Int64GetDatum((int64) actual);
@@ -137,6 +139,7 @@ TestModel(Backtest *test, PurchaseModel model, const char *trouble)
 
 	for (int64 i = 0; i < test->n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		repeats[i].x = test->customers[i].x;
 		repeats[i].t_x = test->customers[i].t_x;
 		repeats[i].T = test->customers[i].T;
@@ -160,8 +163,7 @@ TestModel(Backtest *test, PurchaseModel model, const char *trouble)
 														 customer->T,
 														 (double) test->until - test->cutoff);
 			test->scored[i].actual = customer->actual;
-			if (i % 1024 == 0)
-				CHECK_FOR_INTERRUPTS();
+			CHECK_EVERY_SO_OFTEN(i);
 		}
 	}
 	Report(test, purchase_model_names[model], true,
@@ -183,6 +185,7 @@ TestRules(Backtest *test, const char *trouble)
 	{
 		const Tested *customer = &test->customers[i];
 
+		CHECK_EVERY_SO_OFTEN(i);
 		test->scored[i].predicted = customer->T == 0 ? 0 : customer->x * horizon / customer->T;
 		test->scored[i].actual = customer->actual;
 	}
@@ -191,6 +194,7 @@ TestRules(Backtest *test, const char *trouble)
 	{
 		const Tested *customer = &test->customers[i];
 
+		CHECK_EVERY_SO_OFTEN(i);
 		test->scored[i].predicted = -((double) customer->T - customer->t_x);
 		test->scored[i].actual = customer->actual;
 	}

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "measure/score.h"
+#include "model/interrupt.h"
 
 #define ST_SORT SortScored
 #define ST_ELEMENT_TYPE Scored
@@ -16,7 +17,6 @@
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
-#include "miscadmin.h"
 #include "lib/sort_template.h"
 
 void
@@ -38,6 +38,7 @@ ScorePredictions(Scored *rows, int64 n, Score *score)
 	{
 		double		error = rows[i].predicted - rows[i].actual;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		score->predicted += rows[i].predicted;
 		score->actual += rows[i].actual;
 		score->mae += fabs(error);
@@ -55,6 +56,7 @@ ScorePredictions(Scored *rows, int64 n, Score *score)
 
 		for (next = first; next < n && rows[next].predicted == rows[first].predicted; next++)
 		{
+			CHECK_EVERY_SO_OFTEN(next);
 			actual += rows[next].actual;
 			bought += rows[next].actual > 0;
 		}

@@ -18,9 +18,8 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
 #include "model/bgbb.h"
+#include "model/interrupt.h"
 #include "model/special.h"
 
 #define STARTS 3
@@ -72,6 +71,7 @@ CollapseChances(Chances *chances, int64 n)
 	{
 		Chances    *last = kept > 0 ? &chances[kept - 1] : NULL;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		if (last && Compare(last, &chances[i]) == 0 &&
 			chances[i].customers <= PG_INT32_MAX - last->customers)
 			last->customers += chances[i].customers;
@@ -288,6 +288,7 @@ BinomialLikelihood(const double *theta, double *gradient, double (*hessian)[MAX_
 		double		n = data->chances[h].n;
 		double		both = DigammaRising(alpha + beta, n);
 
+		CHECK_FOR_INTERRUPTS();
 		total += customers * (LogRising(alpha, x) + LogRising(beta, n - x) - LogRising(alpha + beta, n));
 		gradient[0] += customers * alpha * (DigammaRising(alpha, x) - both);
 		gradient[1] += customers * beta * (DigammaRising(beta, n - x) - both);
@@ -331,6 +332,7 @@ FitBgbb(const Chances *chances, int64 n, const Prior *prior, Fit *fit)
 	fit->nparams = BGBB_PARAMS;
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		fit->customers += chances[i].customers;
 		if (chances[i].x > 0)
 			fit->repeaters += chances[i].customers;

@@ -28,6 +28,7 @@
 
 #include <math.h>
 
+#include "model/interrupt.h"
 #include "model/purchase_internal.h"
 #include "model/special.h"
 
@@ -176,8 +177,11 @@ Likelihood(const double *theta, double *gradient, double (*hessian)[MAX_PARAMS],
 		Sums		s = {0};
 
 		while (i < histories->n && histories->repeats[i].x == x)
+		{
+			CHECK_FOR_INTERRUPTS();
 			i += SumBlock(&params, histories->repeats + i, histories->n - i, histories->scale,
 						  dropout, log_odds, hessian != NULL, &s);
+		}
 		RaiseTo(&rate, x);
 		RaiseTo(&stay, x + d);
 		RaiseTo(&all, x + d);

@@ -446,6 +446,7 @@ DiscountedAlive(Bg *bg, double x, double beta, double t, double rate)
 	double		total = 0;
 	double		from = 0;
 
+	Assert(isfinite(last));		/* rates are bounded: AnnualRateFault() */
 	if (t == 0)
 		return 0;
 	while (from < last)

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "model/interrupt.h"
 #include "model/purchase.h"
 
 #define DIGIT_BITS 11
@@ -76,6 +77,7 @@ RadixSort(Repeats *repeats, int64 n)
 
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		for (int digit = 0; digit < DIGITS; digit++)
 			counts[digit][Digit(&repeats[i], digit)]++;
 	}
@@ -95,7 +97,10 @@ RadixSort(Repeats *repeats, int64 n)
 			place += size;
 		}
 		for (int64 i = 0; i < n; i++)
+		{
+			CHECK_EVERY_SO_OFTEN(i);
 			to[count[Digit(&from[i], digit)]++] = from[i];
+		}
 		swap = from;
 		from = to;
 		to = swap;
@@ -113,6 +118,8 @@ CollapseRepeats(Repeats *repeats, int64 n)
 
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
+
 		/* minus zero is zero, also bit by bit */
 		repeats[i].t_x += 0.0;
 		repeats[i].T += 0.0;
@@ -126,6 +133,7 @@ CollapseRepeats(Repeats *repeats, int64 n)
 	{
 		Repeats    *last = kept > 0 ? &repeats[kept - 1] : NULL;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		if (last && Compare(last, &repeats[i]) == 0 &&
 			repeats[i].customers <= PG_INT32_MAX - last->customers)
 			last->customers += repeats[i].customers;

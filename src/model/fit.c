@@ -27,9 +27,8 @@
 
 #include <math.h>
 
-#include "miscadmin.h"
-
 #include "model/fit.h"
+#include "model/interrupt.h"
 
 #define MAX_STEPS 100
 #define LONGEST_STEP 1.5		/* by which a logarithm may change at once */

@@ -4,10 +4,10 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "model/fits.h"
+#include "model/interrupt.h"
 
 void
 ModelDataInit(ModelData *data)

@@ -32,6 +32,7 @@
 #include <math.h>
 
 #include "model/gap.h"
+#include "model/interrupt.h"
 #include "model/special.h"
 
 #define FEWEST_GAPS		20
@@ -77,17 +78,29 @@ AddToBucket(GapBucket *bucket, int n, double log_sum)
 	bucket->squared_means += llrint(log_sum * log_sum / n * FIXED_POINT);
 }
 
+double
+SumOfLogs(const int32 *gaps, int n)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_EVERY_SO_OFTEN(i);
+		sum += log(gaps[i]);
+	}
+	return sum;
+}
+
 void
 GapSumsAdd(GapSums *sums, const int32 *gaps, int n)
 {
-	double		log_sum = 0;
+	double		log_sum;
 	double		errors = 0;
 	double		mean;
 
 	if (n == 0)
 		return;
-	for (int i = 0; i < n; i++)
-		log_sum += log(gaps[i]);
+	log_sum = SumOfLogs(gaps, n);
 	AddToBucket(&sums->buckets[0], 1, log(gaps[0]));
 	AddToBucket(&sums->buckets[BucketOf(n)], n, log_sum);
 	if (n == 1)
@@ -95,7 +108,10 @@ GapSumsAdd(GapSums *sums, const int32 *gaps, int n)
 
 	mean = log_sum / n;
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_EVERY_SO_OFTEN(i);
 		errors += (log(gaps[i]) - mean) * (log(gaps[i]) - mean);
+	}
 	sums->errors += llrint(errors * FIXED_POINT);
 	sums->regulars++;
 }

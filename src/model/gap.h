@@ -10,6 +10,11 @@
 
 #define GAP_BUCKETS 5			/* by number of gaps: 0, 1, 2, 3, 4 and more */
 
+/* Bounds of a rule that somebody passes: no calibration comes near them. */
+#define GREATEST_LOG_GAP 100.0
+#define LEAST_GAP_VARIANCE 1e-9
+#define GREATEST_GAP_VARIANCE 1e4
+
 typedef struct GapModel
 {
 	bool		usable;
@@ -28,6 +33,9 @@ extern GapSums *GapSumsCreate(void);
 /* One customer's gaps in days, each at least 1, first to last. */
 extern void GapSumsAdd(GapSums *sums, const int32 *gaps, int n);
 extern void FitGaps(const GapSums *sums, GapModel *model);
+
+/* What the rule needs to know of a customer's gaps. */
+extern double SumOfLogs(const int32 *gaps, int n);
 
 /*
  * The p-quantile in days, given z = NormalQuantile(p), of the next gap after n

@@ -11,6 +11,7 @@
 #include "utils/array.h"
 
 #include "model/gap.h"
+#include "model/interrupt.h"
 #include "model/special.h"
 #include "model/values.h"
 
@@ -31,11 +32,14 @@ Gaps(ArrayType *array, const int32 **gaps)
 				 errhint("Pass the days between order days, as custseg.gaps() gives them.")));
 	*gaps = (const int32 *) ARR_DATA_PTR(array);
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_EVERY_SO_OFTEN(i);
 		if ((*gaps)[i] < 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("a gap of %d days is not possible", (*gaps)[i]),
 					 errhint("Order days are different days: every gap is at least 1.")));
+	}
 	return n;
 }
 
@@ -79,7 +83,6 @@ custseg_gap_quantile(PG_FUNCTION_ARGS)
 	const int32 *gaps;
 	int			n = Gaps(PG_GETARG_ARRAYTYPE_P(0), &gaps);
 	double		p = PG_GETARG_FLOAT8(1);
-	double		log_sum = 0;
 	GapModel	model;
 
 	if (!(p > 0 && p < 1))
@@ -90,7 +93,5 @@ custseg_gap_quantile(PG_FUNCTION_ARGS)
 	GapModelFromDatum(PG_GETARG_DATUM(2), false, &model);
 	if (!model.usable)
 		PG_RETURN_NULL();
-	for (int i = 0; i < n; i++)
-		log_sum += log(gaps[i]);
-	PG_RETURN_FLOAT8(GapQuantile(&model, n, log_sum, NormalQuantile(p)));
+	PG_RETURN_FLOAT8(GapQuantile(&model, n, SumOfLogs(gaps, n), NormalQuantile(p)));
 }

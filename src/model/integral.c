@@ -19,6 +19,7 @@
 #include <math.h>
 
 #include "model/integral.h"
+#include "model/interrupt.h"
 
 #define FIRST_STEP 0.25
 #define HALVINGS 8
@@ -77,6 +78,7 @@ LogIntegral(LogIntegrand integrand, const void *data, double scale)
 	}
 	for (int i = 0; i < HALVINGS; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		before = sum.level + log(sum.sum * step);
 		for (int k = first; k < last; k++)
 			Add(&sum, integrand, data, scale, (k + 0.5) * step);

@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "model/interrupt.h"
 #include "model/purchase_internal.h"
 #include "model/special.h"
 
@@ -45,7 +46,10 @@ NbdLikelihood(const double *theta, double *gradient, double (*hessian)[MAX_PARAM
 			double		customers = 0;
 
 			for (; i < histories->n && histories->repeats[i].x == x && histories->repeats[i].T == T; i++)
+			{
+				CHECK_EVERY_SO_OFTEN(i);
 				customers += histories->repeats[i].customers;
+			}
 			n += customers;
 			l += customers * log1p(scaled / alpha);
 			v += customers * (alpha / (alpha + scaled));

@@ -37,7 +37,7 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
+#include "model/interrupt.h"
 #include "model/pareto.h"
 #include "model/purchase_internal.h"
 #include "model/special.h"

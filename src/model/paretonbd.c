@@ -38,6 +38,7 @@
 
 #include <float.h>
 
+#include "model/interrupt.h"
 #include "model/pareto.h"
 #include "model/purchase_internal.h"
 #include "model/special.h"
@@ -150,6 +151,7 @@ DecayIntegral(const Decay *given, double length, DecayNode node, void *data)
 		double		middle;
 		bool		plain;
 
+		CHECK_FOR_INTERRUPTS();
 		if (v > 0 && at_start * RestAfter(&decay, v, length) <= NEGLIGIBLE * sum)
 			break;
 		/* An infinite length makes fall infinite or NaN. */
@@ -377,6 +379,7 @@ HillSide(const Hill *hill, double end)
 		double		next;
 		double		panel = 0;
 
+		CHECK_FOR_INTERRUPTS();
 		/* The hill falls ever more steeply, so where it falls too far the panel is too wide. */
 		for (;;)
 		{

@@ -11,10 +11,10 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "miscadmin.h"
 
-#include "model/quantile.h"
+#include "model/interrupt.h"
 #include "model/potential.h"
+#include "model/quantile.h"
 
 typedef struct Sampled
 {

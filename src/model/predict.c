@@ -126,8 +126,6 @@ bool
 PredictStaying(const Predictor *predictor, const History *history, DateADT day, double *staying,
 			   bool *by_gaps)
 {
-	double		log_sum = 0;
-
 	*by_gaps = false;
 	if (history->order_days == 0)
 		return false;
@@ -135,9 +133,8 @@ PredictStaying(const Predictor *predictor, const History *history, DateADT day, 
 		return true;
 	if (!predictor->gap.usable)
 		return false;
-	for (int i = 0; i < history->order_days - 1; i++)
-		log_sum += log(history->gaps[i]);
-	*staying = 1 - GapCdf(&predictor->gap, history->order_days - 1, log_sum,
+	*staying = 1 - GapCdf(&predictor->gap, history->order_days - 1,
+						  SumOfLogs(history->gaps, history->order_days - 1),
 						  (double) day - history->last_order);
 	*by_gaps = true;
 	return true;

@@ -18,6 +18,11 @@
 #define DAYS_A_YEAR		365.25
 #define DAYS_A_MONTH	(DAYS_A_YEAR / 12)
 
+/* Bounds of what is asked for: a century, and a margin that is a share or a multiple. */
+#define MOST_DAYS		36525.0
+#define MOST_MONTHS		1200.0
+#define GREATEST_MARGIN	1000.0
+
 /* Shares of a purchase rhythm or life at which churn_risk changes. */
 #define RISK_MEDIUM		(2.0 / 3.0)
 #define RISK_HIGH		(1.0 / 3.0)

@@ -149,14 +149,14 @@ custseg_predict_alive(PG_FUNCTION_ARGS)
 
 /* A span of time to predict for. */
 static double
-SpanArgument(FunctionCallInfo fcinfo, const char *unit)
+SpanArgument(FunctionCallInfo fcinfo, const char *unit, double most)
 {
 	double		span = PG_GETARG_FLOAT8(3);
 
-	if (!(span >= 0 && isfinite(span)))
+	if (!(span >= 0 && span <= most))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s to predict for must be a number from 0 on, not %g", unit, span),
+				 errmsg("%s to predict for must be between 0 and %g, not %g", unit, most, span),
 				 errhint("For example 90 days, or 12 months.")));
 	return span;
 }
@@ -165,7 +165,7 @@ Datum
 custseg_predict_orders(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = CallSiteOf(fcinfo);
-	double		days = SpanArgument(fcinfo, "days");
+	double		days = SpanArgument(fcinfo, "days", MOST_DAYS);
 	double		orders;
 
 	if (!PredictOrders(PredictorOf(fcinfo, site), HistoryOf(fcinfo, site), PG_GETARG_DATEADT(1),
@@ -189,7 +189,7 @@ Datum
 custseg_predict_value(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = CallSiteOf(fcinfo);
-	double		months = SpanArgument(fcinfo, "months");
+	double		months = SpanArgument(fcinfo, "months", MOST_MONTHS);
 	double		value = 0;
 	bool		known;
 

@@ -67,6 +67,16 @@ HistoryFault(double x, double t_x, double T)
 	return NULL;
 }
 
+const char *
+AnnualRateFault(double annual_rate)
+{
+	if (annual_rate == 0 ||
+		(annual_rate >= LEAST_ANNUAL_RATE && annual_rate <= GREATEST_ANNUAL_RATE))
+		return NULL;
+	return psprintf("a discount rate a year must be 0 or between %g and %g, not %g",
+					LEAST_ANNUAL_RATE, GREATEST_ANNUAL_RATE, annual_rate);
+}
+
 Purchase *
 PurchaseCreate(PurchaseModel model, const double *params)
 {

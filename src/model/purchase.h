@@ -20,6 +20,8 @@
 #define LONGEST_TIME 1e100
 #define LEAST_PARAM 1e-12		/* of those that are no times */
 #define GREATEST_PARAM 1e12
+#define LEAST_ANNUAL_RATE 1e-6	/* of discounts, but for zero */
+#define GREATEST_ANNUAL_RATE 10.0
 
 typedef enum PurchaseModel
 {
@@ -78,6 +80,9 @@ extern const char *PurchaseParamsFault(PurchaseModel model, const double *params
 /* Likewise with a history: x and the times are within bounds and can belong together. */
 extern const char *HistoryFault(double x, double t_x, double T);
 
+/* Likewise with a discount rate a year: 0, or within bounds. */
+extern const char *AnnualRateFault(double annual_rate);
+
 /* ln of the likelihood of a history. */
 extern double PurchaseLogLikelihood(Purchase *purchase, double x, double t_x, double T);
 
@@ -96,7 +101,8 @@ extern double PurchasePmf(Purchase *purchase, double n, double t);
 /*
  * Expected purchases in (T, T + t], each discounted by e^(-rate x time after T);
  * the rate is continuous and per time unit. t may be INFINITY (DERT), then the
- * rate must be positive; for rate 0 and finite t it is PurchaseExpected().
+ * rate must be positive; for rate 0 and finite t it is PurchaseExpected(). A
+ * rate must come from an annual one that is without a fault.
  */
 extern double PurchaseDiscounted(Purchase *purchase, double x, double t_x, double T,
 								 double t, double rate);

@@ -25,6 +25,7 @@
 
 #include <math.h>
 
+#include "model/interrupt.h"
 #include "model/purchase_internal.h"
 
 #define SAMPLE 20000			/* customers that the starts climb on */
@@ -80,6 +81,7 @@ TimeScale(const Repeats *repeats, int64 n)
 
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		if (repeats[i].T > 0)
 		{
 			(void) frexp(repeats[i].T, &exponent);
@@ -107,6 +109,7 @@ TakeSample(const Histories *all, int64 customers)
 		int64		next = seen + all->repeats[i].customers;
 		int64		taken = next / every - seen / every;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		if (taken > 0)
 		{
 			repeats[sample.n] = all->repeats[i];
@@ -191,6 +194,7 @@ FitPurchase(PurchaseModel model, const Repeats *repeats, int64 n, const Prior *p
 	scale = task.histories.scale = TimeScale(repeats, n);
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		fit->customers += repeats[i].customers;
 		if (repeats[i].x > 0)
 			fit->repeaters += repeats[i].customers;

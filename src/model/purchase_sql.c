@@ -18,6 +18,8 @@
 #include "model/purchase_sql.h"
 
 #define DAYS_OF_YEAR 365.25
+#define LEAST_UNIT_DAYS 1e-5	/* a second */
+#define GREATEST_UNIT_DAYS 1e5
 
 #define KEPT 8					/* sets of parameters */
 
@@ -124,17 +126,24 @@ GetRate(FunctionCallInfo fcinfo, int argno, bool may_be_zero)
 {
 	double		annual = PG_GETARG_FLOAT8(argno);
 	double		days = PG_GETARG_FLOAT8(argno + 1);
+	const char *fault = AnnualRateFault(annual);
 
-	if (!(annual >= 1e-9 && annual <= 1e9) && !(annual == 0 && may_be_zero))
+	if (fault)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("an annual discount rate must be between 1e-9 and 1e9, not %g", annual),
-				 may_be_zero ? errhint("Pass for example 0.1 for 10 %% a year, or 0 to discount nothing.") :
-				 errhint("Pass for example 0.1 for 10 %% a year; without a discount the sum is infinite.")));
-	if (!(days >= 1e-9 && days <= 1e9))
+				 errmsg("%s", fault),
+				 errhint("Pass for example 0.1 for 10 %% a year.")));
+	if (annual == 0 && !may_be_zero)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the unit of time must be between 1e-9 and 1e9 days, not %g", days),
+				 errmsg("without a discount the purchases of all time are infinitely many"),
+				 errhint("Pass a discount rate a year between %g and %g, for example 0.1 for 10 %%.",
+						 LEAST_ANNUAL_RATE, GREATEST_ANNUAL_RATE)));
+	if (!(days >= LEAST_UNIT_DAYS && days <= GREATEST_UNIT_DAYS))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the unit of time must be between %g and %g days, not %g", LEAST_UNIT_DAYS,
+						GREATEST_UNIT_DAYS, days),
 				 errhint("Pass how many days a unit has: 1 for days, 7 for weeks.")));
 	return log1p(annual) * days / DAYS_OF_YEAR;
 }

@@ -20,8 +20,7 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
+#include "model/interrupt.h"
 #include "model/special.h"
 #include "model/spend.h"
 
@@ -75,6 +74,7 @@ CollapseSpends(Spends *spends, int64 n)
 
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		if (spends[i].x >= 1 && spends[i].mean > 0)
 			spends[kept++] = spends[i];
 	}
@@ -85,6 +85,7 @@ CollapseSpends(Spends *spends, int64 n)
 	{
 		Spends	   *last = kept > 0 ? &spends[kept - 1] : NULL;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		if (last && Compare(last, &spends[i]) == 0 &&
 			spends[i].customers <= PG_INT32_MAX - last->customers)
 			last->customers += spends[i].customers;
@@ -104,6 +105,7 @@ Summarize(SpendData *data)
 	{
 		const Spends *spends = &data->spends[i];
 
+		CHECK_EVERY_SO_OFTEN(i);
 		x_log = log(spends->mean * data->scale);
 		data->sum_log += spends->customers * x_log;
 		data->sum_x_log += spends->customers * (spends->x * (x_log + log(spends->x)));
@@ -137,13 +139,13 @@ SpendLikelihood(const double *theta, double *gradient, double (*hessian)[MAX_PAR
 		double		products = 0;	/* v xm/(v + xm)^2 */
 		double		rising;
 
-		CHECK_FOR_INTERRUPTS();
 		for (; i < data->n && spends[i].x == x; i++)
 		{
 			double		ratio = x * (spends[i].mean * data->scale) / v;
 			double		rest = 1 / (1 + ratio);
 			double		share = spends[i].customers * (ratio * rest);
 
+			CHECK_EVERY_SO_OFTEN(i);
 			customers += spends[i].customers;
 			logs += spends[i].customers * log1p(ratio);
 			shares += share;
@@ -195,6 +197,7 @@ TakeSample(const SpendData *all)
 		int64		next = seen + all->spends[i].customers;
 		int64		taken = next / every - seen / every;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		if (taken > 0)
 		{
 			spends[sample.n] = all->spends[i];
@@ -219,6 +222,7 @@ Correlation(const SpendData *data)
 
 	for (int64 i = 0; i < data->n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		mean_x += data->spends[i].x * (data->spends[i].customers / data->customers);
 		mean_m += data->spends[i].mean * data->scale * (data->spends[i].customers / data->customers);
 	}
@@ -227,6 +231,7 @@ Correlation(const SpendData *data)
 		double		x = data->spends[i].x - mean_x;
 		double		m = data->spends[i].mean * data->scale - mean_m;
 
+		CHECK_EVERY_SO_OFTEN(i);
 		xx += x * x * data->spends[i].customers;
 		xm += x * m * data->spends[i].customers;
 		mm += m * m * data->spends[i].customers;
@@ -275,6 +280,7 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	fit->nparams = SPEND_PARAMS;
 	for (int64 i = 0; i < n; i++)
 	{
+		CHECK_EVERY_SO_OFTEN(i);
 		fit->customers += spends[i].customers;
 		fit->transactions += (int64) spends[i].x * spends[i].customers;
 		differ = differ || spends[i].mean != spends[0].mean;

@@ -204,6 +204,17 @@ GapModelToDatum(const GapModel *model)
 	return HeapTupleGetDatum(heap_form_tuple(CustsegRowType("gap_model"), values, nulls));
 }
 
+static void
+CheckGap(const char *what, double value, double least, double greatest)
+{
+	if (!(value >= least && value <= greatest))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the %s of custseg.gap_model must be between %g and %g, not %g", what, least,
+						greatest, value),
+				 errhint("Take the value from custseg.calibration.")));
+}
+
 void
 GapModelFromDatum(Datum value, bool isnull, GapModel *model)
 {
@@ -224,12 +235,11 @@ GapModelFromDatum(Datum value, bool isnull, GapModel *model)
 	model->within = DatumGetFloat8(values[GAP_WITHIN]);
 	model->between = DatumGetFloat8(values[GAP_BETWEEN]);
 	model->first = DatumGetFloat8(values[GAP_FIRST]);
-	if (!(model->within > 0 && model->between > 0 && model->first > 0 &&
-		  isfinite(model->within) && isfinite(model->between) && isfinite(model->first)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the variances of custseg.gap_model must be positive and finite"),
-				 errhint("Take the value from custseg.calibration.")));
+	for (int i = 0; i < GAP_BUCKETS; i++)
+		CheckGap("means", model->means[i], -GREATEST_LOG_GAP, GREATEST_LOG_GAP);
+	CheckGap("variances", model->within, LEAST_GAP_VARIANCE, GREATEST_GAP_VARIANCE);
+	CheckGap("variances", model->between, LEAST_GAP_VARIANCE, GREATEST_GAP_VARIANCE);
+	CheckGap("variances", model->first, LEAST_GAP_VARIANCE, GREATEST_GAP_VARIANCE);
 	model->usable = true;
 }
 
@@ -364,6 +374,7 @@ ParseModels(HeapTupleHeader value, Predictor *predictor)
 {
 	Datum		values[MODELS_ATTRIBUTES];
 	bool		nulls[MODELS_ATTRIBUTES];
+	const char *fault;
 	const char *uncalibrated = "there is no calibration yet: CALL custseg.calibrate()";
 
 	DeformRow(value, "custseg.models", MODELS_ATTRIBUTES, values, nulls);
@@ -400,11 +411,18 @@ ParseModels(HeapTupleHeader value, Predictor *predictor)
 	predictor->gap_note = predictor->gap.verdict ? predictor->gap.verdict : uncalibrated;
 	predictor->margin = nulls[MODELS_MARGIN] ? 1 : DatumGetFloat8(values[MODELS_MARGIN]);
 	predictor->annual_rate = nulls[MODELS_DISCOUNT_RATE] ? 0 : DatumGetFloat8(values[MODELS_DISCOUNT_RATE]);
-	if (!(predictor->margin >= 0 && isfinite(predictor->margin) &&
-		  predictor->annual_rate >= 0 && isfinite(predictor->annual_rate)))
+	if (!(predictor->margin >= 0 && predictor->margin <= GREATEST_MARGIN))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("margin and discount_rate of custseg.models must be numbers from 0 on")));
+				 errmsg("margin of custseg.models must be between 0 and %g, not %g", GREATEST_MARGIN,
+						predictor->margin),
+				 errhint("Pass the share of spend that is earned, for example 0.3.")));
+	fault = AnnualRateFault(predictor->annual_rate);
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("discount_rate of custseg.models: %s", fault),
+				 errhint("Pass for example 0.1 for 10 %% a year.")));
 	TabulateValues(predictor);
 	if (!nulls[MODELS_COMEBACK])
 		ParseComeback(values[MODELS_COMEBACK], predictor);

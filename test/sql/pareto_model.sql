@@ -32,7 +32,7 @@ FROM (SELECT n, custseg.paretonbd_pmf(n, 39, :p) AS p FROM generate_series(0, 80
 SELECT custseg.paretonbd_p_alive(0, 0, 0, :p) AS alive,
        round((custseg.paretonbd_expected(0, 0, 0, :p, 39) / custseg.paretonbd_expected_new(:p, 39))::numeric, 12) AS new,
        round((custseg.paretonbd_discounted(2, 30, 39, :p, 'infinity', .1, 7) / custseg.paretonbd_dert(2, 30, 39, :p, .1, 7))::numeric, 12) AS dert,
-       round((custseg.paretonbd_discounted(2, 30, 39, :p, 52, 1e-9, 7) / custseg.paretonbd_expected(2, 30, 39, :p, 52))::numeric, 6) AS undiscounted;
+       round((custseg.paretonbd_discounted(2, 30, 39, :p, 52, 1e-6, 7) / custseg.paretonbd_expected(2, 30, 39, :p, 52))::numeric, 6) AS undiscounted;
 -- Nothing special happens at s = 1.
 SELECT count(*) AS jumps
 FROM (SELECT custseg.paretonbd_expected(2, 30.43, 38.86, ARRAY[.553, 10.578, 1 + e, 11.669], 39) AS here,
