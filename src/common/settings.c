@@ -14,6 +14,7 @@
 
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/zone.h"
 
 int			custseg_work_mem = 262144;
 int			custseg_batch_size = 20000;
@@ -24,7 +25,6 @@ double		custseg_rescan_share = 0.05;
 bool		custseg_contact = true;
 bool		custseg_allow_publication = false;
 
-PG_FUNCTION_INFO_V1(custseg_is_time_zone);
 PG_FUNCTION_INFO_V1(custseg_day_of);
 
 void
@@ -81,16 +81,11 @@ ReadShopSettings(void)
 DateADT
 ShopDay(TimestampTz moment, const char *time_zone)
 {
-	pg_tz	   *zone = pg_tzset(time_zone);
+	pg_tz	   *zone = TimeZoneByName(time_zone, false);
 	struct pg_tm tm;
 	fsec_t		fsec;
 	int			offset;
 
-	if (zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" is not known", time_zone),
-				 errhint("See pg_timezone_names for the names that are.")));
 	if (TIMESTAMP_NOT_FINITE(moment) ||
 		timestamp2tm(moment, &offset, &tm, &fsec, NULL, zone) != 0)
 		ereport(ERROR,
@@ -98,15 +93,6 @@ ShopDay(TimestampTz moment, const char *time_zone)
 				 errmsg("the moment must be a finite time"),
 				 errhint("Pass a timestamp such as now().")));
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
-}
-
-Datum
-custseg_is_time_zone(PG_FUNCTION_ARGS)
-{
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	pg_tz	   *zone = pg_tzset(name);
-
-	PG_RETURN_BOOL(zone != NULL && pg_tz_acceptable(zone));
 }
 
 Datum

@@ -11,10 +11,10 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+#include "common/zone.h"
 #include "timeline/day.h"
 
 #define FIRST_YEAR	1900
@@ -29,20 +29,6 @@ YearStart(int year)
 	return (date2j(year, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
 }
 
-pg_tz *
-DayZone(const char *name)
-{
-	pg_tz	   *zone = pg_tzset(name);
-
-	if (zone == NULL || !pg_tz_acceptable(zone))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%.*s\" is not known",
-						pg_mbcliplen(name, strlen(name), TZ_STRLEN_MAX), name),
-				 errhint("See pg_timezone_names for the names that are.")));
-	return zone;
-}
-
 DayMapper *
 DayMapperCreate(const char *zone)
 {
@@ -51,7 +37,7 @@ DayMapperCreate(const char *zone)
 	TimestampTz from = YearStart(FIRST_YEAR);
 	TimestampTz end = YearStart(LAST_YEAR);
 
-	mapper->zone = DayZone(zone);
+	mapper->zone = TimeZoneByName(zone, false);
 	mapper->n = 0;
 	while (from < end)
 	{

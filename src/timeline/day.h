@@ -34,9 +34,6 @@ typedef struct DayMapper
 	DayInterval intervals[FLEXIBLE_ARRAY_MEMBER];
 } DayMapper;
 
-/* Look a zone up by name, or fail with a hint. */
-extern pg_tz *DayZone(const char *name);
-
 /* A mapper in the current memory context; free it with pfree. */
 extern DayMapper *DayMapperCreate(const char *zone);
 

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "common/zone.h"
 #include "timeline/amount.h"
 #include "timeline/day.h"
 #include "timeline/timeline.h"
@@ -158,7 +159,7 @@ CachedZone(FunctionCallInfo fcinfo, int argno, bool want_mapper)
 		MemoryContextSwitchTo(old);
 	}
 	else
-		(void) DayZone(text_to_cstring(zone));
+		(void) TimeZoneByName(text_to_cstring(zone), false);
 
 	/* A zone that exists has a name that fits. */
 	memcpy(cache->name, VARDATA_ANY(zone), length);

@@ -29,6 +29,7 @@
 #include "common/home.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/zone.h"
 #include "worker/record.h"
 #include "worker/schedule.h"
 #include "worker/shared.h"
@@ -223,7 +224,7 @@ custseg_schedule(PG_FUNCTION_ARGS)
 		record.anchor = now;
 		record.has_next = true;
 		record.next_start = schedule.days == 0 ? now :
-			NextStart(&schedule, ZoneByName(record.time_zone), now, now);
+			NextStart(&schedule, TimeZoneByName(record.time_zone, false), now, now);
 		record.paused = false;
 		record.failures = 0;
 		WriteJobSchedule(job, &record);
@@ -306,7 +307,7 @@ custseg_resume(PG_FUNCTION_ARGS)
 	{
 		record.paused = false;
 		record.has_next = true;
-		record.next_start = NextStart(&record.schedule, ZoneByName(record.time_zone),
+		record.next_start = NextStart(&record.schedule, TimeZoneByName(record.time_zone, false),
 									  record.anchor, now);
 		record.failures = 0;
 		WriteJobSchedule(job, &record);

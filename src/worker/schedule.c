@@ -24,6 +24,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+#include "common/zone.h"
 #include "worker/schedule.h"
 
 PG_FUNCTION_INFO_V1(custseg_next_start);
@@ -150,19 +151,6 @@ CheckEvery(const Interval *every)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"every\" must lie between 10 seconds and 1 year"),
 				 errhint("Write for example every => '1 hour'.")));
-}
-
-pg_tz *
-ZoneByName(const char *name)
-{
-	pg_tz	   *zone = pg_tzset(name);
-
-	if (zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" is not known", name),
-				 errhint("See pg_timezone_names for the names that are.")));
-	return zone;
 }
 
 /* Seconds since 1970 and the microseconds beyond them. */
@@ -351,7 +339,7 @@ custseg_next_start(PG_FUNCTION_ARGS)
 	}
 	after = PG_GETARG_TIMESTAMPTZ(4);
 	PG_RETURN_TIMESTAMPTZ(NextStart(&schedule,
-									ZoneByName(text_to_cstring(PG_GETARG_TEXT_PP(3))),
+									TimeZoneByName(text_to_cstring(PG_GETARG_TEXT_PP(3)), false),
 									PG_ARGISNULL(5) ? after : PG_GETARG_TIMESTAMPTZ(5),
 									after));
 }

@@ -36,7 +36,4 @@ extern TimestampTz NextStart(const Schedule *schedule, pg_tz *zone,
 /* When to try again after so many failures in a row; schedule may be NULL. */
 extern TimestampTz RetryStart(const Schedule *schedule, int failures, TimestampTz now);
 
-/* A time zone by its name, or an error. */
-extern pg_tz *ZoneByName(const char *name);
-
 #endif							/* CUSTSEG_SCHEDULE_H */

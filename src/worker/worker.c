@@ -52,6 +52,7 @@
 #include "common/guard.h"
 #include "common/home.h"
 #include "common/spi.h"
+#include "common/zone.h"
 #include "worker/place.h"
 #include "worker/record.h"
 #include "worker/schedule.h"
@@ -235,7 +236,7 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused,
 	}
 	else if (record.exists && record.scheduled && record.schedule.days != 0 && record.zone_changed)
 	{
-		record.next_start = NextStart(&record.schedule, ZoneByName(record.time_zone), 0, now);
+		record.next_start = NextStart(&record.schedule, TimeZoneByName(record.time_zone, false), 0, now);
 		record.has_next = true;
 		WriteJobNextStart(job_kinds[job].name, &record);
 	}
@@ -402,7 +403,7 @@ WriteDown(int job, Outcome outcome, char *error)
 
 		record.has_next = schedule != NULL;
 		if (schedule != NULL)
-			record.next_start = NextStart(schedule, ZoneByName(record.time_zone),
+			record.next_start = NextStart(schedule, TimeZoneByName(record.time_zone, false),
 										  record.anchor, now);
 		switch (outcome)
 		{

@@ -172,7 +172,7 @@ COPY timeline_tampered FROM :'file' (FORMAT binary);
 -- Days across changes of the clock: PostgreSQL's own conversion, for moments around midnight
 -- and at random from before the tables of the mapper begin to after they end
 SELECT zone, count(*) > 5000 AS enough, count(*) FILTER (WHERE day <> expected) AS differing
-FROM unnest(ARRAY['Europe/London', 'America/Sao_Paulo', 'Asia/Shanghai', 'Pacific/Apia', 'UTC', 'Asia/Kathmandu', 'EST5EDT,M3.2.0,M11.1.0']) zone,
+FROM unnest(ARRAY['Europe/London', 'America/Sao_Paulo', 'Asia/Shanghai', 'Pacific/Apia', 'UTC', 'Asia/Kathmandu', 'America/New_York']) zone,
      LATERAL (SELECT at, first_order_day(custseg.timeline(at, 1, zone)) AS day, (at AT TIME ZONE zone)::date AS expected
               FROM (SELECT timestamptz '1850-01-01Z' + (hashint8(i) & 2147483647) / 2147483647.0 * interval '410 years' AS at FROM generate_series(1, 2000) i
                     UNION ALL
