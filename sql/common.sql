@@ -15,42 +15,67 @@ SELECT custseg.check_publication();
 CREATE FUNCTION custseg.overlay() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_overlay';
 COMMENT ON FUNCTION custseg.overlay() IS
-'INSTEAD OF trigger of the views that show defaults overlaid by what the shop chose; stores the choice in the table named by its first argument.';
+'INSTEAD OF trigger of the views that show defaults overlaid by what the shop chose; stores the choice in the table named by its first argument. What the table refuses is told by the comment of the constraint.';
 REVOKE ALL ON FUNCTION custseg.overlay() FROM PUBLIC;
 
 CREATE FUNCTION custseg.is_time_zone(name text) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_is_time_zone';
 COMMENT ON FUNCTION custseg.is_time_zone(text) IS
-'True when the server knows a time zone of this name.';
+'True when the server knows a time zone of this name. A POSIX form such as UTC+8, which means the opposite of what one would think, is an error that says which name to use.';
 
 CREATE TABLE custseg.settings_choice (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     time_zone text CHECK (custseg.is_time_zone(time_zone)),
     language text CHECK (language IN ('en', 'zh')),
-    tier_high_share double precision CHECK (tier_high_share > 0 AND tier_high_share < 1),
-    tier_mid_share double precision CHECK (tier_mid_share > 0 AND tier_mid_share < 1),
-    quadrant_f_orders integer CHECK (quadrant_f_orders >= 1),
-    quadrant_m_percentile double precision CHECK (quadrant_m_percentile > 0 AND quadrant_m_percentile < 1),
+    tier_high_share double precision CHECK (tier_high_share BETWEEN 0.001 AND 0.999),
+    tier_mid_share double precision CHECK (tier_mid_share BETWEEN 0.001 AND 0.999),
+    quadrant_f_orders integer CHECK (quadrant_f_orders BETWEEN 1 AND 100000),
+    quadrant_m_percentile double precision CHECK (quadrant_m_percentile BETWEEN 0.001 AND 0.999),
     activity_days integer CHECK (activity_days BETWEEN 1 AND 3660),
-    activity_orders integer CHECK (activity_orders >= 1),
-    activity_value_share double precision CHECK (activity_value_share > 0 AND activity_value_share < 1),
-    angry_refund_share double precision CHECK (angry_refund_share > 0 AND angry_refund_share <= 1),
+    activity_orders integer CHECK (activity_orders BETWEEN 1 AND 100000),
+    activity_value_share double precision CHECK (activity_value_share BETWEEN 0.001 AND 0.999),
+    angry_refund_share double precision CHECK (angry_refund_share BETWEEN 0.001 AND 1),
     lost_days integer CHECK (lost_days BETWEEN 1 AND 36600),
-    lost_multiple double precision CHECK (lost_multiple >= 1 AND lost_multiple <= 100),
-    silence_gap_quantile double precision CHECK (silence_gap_quantile > 0 AND silence_gap_quantile < 1),
-    silence_p_alive double precision CHECK (silence_p_alive > 0 AND silence_p_alive < 1),
-    calibrate_every_days integer CHECK (calibrate_every_days >= 1),
+    lost_multiple double precision CHECK (lost_multiple BETWEEN 1 AND 100),
+    silence_gap_quantile double precision CHECK (silence_gap_quantile BETWEEN 0.001 AND 0.999),
+    silence_p_alive double precision CHECK (silence_p_alive BETWEEN 0.001 AND 0.999),
+    calibrate_every_days integer CHECK (calibrate_every_days BETWEEN 1 AND 36600),
     backlog_days integer CHECK (backlog_days BETWEEN 0 AND 36600),
     purchase_model text CHECK (purchase_model IN ('nbd', 'bgnbd', 'mbgnbd', 'paretonbd')),
-    margin double precision CHECK (margin >= 0 AND margin <= 1000),
+    margin double precision CHECK (margin BETWEEN 0 AND 1000),
     discount_rate double precision CHECK (discount_rate = 0 OR discount_rate BETWEEN 0.000001 AND 10),
     model_group text CHECK (model_group <> ''),
-    model_group_min bigint CHECK (model_group_min >= 1),
+    model_group_min bigint CHECK (model_group_min BETWEEN 1 AND 1000000000),
     CONSTRAINT tier_shares_below_one CHECK (coalesce(tier_high_share, 0.2) + coalesce(tier_mid_share, 0.3) < 1)
 );
 COMMENT ON TABLE custseg.settings_choice IS
 'What the shop changed in custseg.settings; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.settings_choice', '');
+
+-- What somebody reads who sets anything else: see custseg.overlay().
+COMMENT ON CONSTRAINT settings_choice_one_check ON custseg.settings_choice IS 'there is one row';
+COMMENT ON CONSTRAINT settings_choice_time_zone_check ON custseg.settings_choice IS 'time_zone must be the name of a time zone that the server knows, such as Asia/Shanghai';
+COMMENT ON CONSTRAINT settings_choice_language_check ON custseg.settings_choice IS 'language must be en or zh';
+COMMENT ON CONSTRAINT settings_choice_tier_high_share_check ON custseg.settings_choice IS 'tier_high_share must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_tier_mid_share_check ON custseg.settings_choice IS 'tier_mid_share must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_quadrant_f_orders_check ON custseg.settings_choice IS 'quadrant_f_orders must be between 1 and 100000';
+COMMENT ON CONSTRAINT settings_choice_quadrant_m_percentile_check ON custseg.settings_choice IS 'quadrant_m_percentile must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_activity_days_check ON custseg.settings_choice IS 'activity_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT settings_choice_activity_orders_check ON custseg.settings_choice IS 'activity_orders must be between 1 and 100000';
+COMMENT ON CONSTRAINT settings_choice_activity_value_share_check ON custseg.settings_choice IS 'activity_value_share must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_angry_refund_share_check ON custseg.settings_choice IS 'angry_refund_share must be between 0.001 and 1';
+COMMENT ON CONSTRAINT settings_choice_lost_days_check ON custseg.settings_choice IS 'lost_days must be between 1 and 36600';
+COMMENT ON CONSTRAINT settings_choice_lost_multiple_check ON custseg.settings_choice IS 'lost_multiple must be between 1 and 100';
+COMMENT ON CONSTRAINT settings_choice_silence_gap_quantile_check ON custseg.settings_choice IS 'silence_gap_quantile must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_silence_p_alive_check ON custseg.settings_choice IS 'silence_p_alive must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_calibrate_every_days_check ON custseg.settings_choice IS 'calibrate_every_days must be between 1 and 36600';
+COMMENT ON CONSTRAINT settings_choice_backlog_days_check ON custseg.settings_choice IS 'backlog_days must be between 0 and 36600';
+COMMENT ON CONSTRAINT settings_choice_purchase_model_check ON custseg.settings_choice IS 'purchase_model must be nbd, bgnbd, mbgnbd or paretonbd';
+COMMENT ON CONSTRAINT settings_choice_margin_check ON custseg.settings_choice IS 'margin must be between 0 and 1000';
+COMMENT ON CONSTRAINT settings_choice_discount_rate_check ON custseg.settings_choice IS 'discount_rate must be 0 or between 0.000001 and 10';
+COMMENT ON CONSTRAINT settings_choice_model_group_check ON custseg.settings_choice IS 'model_group must be the name of a tag';
+COMMENT ON CONSTRAINT settings_choice_model_group_min_check ON custseg.settings_choice IS 'model_group_min must be between 1 and 1000000000';
+COMMENT ON CONSTRAINT tier_shares_below_one ON custseg.settings_choice IS 'tier_high_share and tier_mid_share must together be less than 1';
 
 CREATE VIEW custseg.settings AS
 SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
@@ -81,7 +106,7 @@ FOR EACH ROW EXECUTE FUNCTION custseg.overlay('settings_choice');
 
 COMMENT ON VIEW custseg.settings IS
 'The shop''s settings, one row: change one with UPDATE custseg.settings SET ...; set it to NULL to go back to the default.';
-COMMENT ON COLUMN custseg.settings.time_zone IS 'the time zone that decides on which day an order falls, for example Asia/Shanghai; default UTC';
+COMMENT ON COLUMN custseg.settings.time_zone IS 'the name of the time zone that decides on which day an order falls, for example Asia/Shanghai; default UTC';
 COMMENT ON COLUMN custseg.settings.language IS 'language of reasons, messages and explanations: en or zh; default en';
 COMMENT ON COLUMN custseg.settings.tier_high_share IS 'share of customers, by spend, in tier high; default 0.2';
 COMMENT ON COLUMN custseg.settings.tier_mid_share IS 'share of customers, by spend, in tier mid; default 0.3; the rest is low';

@@ -21,6 +21,12 @@ COMMENT ON TABLE custseg.channel_choice IS
 'What the shop changed or added in custseg.channel; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.channel_choice', '');
 
+COMMENT ON CONSTRAINT channel_choice_channel_check ON custseg.channel_choice IS 'channel must be a name of up to 63 lower-case letters, digits and underscores that begins with a letter';
+COMMENT ON CONSTRAINT channel_choice_handle_check ON custseg.channel_choice IS 'handle must be phone or email';
+COMMENT ON CONSTRAINT channel_choice_daily_capacity_check ON custseg.channel_choice IS 'daily_capacity must be between 0 and 1000000';
+COMMENT ON CONSTRAINT channel_choice_cost_check ON custseg.channel_choice IS 'cost must be a finite amount from 0 on';
+COMMENT ON CONSTRAINT channel_choice_lease_check ON custseg.channel_choice IS 'lease must be between 1 second and 30 days';
+
 CREATE VIEW custseg.channel AS
 SELECT channel,
        coalesce(c.handle, d.handle, 'phone') AS handle,
@@ -61,6 +67,16 @@ CREATE TABLE custseg.playbook_choice (
 COMMENT ON TABLE custseg.playbook_choice IS
 'What the shop changed or added in custseg.playbook; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.playbook_choice', '');
+
+COMMENT ON CONSTRAINT playbook_choice_playbook_check ON custseg.playbook_choice IS 'playbook must be a name of up to 63 lower-case letters, digits and underscores that begins with a letter';
+COMMENT ON CONSTRAINT playbook_choice_goal_check ON custseg.playbook_choice IS 'goal must be a name of up to 63 lower-case letters, digits and underscores that begins with a letter';
+COMMENT ON CONSTRAINT playbook_choice_holdout_check ON custseg.playbook_choice IS 'holdout must be between 0 and 0.9';
+COMMENT ON CONSTRAINT playbook_choice_window_days_check ON custseg.playbook_choice IS 'window_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT playbook_choice_expire_days_check ON custseg.playbook_choice IS 'expire_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT playbook_choice_task_days_check ON custseg.playbook_choice IS 'task_days must be between 1 and 366';
+COMMENT ON CONSTRAINT playbook_choice_max_attempts_check ON custseg.playbook_choice IS 'max_attempts must be between 1 and 100';
+COMMENT ON CONSTRAINT playbook_choice_retry_days_check ON custseg.playbook_choice IS 'retry_days must be between 1 and 366';
+COMMENT ON CONSTRAINT playbook_choice_version_check ON custseg.playbook_choice IS 'version must be at least 1';
 
 CREATE VIEW custseg.playbook AS
 SELECT playbook,
@@ -114,6 +130,9 @@ CREATE TABLE custseg.template_choice (
 COMMENT ON TABLE custseg.template_choice IS
 'What the shop changed or added in custseg.template; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.template_choice', '');
+
+COMMENT ON CONSTRAINT template_choice_language_check ON custseg.template_choice IS 'language must be en or zh';
+COMMENT ON CONSTRAINT template_choice_body_check ON custseg.template_choice IS 'body must be a template of up to 10000 characters';
 
 CREATE VIEW custseg.template AS
 SELECT playbook, channel, language, coalesce(c.body, d.body) AS body

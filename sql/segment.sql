@@ -37,6 +37,14 @@ COMMENT ON TABLE custseg.tier_policy_choice IS
 'What the shop changed in custseg.tier_policy; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.tier_policy_choice', '');
 
+COMMENT ON CONSTRAINT tier_policy_choice_follow_up_days_check ON custseg.tier_policy_choice IS 'follow_up_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT tier_policy_choice_silent_days_check ON custseg.tier_policy_choice IS 'silent_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT tier_policy_choice_silence_check ON custseg.tier_policy_choice IS 'silence must be fixed or personal';
+COMMENT ON CONSTRAINT tier_policy_choice_silent_min_days_check ON custseg.tier_policy_choice IS 'silent_min_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT tier_policy_choice_silent_max_days_check ON custseg.tier_policy_choice IS 'silent_max_days must be between 1 and 3660';
+COMMENT ON CONSTRAINT tier_policy_choice_channel_check ON custseg.tier_policy_choice IS 'channel must be the name of a channel';
+COMMENT ON CONSTRAINT silent_min_days_not_above_silent_max_days ON custseg.tier_policy_choice IS 'silent_min_days must not be above silent_max_days';
+
 CREATE VIEW custseg.tier_policy AS
 SELECT d.tier,
        coalesce(c.follow_up_days, d.follow_up_days) AS follow_up_days,
