@@ -85,12 +85,12 @@ COMMENT ON FUNCTION custseg.measure_outcomes(bigint, timestamptz) IS
 'The step of a refresh that measures episodes. Refresh does it itself.';
 REVOKE ALL ON FUNCTION custseg.measure_outcomes(bigint, timestamptz) FROM PUBLIC;
 
-CREATE FUNCTION custseg.backtest(cutoff date, horizon interval)
+CREATE FUNCTION custseg.backtest(cutoff date DEFAULT NULL, horizon interval DEFAULT '26 weeks')
 RETURNS TABLE (model text, customers bigint, actual bigint, predicted double precision,
                error_percent double precision, mae double precision, rmse double precision,
                auc double precision, top_decile_lift double precision,
                decile_predicted double precision[], decile_actual double precision[], verdict text)
-LANGUAGE c STABLE STRICT ROWS 6 COST 100000 AS 'MODULE_PATHNAME', 'custseg_backtest';
+LANGUAGE c STABLE ROWS 6 COST 100000 AS 'MODULE_PATHNAME', 'custseg_backtest';
 COMMENT ON FUNCTION custseg.backtest(date, interval) IS
-'How well the purchase models would have foretold the horizon after a past day, from the stored timelines alone. Each model is fitted to what was known at the cutoff (end of that day) and predicts every customer''s order days within the horizon: predicted against actual total and its error in percent, mean absolute error and root mean squared error per customer, AUC and top-decile lift for who buys again, and mean predicted and actual order days in each tenth of the customers, the highest predictions first. Beside them two rules: same_rate (order days after the first go on at the rate they had) and recency (who ordered last buys first; a ranking without numbers). Customers whose first order came after the cutoff are left out.';
+'How well the purchase models would have foretold the horizon after a past day, from the stored timelines alone. Each model is fitted to what was known at the cutoff (end of that day) and predicts every customer''s order days within the horizon: predicted against actual total and its error in percent, mean absolute error and root mean squared error per customer, AUC and top-decile lift for who buys again, and mean predicted and actual order days in each tenth of the customers, the highest predictions first. Beside them two rules: same_rate (order days after the first go on at the rate they had) and recency (who ordered last buys first; a ranking without numbers). The horizon must be over: it ends at the latest on the day of the last order that was read, and before today; without a cutoff the last possible one is taken. Customers whose first order came after the cutoff are left out.';
 REVOKE ALL ON FUNCTION custseg.backtest(date, interval) FROM PUBLIC;

@@ -5,11 +5,16 @@
  * Timelines answer as of any day, so a past day can be lived through again:
  * fit to what was known at the cutoff, predict the horizon, and compare with
  * what came, beside two rules that anyone could apply.
+ *
+ * What came is known up to the last order that was read: where the data end
+ * earlier than the horizon, whatever is predicted would look too high.  Today
+ * is not over either.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -20,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "common/guard.h"
+#include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "measure/score.h"
@@ -31,6 +37,7 @@
 PG_FUNCTION_INFO_V1(custseg_backtest);
 
 #define COLUMNS 12
+#define MOST_YEARS 100			/* of a horizon */
 
 /* A customer who had ordered by the cutoff; times in days. */
 typedef struct Tested
@@ -49,7 +56,6 @@ typedef struct Backtest
 	Tested	   *customers;
 	int64		n;
 	int64		size;
-	DateADT		last_order;		/* the last one stored, by the end of the horizon */
 	ReturnSetInfo *result;
 	Scored	   *scored;
 } Backtest;
@@ -63,11 +69,7 @@ BacktestRow(TupleTableSlot *slot, void *arg)
 	DateADT		day;
 	int			known = 1;
 
-	if (history->order_days == 0)
-		return;
-	if (history->last_order > test->last_order)
-		test->last_order = history->last_order;
-	if (history->first_order > test->cutoff)
+	if (history->order_days == 0 || history->first_order > test->cutoff)
 		return;
 
 	if (test->n == test->size)
@@ -128,7 +130,7 @@ Report(Backtest *test, const char *model, bool numbers, const char *verdict)
 }
 
 static void
-TestModel(Backtest *test, PurchaseModel model, const char *trouble)
+TestModel(Backtest *test, PurchaseModel model)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "custseg backtest model",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -166,9 +168,7 @@ TestModel(Backtest *test, PurchaseModel model, const char *trouble)
 			CHECK_EVERY_SO_OFTEN(i);
 		}
 	}
-	Report(test, purchase_model_names[model], true,
-		   trouble == NULL ? fit.verdict :
-		   strcmp(fit.verdict, "ok") == 0 ? trouble : psprintf("%s; %s", fit.verdict, trouble));
+	Report(test, purchase_model_names[model], true, fit.verdict);
 	test->scored = NULL;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -176,7 +176,7 @@ TestModel(Backtest *test, PurchaseModel model, const char *trouble)
 
 /* What anyone could say: as often as before, and who was here last comes first. */
 static void
-TestRules(Backtest *test, const char *trouble)
+TestRules(Backtest *test)
 {
 	double		horizon = (double) test->until - test->cutoff;
 
@@ -189,7 +189,7 @@ TestRules(Backtest *test, const char *trouble)
 		test->scored[i].predicted = customer->T == 0 ? 0 : customer->x * horizon / customer->T;
 		test->scored[i].actual = customer->actual;
 	}
-	Report(test, "same_rate", true, trouble ? trouble : "ok");
+	Report(test, "same_rate", true, "ok");
 	for (int64 i = 0; i < test->n; i++)
 	{
 		const Tested *customer = &test->customers[i];
@@ -198,25 +198,100 @@ TestRules(Backtest *test, const char *trouble)
 		test->scored[i].predicted = -((double) customer->T - customer->t_x);
 		test->scored[i].actual = customer->actual;
 	}
-	Report(test, "recency", false, trouble ? trouble : "ok");
+	Report(test, "recency", false, "ok");
 	pfree(test->scored);
 	test->scored = NULL;
 }
 
+/* The last day of a horizon that begins after the cutoff. */
 static DateADT
 HorizonEnd(DateADT cutoff, Interval *horizon)
 {
 	Datum		end = DirectFunctionCall2(timestamp_pl_interval,
 										  DirectFunctionCall1(date_timestamp, DateADTGetDatum(cutoff)),
 										  IntervalPGetDatum(horizon));
-	DateADT		until = DatumGetDateADT(DirectFunctionCall1(timestamp_date, end));
 
-	if (DATE_NOT_FINITE(until) || until <= cutoff)
+	return DatumGetDateADT(DirectFunctionCall1(timestamp_date, end));
+}
+
+static void
+CheckHorizon(const Interval *horizon)
+{
+	const int64 longest = (int64) 366 * MOST_YEARS;
+
+	if (llabs((int64) horizon->month) > 12 * MOST_YEARS || llabs((int64) horizon->day) > longest ||
+		horizon->time < -longest * USECS_PER_DAY || horizon->time > longest * USECS_PER_DAY ||
+		HorizonEnd(0, unconstify(Interval *, horizon)) < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the horizon must be at least one day"),
+				 errmsg("the horizon must be between one day and %d years", MOST_YEARS),
 				 errhint("For example horizon => '39 weeks'.")));
-	return until;
+}
+
+/* The last cutoff whose horizon is over by a day. Months are not all as long, so it is looked for. */
+static DateADT
+LastCutoff(DateADT end, Interval *horizon)
+{
+	DateADT		cutoff = end - (HorizonEnd(end, horizon) - end);
+
+	while (HorizonEnd(cutoff, horizon) > end)
+		cutoff--;
+	while (HorizonEnd(cutoff + 1, horizon) <= end)
+		cutoff++;
+	return cutoff;
+}
+
+static const char *
+DayText(DateADT day)
+{
+	return TextDatumGetCString(DirectFunctionCall2(timestamp_to_char,
+												   DirectFunctionCall1(date_timestamp, DateADTGetDatum(day)),
+												   CStringGetTextDatum("FMYYYY-MM-DD")));
+}
+
+/* Find out the last cutoff, and take it or check the one that was asked for. */
+static void
+ChooseCutoff(Backtest *test, bool given, Interval *horizon)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {DATEOID};
+	DateADT		today = ShopDay(GetCurrentTransactionStartTimestamp(), ReadShopSettings()->time_zone);
+	Datum		values[] = {DateADTGetDatum(today - 1)};
+	DateADT		first;
+	DateADT		end;
+	DateADT		last;
+	bool		none;
+
+	SpiRunPlan(SpiKeep(&plan, "SELECT min(custseg.first_order_day(timeline, $1)), max(custseg.last_order_day(timeline, $1))"
+					   " FROM custseg.profile", 1, types), values, NULL);
+	first = DatumGetDateADT(SpiField(0, 1, &none));
+	end = DatumGetDateADT(SpiField(0, 2, &none));
+	if (none)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("there is no order of a day before today"),
+				 errhint("Read the orders first: CALL custseg.refresh().")));
+	last = LastCutoff(end, horizon);
+	if (last < first)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("the horizon is longer than the time that is known, from the first order on %s to the last on %s",
+						DayText(first), DayText(end)),
+				 errhint("Choose a shorter horizon.")));
+	if (!given)
+		test->cutoff = last;
+	else if (test->cutoff > last)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the horizon is not over: it ends on %s, and orders are known up to %s",
+						DayText(HorizonEnd(test->cutoff, horizon)), DayText(end)),
+				 errhint("The last possible cutoff is %s; without a cutoff it is taken.", DayText(last))));
+	else if (test->cutoff < first)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("no customer had ordered by the cutoff"),
+				 errhint("Choose one from %s, the day of the first order, to %s.", DayText(first), DayText(last))));
+	test->until = HorizonEnd(test->cutoff, horizon);
 }
 
 /*
@@ -228,34 +303,35 @@ custseg_backtest(PG_FUNCTION_ARGS)
 	static SPIPlanPtr plan = NULL;
 	Backtest	test = {0};
 	Guard		guard;
-	const char *trouble = NULL;
+	bool		given = !PG_ARGISNULL(0);
+	Interval   *horizon;
 
-	test.cutoff = PG_GETARG_DATEADT(0);
-	if (DATE_NOT_FINITE(test.cutoff))
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the horizon must not be null"),
+				 errhint("For example horizon => '39 weeks'.")));
+	horizon = PG_GETARG_INTERVAL_P(1);
+	CheckHorizon(horizon);
+	if (given)
+		test.cutoff = PG_GETARG_DATEADT(0);
+	if (given && DATE_NOT_FINITE(test.cutoff))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the cutoff must be a finite day"),
 				 errhint("Choose one with enough orders before it, and the horizon behind it.")));
-	test.until = HorizonEnd(test.cutoff, PG_GETARG_INTERVAL_P(1));
 	InitMaterializedSRF(fcinfo, 0);
 	test.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	test.last_order = DATEVAL_NOBEGIN;
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
+	ChooseCutoff(&test, given, horizon);
 	HistoryReaderInit(&test.reader);
 	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
 	SpiStream(plan, 0, NULL, NULL, BacktestRow, &test);
-	if (test.n == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("no customer had ordered by the cutoff"),
-				 errhint("Choose a later cutoff, or refresh first: CALL custseg.refresh().")));
-	if (test.last_order <= test.cutoff)
-		trouble = "there is no order after the cutoff";
 	for (int model = PURCHASE_MODELS - 1; model >= 0; model--)
-		TestModel(&test, model, trouble);
-	TestRules(&test, trouble);
+		TestModel(&test, model);
+	TestRules(&test);
 	GuardLeave(&guard);
 	SPI_finish();
 	return (Datum) 0;

@@ -56,8 +56,37 @@ SELECT t.model, bool_and(abs(t.decile_actual[d + 1] - d.actual) < 1e-9) AS decil
        bool_and(d.d > 0 OR abs(t.top_decile_lift - d.buyers / (SELECT avg((actual > 0)::int) FROM shop.truth)) < 1e-9) AS lift
 FROM shop.test t JOIN decile d USING (model) GROUP BY t.model ORDER BY 1;
 
--- A horizon that has not come yet.
-SELECT model, verdict FROM custseg.backtest('2023-12-31', '4 weeks') WHERE model IN ('nbd', 'recency');
+-- A horizon that is not over: what came is known up to the last order, which lies in the past here.
+SELECT max(custseg.last_order_day(timeline)) AS last_order FROM custseg.profile;
+SELECT count(*) FROM custseg.backtest('2023-12-31', '4 weeks');
+SELECT count(*) FROM custseg.backtest('2023-11-01', '31 days');
+SELECT count(*) FROM custseg.backtest('2023-11-01', '1 month');
+SELECT count(*) FROM custseg.backtest('2023-10-31', '1 month');
+SELECT count(*) FROM custseg.backtest('2023-10-30', '30 days');
+SELECT count(*) FROM custseg.backtest('2023-06-01', '100 years');
+SELECT count(*) FROM custseg.backtest(horizon => '10000000 years');
+-- Without a cutoff it is the last possible one.
+SELECT 'default' AS cutoff, model, actual, predicted FROM custseg.backtest(horizon => '1 month')
+EXCEPT SELECT 'default', model, actual, predicted FROM custseg.backtest('2023-11-01', '1 month');
+SELECT count(*) FROM custseg.backtest();
+
+-- Today is not over, whatever was ordered; and what is ordered for tomorrow is not known yet.
+INSERT INTO shop.orders SELECT c, current_date + d, 10 FROM generate_series(1, 50) c, generate_series(-60, 3) d WHERE (c + d) % 7 = 0;
+CALL custseg.refresh();
+CREATE FUNCTION pg_temp.told(cutoff date) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT count(*) || ' rows' FROM custseg.backtest(cutoff, '30 days'));
+EXCEPTION WHEN OTHERS THEN
+    RETURN replace(replace(SQLERRM, current_date::text, 'today'), (current_date - 1)::text, 'yesterday');
+END
+$$;
+SET datestyle = 'ISO';
+BEGIN;
+SELECT pg_temp.told(current_date - 31), pg_temp.told(current_date - 30);
+SELECT bool_and(d.actual = b.actual) AS same FROM custseg.backtest(horizon => '30 days') d JOIN custseg.backtest(current_date - 31, '30 days') b USING (model);
+COMMIT;
+TRUNCATE custseg.profile;
+SELECT count(*) FROM custseg.backtest();
 
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg;
