@@ -612,7 +612,7 @@ COMMENT ON COLUMN custseg.calibration.purchase IS 'the purchase model, of order 
 COMMENT ON COLUMN custseg.calibration.spend IS 'the spend model, of net amounts per order day after the first';
 COMMENT ON COLUMN custseg.calibration.comeback IS 'returns from past silences, and what came after them';
 COMMENT ON COLUMN custseg.calibration.potential_high_cut IS 'clv_12m above which potential_value is high: leaves settings.tier_high_share above it';
-COMMENT ON COLUMN custseg.calibration.potential_mid_cut IS 'clv_12m above which potential_value is at least medium: leaves tier_high_share + tier_mid_share above it';
+COMMENT ON COLUMN custseg.calibration.potential_mid_cut IS 'clv_12m above which potential_value is at least mid: leaves tier_high_share + tier_mid_share above it';
 COMMENT ON COLUMN custseg.calibration.verdict IS '''ok'', or what to be careful about';
 SELECT pg_catalog.pg_extension_config_dump('custseg.calibration', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.calibration_calibration_id_seq', '');
@@ -671,7 +671,7 @@ COMMENT ON COLUMN custseg.models.gap IS 'the gap rule';
 COMMENT ON COLUMN custseg.models.margin IS 'share of spend that the shop earns';
 COMMENT ON COLUMN custseg.models.discount_rate IS 'effective discount rate a year';
 COMMENT ON COLUMN custseg.models.potential_high_cut IS 'clv_12m above which potential_value is high';
-COMMENT ON COLUMN custseg.models.potential_mid_cut IS 'clv_12m above which potential_value is at least medium';
+COMMENT ON COLUMN custseg.models.potential_mid_cut IS 'clv_12m above which potential_value is at least mid';
 COMMENT ON COLUMN custseg.models.comeback IS 'returns from past silences, and what came after them';
 COMMENT ON COLUMN custseg.models.grouped IS 'whether groups of customers have models of their own';
 
@@ -709,8 +709,8 @@ COMMENT ON FUNCTION custseg.models(date) IS
 'The models in force: for each the newest fit that can be used, of now or of the calibrations made by the day as_of (the first there is, for a day before it), with margin and discount rate as they are set now.';
 REVOKE ALL ON FUNCTION custseg.models(date) FROM PUBLIC;
 
-CREATE TYPE custseg.level AS ENUM ('low', 'medium', 'high');
-COMMENT ON TYPE custseg.level IS 'low, medium or high';
+CREATE TYPE custseg.level AS ENUM ('low', 'mid', 'high');
+COMMENT ON TYPE custseg.level IS 'low, mid or high';
 
 CREATE FUNCTION custseg.p_alive(t custseg.timeline, as_of date, models custseg.models) RETURNS double precision
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_predict_alive';
@@ -747,7 +747,7 @@ COMMENT ON FUNCTION custseg.churn_risk(custseg.timeline, date, custseg.models) I
 CREATE FUNCTION custseg.potential_value(t custseg.timeline, as_of date, models custseg.models) RETURNS custseg.level
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_potential_value';
 COMMENT ON FUNCTION custseg.potential_value(custseg.timeline, date, custseg.models) IS
-'What the customer is expected to bring in the next twelve months, against the shop''s customers at the last calibration: high, medium or low, with the shares of the tiers. NULL where the models cannot say.';
+'What the customer is expected to bring in the next twelve months, against the shop''s customers at the last calibration: high, mid or low, with the shares of the tiers. NULL where the models cannot say.';
 
 CREATE FUNCTION custseg.prediction_note(t custseg.timeline, as_of date, models custseg.models) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_prediction_note';

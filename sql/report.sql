@@ -65,8 +65,8 @@ COMMENT ON COLUMN custseg.customer.expected_orders_365d IS 'order days to be exp
 COMMENT ON COLUMN custseg.customer.expected_spend IS 'net spend to be expected of an order day';
 COMMENT ON COLUMN custseg.customer.clv_12m IS 'lifetime value over the next 12 months: settings.margin x expected spend x expected order days, discounted at settings.discount_rate a year';
 COMMENT ON COLUMN custseg.customer.residual_value IS 'the same over all that is to come';
-COMMENT ON COLUMN custseg.customer.churn_risk IS 'low, medium or high: the chance that the customer has left (custseg.churn_risk)';
-COMMENT ON COLUMN custseg.customer.potential_value IS 'low, medium or high: clv_12m against the shop''s customers at the last calibration';
+COMMENT ON COLUMN custseg.customer.churn_risk IS 'low, mid or high: the chance that the customer has left (custseg.churn_risk)';
+COMMENT ON COLUMN custseg.customer.potential_value IS 'low, mid or high: clv_12m against the shop''s customers at the last calibration';
 COMMENT ON COLUMN custseg.customer.p_return_30d IS 'for silent customers: the chance to come back unaided within 30 days from today, by replay of past silences';
 COMMENT ON COLUMN custseg.customer.p_return IS 'the same within 90 days';
 COMMENT ON COLUMN custseg.customer.p_return_180d IS 'the same within 180 days';

@@ -148,7 +148,7 @@ PredictChurnRisk(const Predictor *predictor, const History *history, DateADT day
 
 	if (!PredictStaying(predictor, history, day, &staying, &by_gaps))
 		return LEVEL_NONE;
-	return staying > RISK_MEDIUM ? LEVEL_LOW : staying > RISK_HIGH ? LEVEL_MEDIUM : LEVEL_HIGH;
+	return staying > RISK_MID ? LEVEL_LOW : staying > RISK_HIGH ? LEVEL_MID : LEVEL_HIGH;
 }
 
 Level
@@ -159,7 +159,7 @@ PredictPotential(const Predictor *predictor, const History *history, DateADT day
 	if (!predictor->has_potential || !PredictValue(predictor, history, day, 12, &value))
 		return LEVEL_NONE;
 	return value > predictor->potential_high ? LEVEL_HIGH :
-		value > predictor->potential_mid ? LEVEL_MEDIUM : LEVEL_LOW;
+		value > predictor->potential_mid ? LEVEL_MID : LEVEL_LOW;
 }
 
 /* Why there is no expected spend; NULL when there is. */

@@ -24,13 +24,13 @@
 #define GREATEST_MARGIN	1000.0
 
 /* Shares of a purchase rhythm or life at which churn_risk changes. */
-#define RISK_MEDIUM		(2.0 / 3.0)
+#define RISK_MID		(2.0 / 3.0)
 #define RISK_HIGH		(1.0 / 3.0)
 
 typedef enum Level
 {
 	LEVEL_LOW,
-	LEVEL_MEDIUM,
+	LEVEL_MID,
 	LEVEL_HIGH,
 	LEVEL_NONE = -1,
 } Level;

@@ -39,7 +39,7 @@ PG_FUNCTION_INFO_V1(custseg_past_returns);
 
 #define KEPT 8
 
-static const char *const level_names[] = {"low", "medium", "high"};
+static const char *const level_names[] = {"low", "mid", "high"};
 
 typedef struct KeptModels
 {

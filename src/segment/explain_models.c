@@ -15,13 +15,13 @@
 
 const char *const churn_risk_names[LEVELS][2] = {
 	{"low", "流失风险低"},
-	{"medium", "流失风险中"},
+	{"mid", "流失风险中"},
 	{"high", "流失风险高"},
 };
 
 const char *const potential_names[LEVELS][2] = {
 	{"low", "低潜在价值"},
-	{"medium", "中潜在价值"},
+	{"mid", "中潜在价值"},
 	{"high", "高潜在价值"},
 };
 
@@ -76,11 +76,11 @@ ExplainChurnRisk(Explanation *why, const Predictor *models, const char *model,
 					 Reason(why, models->dropout_note), Reason(why, models->gap_note)));
 		return;
 	}
-	thresholds = psprintf(WORDS("low above %.4f, medium above %.4f",
-								"高于 %.4f 为低，高于 %.4f 为中"), RISK_MEDIUM, RISK_HIGH);
+	thresholds = psprintf(WORDS("low above %.4f, mid above %.4f",
+								"高于 %.4f 为低，高于 %.4f 为中"), RISK_MID, RISK_HIGH);
 	if (by_gaps)
 		Say(why, "churn_risk", churn_risk_names[level][0],
-			WORDS("by the own rhythm: low while more than 2/3 of own gaps are longer than the days since the last order, medium while more than 1/3 are, else high",
+			WORDS("by the own rhythm: low while more than 2/3 of own gaps are longer than the days since the last order, mid while more than 1/3 are, else high",
 				  "按自身节奏：自身间隔中比距上次下单天数更长者超过 2/3 为低，超过 1/3 为中，否则为高"),
 			psprintf(WORDS("%s since the last order, a share of %.4f of own gaps is longer; %s; P(alive) not used: %s",
 						   "距上次下单 %s，自身间隔中更长者占 %.4f；%s；未使用存活概率：%s"),
@@ -88,7 +88,7 @@ ExplainChurnRisk(Explanation *why, const Predictor *models, const char *model,
 					 Reason(why, models->dropout_note)));
 	else
 		Say(why, "churn_risk", churn_risk_names[level][0],
-			WORDS("by P(alive): low above 2/3, medium above 1/3, else high",
+			WORDS("by P(alive): low above 2/3, mid above 1/3, else high",
 				  "按存活概率 P(alive)：高于 2/3 为低，高于 1/3 为中，否则为高"),
 			psprintf(WORDS("P(alive) %.4f on %s (%s, last order %s); %s",
 						   "存活概率 %.4f（%s，%s 模型，上次下单 %s）；%s"),
@@ -98,7 +98,7 @@ ExplainChurnRisk(Explanation *why, const Predictor *models, const char *model,
 static void
 ExplainPotential(Explanation *why, const Predictor *models, const History *history)
 {
-	const char *rule = psprintf(WORDS("clv_12m against the shop's customers at the calibration: high: the top %s, medium: the next %s, low: the rest",
+	const char *rule = psprintf(WORDS("clv_12m against the shop's customers at the calibration: high: the top %s, mid: the next %s, low: the rest",
 									  "按 clv_12m 与校准时全店客户比较：前 %s 为高，其后 %s 为中，其余为低"),
 								Percent(why->high_share), Percent(why->mid_share));
 	const char *fault = ValueFault(models, history);
@@ -113,7 +113,7 @@ ExplainPotential(Explanation *why, const Predictor *models, const History *histo
 		PredictValue(models, history, why->day, 12, &value))
 		Say(why, "potential_value", potential_names[PredictPotential(models, history, why->day)][0],
 			rule,
-			psprintf(WORDS("clv_12m %.2f = margin %.10g x expected spend %.2f x %.4f order days, discounted at %s a year; high above %.2f, medium above %.2f",
+			psprintf(WORDS("clv_12m %.2f = margin %.10g x expected spend %.2f x %.4f order days, discounted at %s a year; high above %.2f, mid above %.2f",
 						   "clv_12m %.2f = 毛利率 %.10g × 预期每次消费 %.2f × %.4f 个下单日（年贴现率 %s）；高于 %.2f 为高，高于 %.2f 为中"),
 					 value, models->margin, spend, orders, Percent(models->annual_rate),
 					 models->potential_high, models->potential_mid));

@@ -66,8 +66,8 @@ SELECT count(*) AS customers, count(p_alive) AS p_alive, count(clv_12m) AS clv, 
 FROM custseg.customer_at('2023-06-30 12:00+00') c, custseg.models('2023-06-30') m,
      LATERAL custseg.repeat_summary(c.timeline, '2023-06-30') s,
      LATERAL (SELECT coalesce((c.spend - custseg.spend(c.timeline, c.first_order))::float8 / nullif(c.order_days - 1, 0), 0) AS mean) h;
-SELECT churn_risk, count(*) > 0 AS some, min(p_alive) > CASE churn_risk WHEN 'low' THEN 2 / 3.0 WHEN 'medium' THEN 1 / 3.0 ELSE 0 END AS above,
-       max(p_alive) <= CASE churn_risk WHEN 'low' THEN 1 WHEN 'medium' THEN 2 / 3.0 ELSE 1 / 3.0 END AS below
+SELECT churn_risk, count(*) > 0 AS some, min(p_alive) > CASE churn_risk WHEN 'low' THEN 2 / 3.0 WHEN 'mid' THEN 1 / 3.0 ELSE 0 END AS above,
+       max(p_alive) <= CASE churn_risk WHEN 'low' THEN 1 WHEN 'mid' THEN 2 / 3.0 ELSE 1 / 3.0 END AS below
 FROM custseg.customer_at('2023-06-30 12:00+00') GROUP BY 1 ORDER BY 1;
 SELECT potential_value, round(count(*) / sum(count(*)) OVER (), 2) AS share FROM custseg.customer_at('2023-06-30 12:00+00') GROUP BY 1 ORDER BY 1;
 

@@ -81,7 +81,7 @@ FROM custseg.profile p, day, LATERAL custseg.evaluate(p.timeline, day, rules) e,
 WHERE x.label <> 'tag';
 -- The value and the threshold are those that the words name.
 SELECT count(*) > 1500 AS many,
-       count(*) FILTER (WHERE x.value <> CASE WHEN n.staying > 0.66667 THEN 'low' WHEN n.staying > 0.33333 THEN 'medium' ELSE 'high' END
+       count(*) FILTER (WHERE x.value <> CASE WHEN n.staying > 0.66667 THEN 'low' WHEN n.staying > 0.33333 THEN 'mid' ELSE 'high' END
                         AND abs(n.staying - 0.66667) > 1e-4 AND abs(n.staying - 0.33333) > 1e-4) AS different,
        count(*) FILTER (WHERE abs(n.staying - coalesce(custseg.p_alive(p.timeline, day, models), n.staying)) > 1e-4) AS other_p_alive
 FROM custseg.profile p, day, LATERAL custseg.explain(p.customer_id, day, 'en') x,
