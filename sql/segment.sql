@@ -298,13 +298,13 @@ COMMENT ON COLUMN custseg.tag.value IS 'the label''s value, or the manual tag''s
 COMMENT ON COLUMN custseg.tag.source IS 'label or manual';
 
 CREATE FUNCTION custseg.p_return(models custseg.models, tier custseg.tier, silent_days integer, days integer)
-RETURNS double precision
+RETURNS numeric
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT custseg.return_chance(models, array_position(enum_range(NULL::custseg.tier), tier), silent_days, days);
+    SELECT custseg.return_chance(models, array_position(enum_range(NULL::custseg.tier), tier), silent_days, days)::numeric;
 END;
 COMMENT ON FUNCTION custseg.p_return(custseg.models, custseg.tier, integer, integer) IS
-'The chance that a customer of a tier who has been silent for silent_days (days since silent_at) comes back unaided within so many days; see custseg.return_chance.';
+'The chance that a customer of a tier who has been silent for silent_days (days since silent_at) comes back unaided within so many days, as a number that money can be multiplied with; see custseg.return_chance.';
 
 CREATE FUNCTION custseg.group_models(customer_id bigint, models custseg.models) RETURNS custseg.models
 LANGUAGE sql STABLE PARALLEL SAFE

@@ -28,6 +28,8 @@
 #define STARTS 3
 #define WEAK_PRIOR_SD 2.5		/* as for purchase models */
 #define CLEAR_CORRELATION 0.3
+#define SAME 1e-9				/* relative: a sum divided is not always the price */
+#define LIKE_NO_OTHER 1e6		/* p, and q - 1, of spends that do not differ */
 #define LEAST_PARAM 1e-12
 #define GREATEST_PARAM 1e12
 #define LEAST_SPEND 1e-100
@@ -263,6 +265,37 @@ Doubt(const SpendData *data, const Fit *fit)
 	return NULL;
 }
 
+/*
+ * Where the model has nothing to learn, as in a shop with one price, what is to
+ * be expected is still known.  The limit in which neither customers nor the
+ * spends of one differ is taken at a distance, where p (v + xm)/(px + q - 1) is
+ * the mean of the own x spends and one of the mean of all.
+ */
+static void
+ExpectTheMean(const Spends *spends, int64 n, const char *why, Fit *fit)
+{
+	double		total = 0;
+	double		orders = 0;
+
+	for (int64 i = 0; i < n; i++)
+	{
+		double		weight = (double) spends[i].x * spends[i].customers;
+
+		CHECK_EVERY_SO_OFTEN(i);
+		orders += weight;
+		total += weight * spends[i].mean;
+	}
+	fit->usable = true;
+	fit->params[0] = LIKE_NO_OTHER;
+	fit->params[1] = LIKE_NO_OTHER + 1;
+	fit->params[2] = total / orders;
+	for (int k = 0; k < SPEND_PARAMS; k++)
+		fit->errors[k] = NAN;
+	fit->log_likelihood = fit->gradient_norm = NAN;
+	fit->verdict = psprintf("%s: everybody is expected to spend the mean", why);
+	fit->fallback = psprintf("the mean of all: %s", why);
+}
+
 void
 FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 {
@@ -274,6 +307,7 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	double		starts[STARTS][MAX_PARAMS] = {{0}};
 	double		mean;
 	bool		differ = false;
+	bool		no_maximum = false;
 	const char *fault = NULL;
 
 	memset(fit, 0, sizeof(*fit));
@@ -283,7 +317,7 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 		CHECK_EVERY_SO_OFTEN(i);
 		fit->customers += spends[i].customers;
 		fit->transactions += (int64) spends[i].x * spends[i].customers;
-		differ = differ || spends[i].mean != spends[0].mean;
+		differ = differ || fabs(spends[i].mean - spends[0].mean) > SAME * spends[0].mean;
 	}
 	fit->repeaters = fit->customers;
 	if (fit->customers < FEWEST_REPEATERS)
@@ -294,7 +328,7 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	}
 	if (!differ)
 	{
-		fit->verdict = "all mean spends are the same";
+		ExpectTheMean(spends, n, "all mean spends are the same", fit);
 		return;
 	}
 
@@ -331,7 +365,10 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	{
 		fit->usable = MaximizeBySample(&data, SPEND_PARAMS, starts, STARTS, &weak, &weak, fit);
 		if (!fit->usable)
+		{
+			no_maximum = fault == NULL;
 			fault = fault ? fault : "the likelihood has no regular maximum";
+		}
 		else if (InfiniteMean(fit))
 		{
 			fault = InfiniteMean(fit);
@@ -356,6 +393,8 @@ FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit)
 	fit->errors[2] /= all.scale;
 	if (data.sample != data.all)
 		pfree(unconstify(Spends *, sample.spends));
+	if (no_maximum)
+		ExpectTheMean(spends, n, fault, fit);
 }
 
 const char *

@@ -29,7 +29,7 @@ typedef struct Spends
 /* As CollapseRepeats; leaves out customers with x < 1 or mean <= 0. */
 extern int64 CollapseSpends(Spends *spends, int64 n);
 
-/* As FitPurchase. q <= 1 (no finite mean) is a verdict. */
+/* As FitPurchase. q <= 1 (no finite mean) is a verdict; means that are all the same are the spend of everybody. */
 extern void FitSpend(const Spends *spends, int64 n, const Prior *prior, Fit *fit);
 
 /* NULL, or what is wrong with parameters, in words. */

@@ -101,28 +101,46 @@ GetParams(FunctionCallInfo fcinfo, int argno, double *params)
 	PG_FREE_IF_COPY(array, argno);
 }
 
+/*
+ * (x, mean_spend, params), of functions that are not strict: without a spend
+ * there is no mean, and none is needed. False where anything else is missing.
+ */
+static bool
+GetSpend(FunctionCallInfo fcinfo, double *x, double *mean, double *params)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+		return false;
+	*x = PG_GETARG_FLOAT8(0);
+	if (PG_ARGISNULL(1) && *x != 0)
+		return false;
+	*mean = PG_ARGISNULL(1) ? 0 : PG_GETARG_FLOAT8(1);
+	CheckSpend(*x, *mean);
+	GetParams(fcinfo, 2, params);
+	return true;
+}
+
 Datum
 custseg_gamma_gamma_log_likelihood(PG_FUNCTION_ARGS)
 {
-	double		x = PG_GETARG_FLOAT8(0);
-	double		mean = PG_GETARG_FLOAT8(1);
+	double		x;
+	double		mean;
 	double		params[MAX_PARAMS];
 
-	CheckSpend(x, mean);
-	GetParams(fcinfo, 2, params);
+	if (!GetSpend(fcinfo, &x, &mean, params))
+		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(SpendLogLikelihood(params, x, mean));
 }
 
 Datum
 custseg_gamma_gamma_expected(PG_FUNCTION_ARGS)
 {
-	double		x = PG_GETARG_FLOAT8(0);
-	double		mean = PG_GETARG_FLOAT8(1);
+	double		x;
+	double		mean;
 	double		params[MAX_PARAMS];
 	double		expected;
 
-	CheckSpend(x, mean);
-	GetParams(fcinfo, 2, params);
+	if (!GetSpend(fcinfo, &x, &mean, params))
+		PG_RETURN_NULL();
 	expected = SpendExpected(params, x, mean);
 	if (isinf(expected))
 		PG_RETURN_NULL();

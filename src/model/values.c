@@ -166,7 +166,9 @@ FitToDatum(const char *model, const char *const *names, bool dropout, const Fit 
 		values[FIT_PARAMS] = FloatArrayDatum(fit->params, nparams);
 		values[FIT_STANDARD_ERRORS] = FloatArrayDatum(fit->errors, nparams);
 		values[FIT_LOG_LIKELIHOOD] = Float8GetDatum(fit->log_likelihood);
+		nulls[FIT_LOG_LIKELIHOOD] = isnan(fit->log_likelihood);
 		values[FIT_GRADIENT_NORM] = Float8GetDatum(fit->gradient_norm);
+		nulls[FIT_GRADIENT_NORM] = isnan(fit->gradient_norm);
 		values[FIT_DROPOUT_IDENTIFIED] = BoolGetDatum(fit->dropout_identified);
 	}
 	else
@@ -431,5 +433,10 @@ ParseModels(HeapTupleHeader value, Predictor *predictor)
 	{
 		predictor->potential_high = DatumGetFloat8(values[MODELS_POTENTIAL_HIGH_CUT]);
 		predictor->potential_mid = DatumGetFloat8(values[MODELS_POTENTIAL_MID_CUT]);
+		if (!isfinite(predictor->potential_high) || !isfinite(predictor->potential_mid))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the cut points of custseg.models must be finite amounts"),
+					 errhint("Take the value from custseg.models().")));
 	}
 }

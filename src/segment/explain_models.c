@@ -113,10 +113,13 @@ ExplainPotential(Explanation *why, const Predictor *models, const History *histo
 		PredictValue(models, history, why->day, 12, &value))
 		Say(why, "potential_value", potential_names[PredictPotential(models, history, why->day)][0],
 			rule,
-			psprintf(WORDS("clv_12m %.2f = margin %.10g x expected spend %.2f x %.4f order days, discounted at %s a year; high above %.2f, mid above %.2f",
-						   "clv_12m %.2f = 毛利率 %.10g × 预期每次消费 %.2f × %.4f 个下单日（年贴现率 %s）；高于 %.2f 为高，高于 %.2f 为中"),
+			psprintf(WORDS("clv_12m %.2f = margin %.10g x expected spend %.2f x %.4f order days, discounted at %s a year; high above %.2f, mid above %.2f%s",
+						   "clv_12m %.2f = 毛利率 %.10g × 预期每次消费 %.2f × %.4f 个下单日（年贴现率 %s）；高于 %.2f 为高，高于 %.2f 为中%s"),
 					 value, models->margin, spend, orders, Percent(models->annual_rate),
-					 models->potential_high, models->potential_mid));
+					 models->potential_high, models->potential_mid,
+					 strcmp(models->spend_note, "ok") == 0 ? "" :
+					 psprintf(WORDS("; expected spend: %s", "；预期每次消费：%s"),
+							  Reason(why, models->spend_note))));
 	else
 		Say(why, "potential_value", NULL, rule,
 			psprintf(WORDS("clv_12m cannot be compared: %s", "无法比较 clv_12m：%s"),

@@ -112,7 +112,7 @@ FROM custseg.calibration_group g JOIN (SELECT tier::text AS value, count(*) AS c
 ORDER BY 2;
 SELECT tier, (custseg.group_models(min(customer_id), custseg.models())).purchase_params = (custseg.models()).purchase_params AS shops_own
 FROM custseg.standing GROUP BY tier ORDER BY tier;
-SELECT bool_and(c.p_alive IS NOT DISTINCT FROM custseg.p_alive(c.timeline, '2024-06-30', custseg.group_models(c.customer_id, custseg.models()))) AS by_group
+SELECT bool_and(c.p_alive IS NOT DISTINCT FROM custseg.p_alive(c.timeline, '2024-06-30', custseg.group_models(c.customer_id, custseg.models()))::numeric) AS by_group
 FROM custseg.customer_at('2024-06-30 12:00+00') c;
 UPDATE custseg.settings SET model_group = NULL, model_group_min = NULL;
 

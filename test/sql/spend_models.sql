@@ -115,5 +115,10 @@ SELECT custseg.gamma_gamma_expected(1, 5, '{1, infinity, 3}');
 SELECT custseg.gamma_gamma_expected(1, 0, :p);
 SELECT custseg.gamma_gamma_log_likelihood(-1, 5, :p);
 SELECT custseg.gamma_gamma_expected(NULL, 5, :p) IS NULL AS unknown;
+-- Without a spend no mean is asked for; anything else that is missing leaves nothing to say.
+SELECT custseg.gamma_gamma_expected(0, NULL, :p) = custseg.gamma_gamma_expected(0, 0, :p) AS expected,
+       custseg.gamma_gamma_log_likelihood(0, NULL, :p) AS likelihood,
+       num_nulls(custseg.gamma_gamma_expected(1, NULL, :p), custseg.gamma_gamma_expected(0, 0, NULL), custseg.gamma_gamma_log_likelihood(1, NULL, :p)) AS unknown;
+SELECT custseg.gamma_gamma_expected(-1, NULL, :p) IS NULL AS unknown;
 
 DROP SCHEMA spend_models CASCADE;
