@@ -35,6 +35,7 @@ CREATE TABLE custseg.settings_choice (
     activity_orders integer CHECK (activity_orders >= 1),
     activity_value_share double precision CHECK (activity_value_share > 0 AND activity_value_share < 1),
     angry_refund_share double precision CHECK (angry_refund_share > 0 AND angry_refund_share <= 1),
+    angry_last_refund_share double precision CHECK (angry_last_refund_share > 0 AND angry_last_refund_share <= 1),
     lost_days integer CHECK (lost_days BETWEEN 1 AND 36600),
     lost_multiple double precision CHECK (lost_multiple >= 1 AND lost_multiple <= 100),
     silence_gap_quantile double precision CHECK (silence_gap_quantile > 0 AND silence_gap_quantile < 1),
@@ -63,6 +64,7 @@ SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.activity_orders, 3) AS activity_orders,
        coalesce(s.activity_value_share, 0.2) AS activity_value_share,
        coalesce(s.angry_refund_share, 0.5) AS angry_refund_share,
+       coalesce(s.angry_last_refund_share, 0.5) AS angry_last_refund_share,
        coalesce(s.lost_days, 365) AS lost_days,
        coalesce(s.lost_multiple, 2.0) AS lost_multiple,
        coalesce(s.silence_gap_quantile, 0.9) AS silence_gap_quantile,
@@ -91,6 +93,7 @@ COMMENT ON COLUMN custseg.settings.activity_days IS 'days back that activity loo
 COMMENT ON COLUMN custseg.settings.activity_orders IS 'orders within activity_days that make a customer high_potential; default 3';
 COMMENT ON COLUMN custseg.settings.activity_value_share IS 'top share of customers by mean order value for whom one recent order is enough for high_potential; default 0.2';
 COMMENT ON COLUMN custseg.settings.angry_refund_share IS 'refunded share of gross spend from which a customer who left counts as angry; default 0.5';
+COMMENT ON COLUMN custseg.settings.angry_last_refund_share IS 'share of the last order day from which a refund that was the last event makes a customer who left angry; default 0.5';
 COMMENT ON COLUMN custseg.settings.lost_days IS 'fewest days without an order before a customer is lost; default 365';
 COMMENT ON COLUMN custseg.settings.lost_multiple IS 'how many times the own silence must pass before a customer is lost; default 2';
 COMMENT ON COLUMN custseg.settings.silence_gap_quantile IS 'personal silence begins at this quantile of the customer''s own gaps at the latest; default 0.9';

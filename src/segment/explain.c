@@ -257,10 +257,18 @@ QuadrantRule(Explanation *why)
 		case QUADRANT_ANGRY_CHURN:
 			return why->facts.rhythm.order_days == 0 ?
 				WORDS("refunds but no order", "只有退款没有订单") :
-				WORDS("left (follow_up_at has come) after a refund as the last event, or with a large share refunded",
-					  "已离开（已到 follow_up_at），且最后一次是退款，或退款占比过高");
+				WORDS("left (follow_up_at has come) after a last refund that took back a large share of the last order day, or with a large share of all orders refunded",
+					  "已离开（已到 follow_up_at），且最后的退款占最后下单日金额的比例过高，或总退款占比过高");
 	}
 	return "";
+}
+
+static const char *
+Share(int64 refunded, int64 gross)
+{
+	if (gross == 0)
+		return refunded == 0 ? "0 %" : "> 100 %";
+	return psprintf("%.1f %%", 100.0 * refunded / gross);
 }
 
 static void
@@ -268,17 +276,22 @@ ExplainQuadrant(Explanation *why)
 {
 	const Facts *facts = &why->facts;
 	const Rules *rules = &why->rules;
-	const char *share = facts->gross == 0 ? (facts->refunded == 0 ? "0 %" : "> 100 %") :
-		psprintf("%.1f %%", 100.0 * facts->refunded / facts->gross);
+	const char *last = facts->taken_back == 0 ?
+		WORDS("no refund after the last order", "上次下单之后没有退款") :
+		facts->last_value == 0 ? WORDS("nothing paid that a refund could take back", "没有可退的付款") :
+		psprintf(WORDS("the last refund took back %s of the last order day's %s (%s), angry from %s",
+					   "最后的退款 %s，最后下单日金额 %s（占 %s），%s 起为激烈流失"),
+				 Money(facts->taken_back), Money(facts->last_value),
+				 Share(facts->taken_back, facts->last_value),
+				 Percent(rules->angry_last_refund_share));
 
 	Say(why, "quadrant", quadrant_names[why->now.quadrant][0], QuadrantRule(why),
-		psprintf(WORDS("%s, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; the last active day %s",
-					   "%s，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；最后活动日%s"),
+		psprintf(WORDS("%s, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; %s",
+					   "%s，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；%s"),
 				 Orders(why, facts->orders), rules->quadrant_f_orders,
 				 Money(facts->gross - facts->refunded), Cut(why, rules->quadrant_m_cut),
-				 why->m_percentile * 100, share, Percent(rules->angry_refund_share),
-				 facts->ends_in_refund ? WORDS("is a refund", "为退款") :
-				 WORDS("is an order", "为订单")));
+				 why->m_percentile * 100, Share(facts->refunded, facts->gross),
+				 Percent(rules->angry_refund_share), last));
 }
 
 static void

@@ -425,7 +425,7 @@ sub settings
 {
 	my @numbers = (
 		'settings SET quadrant_f_orders = ' . (1 + random(5)), 'settings SET lost_days = ' . (200 + random(300)),
-		'settings SET angry_refund_share = 0.' . (1 + random(9)), 'settings SET activity_days = ' . (30 + random(100)),
+		'settings SET angry_refund_share = 0.' . (1 + random(9)) . ', angry_last_refund_share = 0.' . (1 + random(9)), 'settings SET activity_days = ' . (30 + random(100)),
 		'settings SET tier_high_share = 0.' . (1 + random(3)), 'settings SET calibrate_every_days = ' . one_of(1, 30, 300),
 		'settings SET quadrant_m_percentile = 0.' . (5 + random(4)), 'settings SET lost_days = NULL, quadrant_f_orders = NULL',
 		'tier_policy SET follow_up_days = ' . (10 + random(60)), 'tier_policy SET silent_days = NULL',
