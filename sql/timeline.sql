@@ -32,7 +32,7 @@ CREATE TYPE custseg.timeline (
     STORAGE = extended
 );
 COMMENT ON TYPE custseg.timeline IS
-'everything a customer bought, by day: for each active day the number of orders, their gross amount, the refunded amount, and whether an order was on promotion; amounts are exact to 4 decimals';
+'everything a customer bought, by day: for each active day the number of orders, their gross amount, the refunded amount, and whether an order was on promotion; amounts are exact to 4 decimals; a day on which all that was bought went back, to the cent, does not count';
 
 -- Order and equality, for indexes, DISTINCT, GROUP BY and joins.
 
@@ -344,7 +344,7 @@ COMMENT ON AGGREGATE custseg.merge(custseg.timeline) IS
 CREATE FUNCTION custseg.order_count(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_order_count';
 COMMENT ON FUNCTION custseg.order_count(custseg.timeline, date) IS
-'Number of orders; refunds are not orders, zero amounts are. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'Number of orders; refunds are not orders, zero amounts are, and those of a day on which all that was bought went back are not. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
 
 CREATE FUNCTION custseg.order_days(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_order_days';
@@ -414,4 +414,4 @@ COMMENT ON FUNCTION custseg.repeat_summary(custseg.timeline, date) IS
 CREATE FUNCTION custseg.entries(t custseg.timeline, as_of date DEFAULT 'infinity', OUT day date, OUT orders integer, OUT amount numeric, OUT refunded numeric, OUT on_promotion boolean) RETURNS SETOF record
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_entries';
 COMMENT ON FUNCTION custseg.entries(custseg.timeline, date) IS
-'The active days in their order: number of orders, net amount (orders less refunds), refunded amount, and whether an order was on promotion. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'The active days in their order: number of orders, net amount (orders less refunds), refunded amount, and whether an order was on promotion; without days on which all that was bought went back. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';

@@ -87,6 +87,11 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 
 	while (TimelineIterNext(&iter, &entry))
 	{
+		if (TimelineIsVoid(&entry))
+		{
+			facts->void_days += entry.day <= day;
+			continue;
+		}
 		if (entry.day > day)
 		{
 			facts->next_entry = entry.day;

@@ -131,6 +131,7 @@ typedef struct Facts
 	int64		recent_orders;	/* within activity_days */
 	DateADT		recent_full_until;	/* the day on which recent_orders falls under activity_orders */
 	DateADT		next_entry;		/* the first day of the future */
+	int32		void_days;		/* on which all that was bought went back: they do not count */
 } Facts;
 
 /* The day both clocks and R score start from. */

@@ -228,6 +228,10 @@ ExplainLifecycle(Explanation *why)
 									"%s；上次下单（%s）之前，沉默本应始于 %s"),
 							  detail, Day(facts->rhythm.last_order), Day(facts->prior_silent_at));
 	}
+	if (facts->void_days > 0)
+		detail = psprintf(WORDS("%s; %s on which all that was bought went back does not count",
+								"%s；有 %s当日购买全部退款，不计入"),
+						  detail, Days(why, facts->void_days));
 	Say(why, "lifecycle", lifecycle_names[why->now.lifecycle][0], LifecycleRule(why), detail);
 }
 

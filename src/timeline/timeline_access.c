@@ -72,6 +72,8 @@ StartIter(TimelineIter *iter, const struct varlena *t)
 static bool
 HeadSuffices(const TimelineHead *head, int needs)
 {
+	if (head->has_void)
+		return false;
 	if (head->all_are_orders || head->orders == 0)
 		return true;
 	if (needs & NEED_ORDER_DAYS)
@@ -106,7 +108,7 @@ SummarizeBetween(FunctionCallInfo fcinfo, DateADT from, DateADT until, int needs
 
 	t = PG_GETARG_VARLENA_PP(0);
 	StartIter(&iter, t);
-	while (TimelineIterNext(&iter, &entry) && entry.day <= until)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= until)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (entry.day < from)
@@ -287,7 +289,7 @@ ReadGaps(const struct varlena *t, DateADT as_of, int32 *gaps)
 	int			n = 0;
 
 	StartIter(&iter, t);
-	while (TimelineIterNext(&iter, &entry) && entry.day <= as_of)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= as_of)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (entry.orders == 0)
@@ -384,7 +386,7 @@ custseg_entries(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	StartIter(&iter, PG_GETARG_VARLENA_PP(0));
-	while (TimelineIterNext(&iter, &entry) && entry.day <= as_of)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= as_of)
 	{
 		Datum		values[5];
 		Numeric		net = AmountToNumeric(entry.gross - entry.refunded);

@@ -137,7 +137,7 @@ SKIP: {
 }
 
 SKIP: {
-	my $rows = rows_of('online_retail_lines.csv') or skip 'no online_retail_lines.csv', 12;
+	my $rows = rows_of('online_retail_lines.csv') or skip 'no online_retail_lines.csv', 13;
 
 	ask("CREATE EXTENSION custseg; CREATE SCHEMA shop;
 		CREATE TABLE shop.lines (customer_id int, order_ts timestamp, amount numeric, invoice_no text, stock_code text,
@@ -160,6 +160,8 @@ SKIP: {
 		't', 'Online Retail: the total is that of SQL');
 	is(ask("SELECT count(*) FROM custseg.quadrant_summary WHERE quadrant IN ('high_value_regular', 'rising_vip', 'steady_regular') AND silent_percent > 0"),
 		'0', 'Online Retail: no quadrant of core customers holds sleepers');
+	is(ask("SELECT lifecycle, quadrant IS NULL, activity, orders, spend FROM custseg.customer_at('2011-01-25 12:00 UTC') WHERE customer_id = 12346"),
+		'prospect|t|low_silent|0|0.00', 'Online Retail: an order of 77,183.60 that was taken back on its own day is none');
 	is(ask("SELECT quadrant, spend FROM custseg.customer WHERE customer_id = 12590"), 'lapsed_vip|9861.38', 'Online Retail: whoever took back 2.88 of 9,864.26 left in silence');
 	is(ask("SELECT count(*) FILTER (WHERE refunds < gross * 0.5 AND taken < last * 0.5) FROM (
 			SELECT c.customer_id, custseg.gross(p.timeline) AS gross, custseg.refunded(p.timeline) AS refunds,
