@@ -156,6 +156,11 @@ COMMENT ON OPERATOR custseg.+ (custseg.timeline, custseg.timeline) IS 'both hist
 
 -- Building timelines. The steps of the aggregates are not for calling.
 
+CREATE FUNCTION custseg.amount(value real) RETURNS numeric
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_amount_real';
+COMMENT ON FUNCTION custseg.amount(real) IS
+'A real amount as the shortest decimal that it stands for, which is how a refresh reads a column of reals: 12345.67, where a cast to numeric gives 12345.7. For custseg.timeline(at, custseg.amount(column)).';
+
 CREATE FUNCTION custseg.timeline_trans(state internal, at timestamptz, amount numeric, zone text) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_timeline_trans_timestamptz';
 COMMENT ON FUNCTION custseg.timeline_trans(internal, timestamptz, numeric, text) IS

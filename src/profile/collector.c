@@ -348,6 +348,9 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 		case INT8OID:
 			status = AmountFromInteger(DatumGetInt64(values[READ_AMOUNT]), &amount);
 			break;
+		case FLOAT4OID:
+			status = AmountFromReal(DatumGetFloat4(values[READ_AMOUNT]), &amount);
+			break;
 		default:
 			status = AmountFromNumeric(values[READ_AMOUNT], &amount);
 			break;
@@ -429,7 +432,7 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 	Oid			expected[READ_OPTIONAL + 2] = {
 		[READ_CUSTOMER] = c->source->type[COLUMN_CUSTOMER],
 		[READ_AT] = c->source->type[COLUMN_AT],
-		[READ_AMOUNT] = amount == FLOAT4OID || amount == FLOAT8OID ? NUMERICOID : amount,
+		[READ_AMOUNT] = amount == FLOAT8OID ? NUMERICOID : amount,
 	};
 	int			n = READ_OPTIONAL;
 

@@ -14,7 +14,6 @@
 #include "timeline/day.h"
 #include "timeline/timeline.h"
 
-#define AMOUNT_LIMIT	INT64CONST(100000000000)
 #define DAY_LIMIT		2000000 /* some 5,000 years either way of 2000 */
 
 typedef struct WideKey

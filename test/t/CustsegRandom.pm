@@ -73,18 +73,18 @@ our %tables = (
 		mapping => q{customer => 'customer', at => 'at', amount => 'price', order_id => 'invoice', promotion => 'promo',
 			status => 'status', accepted => '{paid,refunded}'},
 		# What was bought is the order, on its first day; what went back is a refund on its own, or that order's end.
-		truth => q{SELECT 'shop/' || customer AS person, customer AS key, custseg.timeline(day, amount, zone, promo) AS t
+		truth => q{SELECT 'shop/' || customer AS person, customer AS key, custseg.timeline(o.day, amount, zone, promo) AS t
 			FROM (WITH line AS (SELECT customer, invoice, at::date AS day, price, promo,
 					(min(at) FILTER (WHERE price >= 0) OVER (PARTITION BY customer, invoice))::date AS first
 				FROM shop.lines WHERE status IN ('paid', 'refunded') AND customer <> '' AND octet_length(customer) <= 512
 				AND invoice IS NOT NULL AND } . sprintf($good_time, 'at') . ' AND ' . sprintf($good_amount, 'price')
 		  . q{), bought AS (SELECT customer, invoice, first AS day, sum(price) FILTER (WHERE price >= 0) AS bought,
-				coalesce(-sum(price) FILTER (WHERE price < 0 AND day = first), 0) AS back,
+				coalesce(-sum(price) FILTER (WHERE price < 0 AND l.day = first), 0) AS back,
 				coalesce(bool_or(promo) FILTER (WHERE price >= 0), false) AS promo
-				FROM line WHERE first IS NOT NULL GROUP BY 1, 2, 3)
-			SELECT customer, day, bought AS amount, promo FROM bought WHERE back = 0 OR back < bought
-			UNION ALL SELECT customer, day, bought - back, false FROM bought WHERE back > bought
-			UNION ALL SELECT customer, day, price, false FROM line l WHERE price < 0 AND NOT EXISTS (SELECT FROM bought b
+				FROM line l WHERE first IS NOT NULL GROUP BY 1, 2, 3)
+			SELECT customer, b.day, bought AS amount, b.promo FROM bought b WHERE back = 0 OR back < bought
+			UNION ALL SELECT customer, b.day, bought - back, false FROM bought b WHERE back > bought
+			UNION ALL SELECT customer, l.day, price, false FROM line l WHERE price < 0 AND NOT EXISTS (SELECT FROM bought b
 				WHERE (b.customer, b.invoice, b.day) = (l.customer, l.invoice, l.day) AND back >= bought)) o, state GROUP BY customer},
 	},
 	web => {
