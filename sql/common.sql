@@ -27,6 +27,7 @@ CREATE TABLE custseg.settings_choice (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     time_zone text CHECK (custseg.is_time_zone(time_zone)),
     language text CHECK (language IN ('en', 'zh')),
+    first_day date CHECK (first_day BETWEEN '1800-01-01' AND '2200-01-01'),
     tier_high_share double precision CHECK (tier_high_share > 0 AND tier_high_share < 1),
     tier_mid_share double precision CHECK (tier_mid_share > 0 AND tier_mid_share < 1),
     quadrant_f_orders integer CHECK (quadrant_f_orders >= 1),
@@ -56,6 +57,7 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.settings_choice', '');
 CREATE VIEW custseg.settings AS
 SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.language, 'en') AS language,
+       coalesce(s.first_day, '1980-01-01') AS first_day,
        coalesce(s.tier_high_share, 0.2) AS tier_high_share,
        coalesce(s.tier_mid_share, 0.3) AS tier_mid_share,
        coalesce(s.quadrant_f_orders, 3) AS quadrant_f_orders,
@@ -85,6 +87,7 @@ COMMENT ON VIEW custseg.settings IS
 'The shop''s settings, one row: change one with UPDATE custseg.settings SET ...; set it to NULL to go back to the default.';
 COMMENT ON COLUMN custseg.settings.time_zone IS 'the time zone that decides on which day an order falls, for example Asia/Shanghai; default UTC';
 COMMENT ON COLUMN custseg.settings.language IS 'language of reasons, messages and explanations: en or zh; default en';
+COMMENT ON COLUMN custseg.settings.first_day IS 'orders before this day are rejected, as are those more than a year ahead; default 1980-01-01, because a time that was lost is often 1970-01-01';
 COMMENT ON COLUMN custseg.settings.tier_high_share IS 'share of customers, by spend, in tier high; default 0.2';
 COMMENT ON COLUMN custseg.settings.tier_mid_share IS 'share of customers, by spend, in tier mid; default 0.3; the rest is low';
 COMMENT ON COLUMN custseg.settings.quadrant_f_orders IS 'orders from which a customer counts as frequent (F high); default 3';

@@ -49,6 +49,8 @@ CREATE TABLE custseg.source_mapping (
     tracked_since timestamptz,
     tracked_layout text,
     read_home text,
+    read_until date,
+    ahead_from date,
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
@@ -83,6 +85,8 @@ COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
 COMMENT ON COLUMN custseg.source_mapping.tracked_layout IS 'digest of the table''s files, columns, partitions and our triggers at the last complete read; when it differs, changes may have been missed; empty while a whole read is being applied';
 COMMENT ON COLUMN custseg.source_mapping.read_home IS 'custseg.home() at the last complete read; in another one, what is not yet read was noted elsewhere';
+COMMENT ON COLUMN custseg.source_mapping.read_until IS 'the last day of orders that were read: a year after the latest day a refresh read it for; later ones are rejected';
+COMMENT ON COLUMN custseg.source_mapping.ahead_from IS 'the first day of orders that were rejected for being later; NULL: none';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 

@@ -64,7 +64,8 @@ struct Collector
 	const char *time_zone;
 	DayMapper  *days;
 	uint64		seed;			/* of text hashes */
-	int32		min_day;
+	DayLimits	limits;			/* days that orders can have */
+	int32		min_day;		/* and those that they have */
 	int32		max_day;
 
 	int			n_partitions;

@@ -13,7 +13,7 @@ FROM generate_series(1, 5000) i;
 INSERT INTO shop.reals VALUES (1001, '2024-01-01', 12345.67), (1001, '2024-01-02', -0.1), (1001, '2024-01-03', 16777216), (1001, '2024-01-04', 0.0001),
     (1002, '2024-01-01', 'NaN'), (1002, '2024-01-01', 'Infinity'), (1002, '2024-01-01', '-Infinity'), (1002, '2024-01-01', 1e11), (1002, '2024-01-01', -3e38),
     (1002, '2024-01-01', 0.00001), (1002, '2024-01-01', 1.23456), (1002, '2024-01-01', 1e-45), (1002, '2024-01-01', -0::real), (1003, '2024-01-01', 99999990000);
-SELECT custseg.add_orders('shop.reals', customer => 'customer_id', at => 'at', amount => 'amount', promotion => 'off');
+SELECT custseg.add_orders('shop.reals', customer => 'customer_id', at => 'at', amount => 'amount', promotion => 'off') > 0 AS added;
 -- Whatever a session's own wish is for how floating point is shown.
 SET extra_float_digits = -5;
 CALL custseg.refresh(as_of => '2024-06-01');
@@ -32,12 +32,12 @@ SELECT * FROM custseg.verify(sample => 1000);
 CREATE DOMAIN shop.money AS real;
 CREATE TABLE shop.doubles (customer_id integer, at date, amount double precision, own shop.money);
 INSERT INTO shop.doubles VALUES (1, '2024-01-01', 12345.67, 12345.67), (1, '2024-01-02', 0.1 + 0.2::float8, 0.7), (1, '2024-01-03', -99999999999.9999, 1), (1, '2024-01-04', 1e11, 2);
-SELECT custseg.drop_source(1);
-SELECT custseg.add_orders('shop.doubles', customer => 'customer_id', at => 'at', amount => 'amount');
+SELECT custseg.drop_source(source_id) IS NOT NULL AS dropped FROM custseg.source;
+SELECT custseg.add_orders('shop.doubles', customer => 'customer_id', at => 'at', amount => 'amount') > 0 AS added;
 CALL custseg.refresh(as_of => '2024-06-01');
 SELECT customer_id, timeline FROM custseg.profile;
-SELECT custseg.drop_source(2);
-SELECT custseg.add_orders('shop.doubles', customer => 'customer_id', at => 'at', amount => 'own');
+SELECT custseg.drop_source(source_id) IS NOT NULL AS dropped FROM custseg.source;
+SELECT custseg.add_orders('shop.doubles', customer => 'customer_id', at => 'at', amount => 'own') > 0 AS added;
 CALL custseg.refresh(as_of => '2024-06-01');
 SELECT customer_id, timeline FROM custseg.profile;
 

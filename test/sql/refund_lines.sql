@@ -96,7 +96,7 @@ INSERT INTO shop.lines VALUES
     (7, '2023-01-05 10:00', -10, 'h', true), (7, '2023-01-05 10:00', 0, 'h', true), (7, '2023-01-08 10:00', -1, 'h', true),
     (8, '2023-01-05 10:00', 0, 'i', false),
     (9, '2023-01-05 10:00', 70, 'j', false), (9, '2023-01-05 10:00', -70, 'k', false);
-SELECT custseg.add_orders('shop.lines', customer => 'customer_id', at => 'at', amount => 'amount', order_id => 'invoice', promotion => 'promo');
+SELECT custseg.add_orders('shop.lines', customer => 'customer_id', at => 'at', amount => 'amount', order_id => 'invoice', promotion => 'promo') > 0 AS added;
 CALL custseg.refresh(as_of => '2023-12-01');
 SELECT * FROM shop.difference;
 SELECT customer_id, timeline FROM custseg.profile ORDER BY 1;
