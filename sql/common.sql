@@ -60,7 +60,7 @@ SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.first_day, '1980-01-01') AS first_day,
        coalesce(s.tier_high_share, 0.2) AS tier_high_share,
        coalesce(s.tier_mid_share, 0.3) AS tier_mid_share,
-       coalesce(s.quadrant_f_orders, 3) AS quadrant_f_orders,
+       s.quadrant_f_orders,
        coalesce(s.quadrant_m_percentile, 0.7) AS quadrant_m_percentile,
        coalesce(s.activity_days, 91) AS activity_days,
        coalesce(s.activity_orders, 3) AS activity_orders,
@@ -90,7 +90,7 @@ COMMENT ON COLUMN custseg.settings.language IS 'language of reasons, messages an
 COMMENT ON COLUMN custseg.settings.first_day IS 'orders before this day are rejected, as are those more than a year ahead; default 1980-01-01, because a time that was lost is often 1970-01-01';
 COMMENT ON COLUMN custseg.settings.tier_high_share IS 'share of customers, by spend, in tier high; default 0.2';
 COMMENT ON COLUMN custseg.settings.tier_mid_share IS 'share of customers, by spend, in tier mid; default 0.3; the rest is low';
-COMMENT ON COLUMN custseg.settings.quadrant_f_orders IS 'orders from which a customer counts as frequent (F high); default 3';
+COMMENT ON COLUMN custseg.settings.quadrant_f_orders IS 'orders from which a customer counts as frequent (F high); default NULL: 3, or what 60 % of the customers do not exceed at the last calibration, where that is more';
 COMMENT ON COLUMN custseg.settings.quadrant_m_percentile IS 'percentile of spend above which a customer counts as valuable (M high); default 0.7';
 COMMENT ON COLUMN custseg.settings.activity_days IS 'days back that activity looks at; default 91, a quarter';
 COMMENT ON COLUMN custseg.settings.activity_orders IS 'orders within activity_days that make a customer high_potential; default 3';

@@ -103,7 +103,7 @@ COMMENT ON COLUMN custseg.rules.tier_high_cut IS 'spend above which the tier is 
 COMMENT ON COLUMN custseg.rules.tier_mid_cut IS 'spend above which the tier is at least mid';
 COMMENT ON COLUMN custseg.rules.quadrant_m_cut IS 'spend above which a customer is valuable in the quadrants';
 COMMENT ON COLUMN custseg.rules.order_value_cut IS 'mean order value above which one recent order is enough for high_potential';
-COMMENT ON COLUMN custseg.rules.quadrant_f_orders IS 'orders from which a customer is frequent in the quadrants';
+COMMENT ON COLUMN custseg.rules.quadrant_f_orders IS 'orders from which a customer is frequent in the quadrants: as set, or 3, or the third of f_cuts where that is more';
 COMMENT ON COLUMN custseg.rules.activity_days IS 'days back that activity looks at';
 COMMENT ON COLUMN custseg.rules.activity_orders IS 'orders within them that make high_potential';
 COMMENT ON COLUMN custseg.rules.angry_refund_share IS 'refunded share of gross from which a customer who left is angry';
@@ -134,7 +134,7 @@ BEGIN ATOMIC
     )
     SELECT ROW(m.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
                c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
-               s.quadrant_f_orders, s.activity_days, s.activity_orders, s.angry_refund_share,
+               coalesce(s.quadrant_f_orders, least(greatest(3, c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
                s.angry_last_refund_share, s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
                p.personal, p.silent_min_days, p.silent_max_days, s.silence_gap_quantile, s.silence_p_alive,
                CASE WHEN any_personal AND (m.gap).means IS NOT NULL THEN m.gap END,

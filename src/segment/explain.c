@@ -275,6 +275,18 @@ Share(int64 refunded, int64 gross)
 	return psprintf("%.1f %%", 100.0 * refunded / gross);
 }
 
+/* Where the number of orders of a frequent customer is from. */
+static const char *
+FrequentBy(Explanation *why)
+{
+	if (why->f_is_set)
+		return WORDS("as set", "按设置");
+	if (why->rules.scored && why->rules.f_cuts[2] > 3)
+		return WORDS("more than the default 3: 60 % of customers have at most that many",
+					 "高于默认的 3 单：60 % 的客户不超过此数");
+	return WORDS("the default", "默认");
+}
+
 static void
 ExplainQuadrant(Explanation *why)
 {
@@ -290,9 +302,9 @@ ExplainQuadrant(Explanation *why)
 				 Percent(rules->angry_last_refund_share));
 
 	Say(why, "quadrant", quadrant_names[why->now.quadrant][0], QuadrantRule(why),
-		psprintf(WORDS("%s, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; %s",
-					   "%s，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；%s"),
-				 Orders(why, facts->orders), rules->quadrant_f_orders,
+		psprintf(WORDS("%s, frequent from %d (%s); net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; %s",
+					   "%s，%d 单起为频次高（%s）；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；%s"),
+				 Orders(why, facts->orders), rules->quadrant_f_orders, FrequentBy(why),
 				 Money(facts->gross - facts->refunded), Cut(why, rules->quadrant_m_cut),
 				 why->m_percentile * 100, Share(facts->refunded, facts->gross),
 				 Percent(rules->angry_refund_share), last));
@@ -399,12 +411,14 @@ custseg_explain(PG_FUNCTION_ARGS)
 		IsChinese(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	why.day = ShopDay(PG_GETARG_TIMESTAMPTZ(1), settings->time_zone);
 
-	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile"
+	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile,"
+		   " quadrant_f_orders IS NOT NULL"
 		   " FROM custseg.settings", 0, NULL, NULL, NULL);
 	why.high_share = DatumGetFloat8(SpiField(0, 1, &isnull));
 	why.mid_share = DatumGetFloat8(SpiField(0, 2, &isnull));
 	why.value_share = DatumGetFloat8(SpiField(0, 3, &isnull));
 	why.m_percentile = DatumGetFloat8(SpiField(0, 4, &isnull));
+	why.f_is_set = SpiInt64(0, 5, 0) != 0;
 
 	types[0] = DATEOID;
 	values[0] = DateADTGetDatum(why.day);
