@@ -366,6 +366,11 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_last_or
 COMMENT ON FUNCTION custseg.last_order_day(custseg.timeline, date) IS
 'Day of the last order, NULL when there is none. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
 
+CREATE FUNCTION custseg.last_bought_day(t custseg.timeline) RETURNS date
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_last_bought_day';
+COMMENT ON FUNCTION custseg.last_bought_day(custseg.timeline) IS
+'Last day on which anything was ordered, also where all of it went back that day, which custseg.last_order_day leaves out; NULL when there is none. An order that claim() finds in the shop''s table is new if it is later.';
+
 CREATE FUNCTION custseg.recency(t custseg.timeline, as_of date) RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_recency';
 COMMENT ON FUNCTION custseg.recency(custseg.timeline, date) IS

@@ -21,7 +21,7 @@ INSERT INTO story (what, t) VALUES
 SELECT n, what, order_count(t) AS orders, order_days(t) AS days, first_order_day(t) AS first, last_order_day(t) AS last,
        recency(t, '2024-03-01') AS recency, spend(t) AS spend, gross(t) AS gross, refunded(t) AS refunded, gaps(t) AS gaps,
        order_count_between(t, '2024-01-18', '2024-01-18') AS that_day, repeat_summary(t, '2024-03-01') AS summary,
-       (SELECT count(*) FROM entries(t)) AS entries
+       (SELECT count(*) FROM entries(t)) AS entries, last_bought_day(t) AS bought
 FROM story ORDER BY n;
 SELECT n, what, e.tier, e.lifecycle, e.quadrant, e.activity, e.next_eval_at
 FROM story, LATERAL evaluate(t, '2024-01-25', (SELECT rules())) e ORDER BY n;
@@ -155,7 +155,21 @@ SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = 600;
 SELECT * FROM shop.difference;
 SELECT * FROM custseg.verify(sample => 1000);
 
+-- What went back whole is no newer order to claim() either, wherever it looks.
 DROP SCHEMA shop CASCADE;
-DROP TABLE story, histories;
-DROP EXTENSION custseg;
+DROP EXTENSION custseg CASCADE;
+CREATE EXTENSION custseg;
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (customer_id integer, paid_at timestamptz, amount numeric);
+CREATE INDEX ON shop.orders (customer_id);
+INSERT INTO shop.orders SELECT i, now() - interval '150 days', 1000 - i FROM generate_series(1, 30) i;
+INSERT INTO shop.orders VALUES (1, now() - interval '140 days', 5), (1, now() - interval '140 days', -5);
+SELECT custseg.add_orders('shop.orders', customer => 'customer_id', at => 'paid_at', amount => 'amount') > 0 AS added;
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+CALL custseg.refresh();
+SELECT custseg.enable('silent_churn', force => true) IS NOT NULL AS enabled;
+SELECT customer_id FROM custseg.claim('phone', max_tasks => 2, worker => 'desk') ORDER BY 1;
+
+DROP SCHEMA shop CASCADE;
+DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
