@@ -35,7 +35,9 @@ sub one_of { return $_[ random(scalar @_) ]; }
 
 # ------------------------------------------------------------------- tables
 
-my $good_time = '%1$s IS NOT NULL AND isfinite(%1$s)';
+# From the first day on, and not more than a year after the latest day the table was read for.
+my $good_time = q{%1$s IS NOT NULL AND isfinite(%1$s) AND %2$s BETWEEN (SELECT first_day FROM custseg.settings)
+	AND (SELECT read_until FROM custseg.source_mapping WHERE kind = 'orders' AND relation = 'shop.%3$s'::regclass)};
 # NaN is greater than every number.
 my $good_amount = '%1$s = round(%1$s, 4) AND abs(%1$s) < 100000000000';
 
@@ -50,7 +52,7 @@ our %tables = (
 		kinds => [qw(number moment numeric note w)],
 		mapping => q{customer => 'customer_id', at => 'paid_at', amount => 'amount'},
 		truth => 'SELECT customer_id::text AS person, NULL::text AS key, custseg.timeline(paid_at, amount, zone) AS t
-			FROM shop.orders, state WHERE customer_id > 0 AND ' . sprintf($good_time, 'paid_at') . ' AND '
+			FROM shop.orders, state WHERE customer_id > 0 AND ' . sprintf($good_time, 'paid_at', '(paid_at AT TIME ZONE zone)::date', 'orders') . ' AND '
 		  . sprintf($good_amount, 'amount') . ' GROUP BY 1',
 	},
 	branch => {
@@ -61,7 +63,7 @@ our %tables = (
 		kinds => [qw(number day float note w branch)],
 		mapping => q{customer => 'customer', at => 'day', amount => 'amount'},
 		truth => 'SELECT customer::text AS person, NULL::text AS key, custseg.timeline(day, amount::numeric) AS t
-			FROM shop.branch WHERE customer > 0 AND ' . sprintf($good_time, 'day') . ' AND '
+			FROM shop.branch WHERE customer > 0 AND ' . sprintf($good_time, 'day', 'day', 'branch') . ' AND '
 		  . sprintf($good_amount, 'amount::numeric') . ' GROUP BY 1',
 		partitioned => 1,
 	},
@@ -77,7 +79,7 @@ our %tables = (
 			FROM (WITH line AS (SELECT customer, invoice, at::date AS day, price, promo,
 					(min(at) FILTER (WHERE price >= 0) OVER (PARTITION BY customer, invoice))::date AS first
 				FROM shop.lines WHERE status IN ('paid', 'refunded') AND customer <> '' AND octet_length(customer) <= 512
-				AND invoice IS NOT NULL AND } . sprintf($good_time, 'at') . ' AND ' . sprintf($good_amount, 'price')
+				AND invoice IS NOT NULL AND } . sprintf($good_time, 'at', 'at::date', 'lines') . ' AND ' . sprintf($good_amount, 'price')
 		  . q{), bought AS (SELECT customer, invoice, first AS day, sum(price) FILTER (WHERE price >= 0) AS bought,
 				coalesce(-sum(price) FILTER (WHERE price < 0 AND l.day = first), 0) AS back,
 				coalesce(bool_or(promo) FILTER (WHERE price >= 0), false) AS promo
@@ -95,7 +97,7 @@ our %tables = (
 		mapping => q{customer => 'customer', at => 'at', amount => 'amount', promotion => 'discount'},
 		truth => q{SELECT 'shop/' || customer AS person, customer::text AS key,
 			custseg.timeline(at, amount::numeric, zone, coalesce(discount > 0, false)) AS t
-			FROM shop.web, state WHERE customer IS NOT NULL AND amount IS NOT NULL AND } . sprintf($good_time, 'at')
+			FROM shop.web, state WHERE customer IS NOT NULL AND amount IS NOT NULL AND } . sprintf($good_time, 'at', '(at AT TIME ZONE zone)::date', 'web')
 		  . ' GROUP BY customer',
 	});
 
@@ -166,6 +168,7 @@ sub random_day
 	my ($today) = @_;
 
 	return $today + 1 + random(20) if chance(6);
+	return one_of(0, 3651, 3652, 376_000, $today + 360 + random(20)) if chance(3);
 	return $today - random(25) if chance(60);
 	return $today - random(800);
 }

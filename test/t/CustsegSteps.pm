@@ -432,6 +432,7 @@ sub settings
 		(map { "tier_policy SET silence = '" . one_of('personal', 'fixed') . "' WHERE tier = '$_'" } qw(high mid low)),
 		(map { 'tier_policy SET silent_days = ' . (60 + random(120)) . " WHERE tier = '$_'" } qw(high mid low)));
 	my @zones = map { "settings SET time_zone = '$_'" } qw(UTC Asia/Shanghai America/Sao_Paulo Pacific/Kiritimati);
+	push @zones, map { "settings SET first_day = $_" } q{'1960-01-01'}, q{'2022-06-01'}, 'NULL';
 
 	desk_does('UPDATE custseg.' . one_of(chance(20) ? @zones : @numbers));
 	return 1;
