@@ -27,6 +27,7 @@ CREATE TABLE custseg.settings_choice (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     time_zone text CHECK (custseg.is_time_zone(time_zone)),
     language text CHECK (language IN ('en', 'zh')),
+    first_day date CHECK (first_day BETWEEN '1800-01-01' AND '2200-01-01'),
     tier_high_share double precision CHECK (tier_high_share BETWEEN 0.001 AND 0.999),
     tier_mid_share double precision CHECK (tier_mid_share BETWEEN 0.001 AND 0.999),
     quadrant_f_orders integer CHECK (quadrant_f_orders BETWEEN 1 AND 100000),
@@ -35,6 +36,7 @@ CREATE TABLE custseg.settings_choice (
     activity_orders integer CHECK (activity_orders BETWEEN 1 AND 100000),
     activity_value_share double precision CHECK (activity_value_share BETWEEN 0.001 AND 0.999),
     angry_refund_share double precision CHECK (angry_refund_share BETWEEN 0.001 AND 1),
+    angry_last_refund_share double precision CHECK (angry_last_refund_share BETWEEN 0.001 AND 1),
     lost_days integer CHECK (lost_days BETWEEN 1 AND 36600),
     lost_multiple double precision CHECK (lost_multiple BETWEEN 1 AND 100),
     silence_gap_quantile double precision CHECK (silence_gap_quantile BETWEEN 0.001 AND 0.999),
@@ -56,6 +58,7 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.settings_choice', '');
 COMMENT ON CONSTRAINT settings_choice_one_check ON custseg.settings_choice IS 'there is one row';
 COMMENT ON CONSTRAINT settings_choice_time_zone_check ON custseg.settings_choice IS 'time_zone must be the name of a time zone that the server knows, such as Asia/Shanghai';
 COMMENT ON CONSTRAINT settings_choice_language_check ON custseg.settings_choice IS 'language must be en or zh';
+COMMENT ON CONSTRAINT settings_choice_first_day_check ON custseg.settings_choice IS 'first_day must be between 1800-01-01 and 2200-01-01';
 COMMENT ON CONSTRAINT settings_choice_tier_high_share_check ON custseg.settings_choice IS 'tier_high_share must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_tier_mid_share_check ON custseg.settings_choice IS 'tier_mid_share must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_quadrant_f_orders_check ON custseg.settings_choice IS 'quadrant_f_orders must be between 1 and 100000';
@@ -64,6 +67,7 @@ COMMENT ON CONSTRAINT settings_choice_activity_days_check ON custseg.settings_ch
 COMMENT ON CONSTRAINT settings_choice_activity_orders_check ON custseg.settings_choice IS 'activity_orders must be between 1 and 100000';
 COMMENT ON CONSTRAINT settings_choice_activity_value_share_check ON custseg.settings_choice IS 'activity_value_share must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_angry_refund_share_check ON custseg.settings_choice IS 'angry_refund_share must be between 0.001 and 1';
+COMMENT ON CONSTRAINT settings_choice_angry_last_refund_share_check ON custseg.settings_choice IS 'angry_last_refund_share must be between 0.001 and 1';
 COMMENT ON CONSTRAINT settings_choice_lost_days_check ON custseg.settings_choice IS 'lost_days must be between 1 and 36600';
 COMMENT ON CONSTRAINT settings_choice_lost_multiple_check ON custseg.settings_choice IS 'lost_multiple must be between 1 and 100';
 COMMENT ON CONSTRAINT settings_choice_silence_gap_quantile_check ON custseg.settings_choice IS 'silence_gap_quantile must be between 0.001 and 0.999';
@@ -80,14 +84,16 @@ COMMENT ON CONSTRAINT tier_shares_below_one ON custseg.settings_choice IS 'tier_
 CREATE VIEW custseg.settings AS
 SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.language, 'en') AS language,
+       coalesce(s.first_day, '1980-01-01') AS first_day,
        coalesce(s.tier_high_share, 0.2) AS tier_high_share,
        coalesce(s.tier_mid_share, 0.3) AS tier_mid_share,
-       coalesce(s.quadrant_f_orders, 3) AS quadrant_f_orders,
+       s.quadrant_f_orders,
        coalesce(s.quadrant_m_percentile, 0.7) AS quadrant_m_percentile,
        coalesce(s.activity_days, 91) AS activity_days,
        coalesce(s.activity_orders, 3) AS activity_orders,
        coalesce(s.activity_value_share, 0.2) AS activity_value_share,
        coalesce(s.angry_refund_share, 0.5) AS angry_refund_share,
+       coalesce(s.angry_last_refund_share, 0.5) AS angry_last_refund_share,
        coalesce(s.lost_days, 365) AS lost_days,
        coalesce(s.lost_multiple, 2.0) AS lost_multiple,
        coalesce(s.silence_gap_quantile, 0.9) AS silence_gap_quantile,
@@ -108,14 +114,16 @@ COMMENT ON VIEW custseg.settings IS
 'The shop''s settings, one row: change one with UPDATE custseg.settings SET ...; set it to NULL to go back to the default.';
 COMMENT ON COLUMN custseg.settings.time_zone IS 'the name of the time zone that decides on which day an order falls, for example Asia/Shanghai; default UTC';
 COMMENT ON COLUMN custseg.settings.language IS 'language of reasons, messages and explanations: en or zh; default en';
+COMMENT ON COLUMN custseg.settings.first_day IS 'orders before this day are rejected, as are those more than a year ahead; default 1980-01-01, because a time that was lost is often 1970-01-01';
 COMMENT ON COLUMN custseg.settings.tier_high_share IS 'share of customers, by spend, in tier high; default 0.2';
 COMMENT ON COLUMN custseg.settings.tier_mid_share IS 'share of customers, by spend, in tier mid; default 0.3; the rest is low';
-COMMENT ON COLUMN custseg.settings.quadrant_f_orders IS 'orders from which a customer counts as frequent (F high); default 3';
+COMMENT ON COLUMN custseg.settings.quadrant_f_orders IS 'orders from which a customer counts as frequent (F high); default NULL: 3, or what 60 % of the customers do not exceed at the last calibration, where that is more';
 COMMENT ON COLUMN custseg.settings.quadrant_m_percentile IS 'percentile of spend above which a customer counts as valuable (M high); default 0.7';
 COMMENT ON COLUMN custseg.settings.activity_days IS 'days back that activity looks at; default 91, a quarter';
 COMMENT ON COLUMN custseg.settings.activity_orders IS 'orders within activity_days that make a customer high_potential; default 3';
 COMMENT ON COLUMN custseg.settings.activity_value_share IS 'top share of customers by mean order value for whom one recent order is enough for high_potential; default 0.2';
 COMMENT ON COLUMN custseg.settings.angry_refund_share IS 'refunded share of gross spend from which a customer who left counts as angry; default 0.5';
+COMMENT ON COLUMN custseg.settings.angry_last_refund_share IS 'share of the last order day from which a refund that was the last event makes a customer who left angry; default 0.5';
 COMMENT ON COLUMN custseg.settings.lost_days IS 'fewest days without an order before a customer is lost; default 365';
 COMMENT ON COLUMN custseg.settings.lost_multiple IS 'how many times the own silence must pass before a customer is lost; default 2';
 COMMENT ON COLUMN custseg.settings.silence_gap_quantile IS 'personal silence begins at this quantile of the customer''s own gaps at the latest; default 0.9';

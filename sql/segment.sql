@@ -87,6 +87,7 @@ CREATE TYPE custseg.rules AS (
     activity_days integer,
     activity_orders integer,
     angry_refund_share double precision,
+    angry_last_refund_share double precision,
     lost_days integer,
     lost_multiple double precision,
     follow_up_days integer[],
@@ -110,10 +111,11 @@ COMMENT ON COLUMN custseg.rules.tier_high_cut IS 'spend above which the tier is 
 COMMENT ON COLUMN custseg.rules.tier_mid_cut IS 'spend above which the tier is at least mid';
 COMMENT ON COLUMN custseg.rules.quadrant_m_cut IS 'spend above which a customer is valuable in the quadrants';
 COMMENT ON COLUMN custseg.rules.order_value_cut IS 'mean order value above which one recent order is enough for high_potential';
-COMMENT ON COLUMN custseg.rules.quadrant_f_orders IS 'orders from which a customer is frequent in the quadrants';
+COMMENT ON COLUMN custseg.rules.quadrant_f_orders IS 'orders from which a customer is frequent in the quadrants: as set, or 3, or the third of f_cuts where that is more';
 COMMENT ON COLUMN custseg.rules.activity_days IS 'days back that activity looks at';
 COMMENT ON COLUMN custseg.rules.activity_orders IS 'orders within them that make high_potential';
 COMMENT ON COLUMN custseg.rules.angry_refund_share IS 'refunded share of gross from which a customer who left is angry';
+COMMENT ON COLUMN custseg.rules.angry_last_refund_share IS 'share of the last order day from which refunds since then, as the last event, make a customer who left angry';
 COMMENT ON COLUMN custseg.rules.lost_days IS 'fewest days from the last order to lost';
 COMMENT ON COLUMN custseg.rules.lost_multiple IS 'fewest multiples of the silence from the last order to lost';
 COMMENT ON COLUMN custseg.rules.follow_up_days IS 'days to follow_up_at of tier high, mid and low';
@@ -140,8 +142,8 @@ BEGIN ATOMIC
     )
     SELECT ROW(m.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
                c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
-               s.quadrant_f_orders, s.activity_days, s.activity_orders, s.angry_refund_share,
-               s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
+               coalesce(s.quadrant_f_orders, least(greatest(3, c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
+               s.angry_last_refund_share, s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
                p.personal, p.silent_min_days, p.silent_max_days, s.silence_gap_quantile, s.silence_p_alive,
                CASE WHEN any_personal AND (m.gap).means IS NOT NULL THEN m.gap END,
                CASE WHEN with_alive THEN m.purchase_model END,

@@ -49,6 +49,8 @@ CREATE TABLE custseg.source_mapping (
     tracked_since timestamptz,
     tracked_layout text,
     read_home text,
+    read_until date,
+    ahead_from date,
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
@@ -83,6 +85,8 @@ COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
 COMMENT ON COLUMN custseg.source_mapping.tracked_layout IS 'digest of the table''s files, columns, partitions and our triggers at the last complete read; when it differs, changes may have been missed; empty while a whole read is being applied';
 COMMENT ON COLUMN custseg.source_mapping.read_home IS 'custseg.home() at the last complete read; in another one, what is not yet read was noted elsewhere';
+COMMENT ON COLUMN custseg.source_mapping.read_until IS 'the last day of orders that were read: a year after the latest day a refresh read it for; later ones are rejected';
+COMMENT ON COLUMN custseg.source_mapping.ahead_from IS 'the first day of orders that were rejected for being later; NULL: none';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -230,7 +234,7 @@ CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, am
     track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_orders';
 COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
 REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,

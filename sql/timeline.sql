@@ -32,7 +32,7 @@ CREATE TYPE custseg.timeline (
     STORAGE = extended
 );
 COMMENT ON TYPE custseg.timeline IS
-'everything a customer bought, by day: for each active day the number of orders, their gross amount, the refunded amount, and whether an order was on promotion; amounts are exact to 4 decimals';
+'everything a customer bought, by day: for each active day the number of orders, their gross amount, the refunded amount, and whether an order was on promotion; amounts are exact to 4 decimals; a day on which all that was bought went back, to the cent, does not count';
 
 -- Order and equality, for indexes, DISTINCT, GROUP BY and joins.
 
@@ -155,6 +155,11 @@ CREATE OPERATOR custseg.+ (
 COMMENT ON OPERATOR custseg.+ (custseg.timeline, custseg.timeline) IS 'both histories in one';
 
 -- Building timelines. The steps of the aggregates are not for calling.
+
+CREATE FUNCTION custseg.amount(value real) RETURNS numeric
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_amount_real';
+COMMENT ON FUNCTION custseg.amount(real) IS
+'A real amount as the shortest decimal that it stands for, which is how a refresh reads a column of reals: 12345.67, where a cast to numeric gives 12345.7. For custseg.timeline(at, custseg.amount(column)).';
 
 CREATE FUNCTION custseg.timeline_trans(state internal, at timestamptz, amount numeric, zone text) RETURNS internal
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_timeline_trans_timestamptz';
@@ -344,7 +349,7 @@ COMMENT ON AGGREGATE custseg.merge(custseg.timeline) IS
 CREATE FUNCTION custseg.order_count(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_order_count';
 COMMENT ON FUNCTION custseg.order_count(custseg.timeline, date) IS
-'Number of orders; refunds are not orders, zero amounts are. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'Number of orders; refunds are not orders, zero amounts are, and those of a day on which all that was bought went back are not. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
 
 CREATE FUNCTION custseg.order_days(t custseg.timeline, as_of date DEFAULT 'infinity') RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_order_days';
@@ -360,6 +365,11 @@ CREATE FUNCTION custseg.last_order_day(t custseg.timeline, as_of date DEFAULT 'i
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_last_order_day';
 COMMENT ON FUNCTION custseg.last_order_day(custseg.timeline, date) IS
 'Day of the last order, NULL when there is none. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+
+CREATE FUNCTION custseg.last_bought_day(t custseg.timeline) RETURNS date
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_last_bought_day';
+COMMENT ON FUNCTION custseg.last_bought_day(custseg.timeline) IS
+'Last day on which anything was ordered, also where all of it went back that day, which custseg.last_order_day leaves out; NULL when there is none. An order that claim() finds in the shop''s table is new if it is later.';
 
 CREATE FUNCTION custseg.recency(t custseg.timeline, as_of date) RETURNS integer
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_recency';
@@ -414,4 +424,4 @@ COMMENT ON FUNCTION custseg.repeat_summary(custseg.timeline, date) IS
 CREATE FUNCTION custseg.entries(t custseg.timeline, as_of date DEFAULT 'infinity', OUT day date, OUT orders integer, OUT amount numeric, OUT refunded numeric, OUT on_promotion boolean) RETURNS SETOF record
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_entries';
 COMMENT ON FUNCTION custseg.entries(custseg.timeline, date) IS
-'The active days in their order: number of orders, net amount (orders less refunds), refunded amount, and whether an order was on promotion. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';
+'The active days in their order: number of orders, net amount (orders less refunds), refunded amount, and whether an order was on promotion; without days on which all that was bought went back. as_of is the last day that counts, infinity (all) if left out; a moment becomes a day with custseg.shop_day(moment).';

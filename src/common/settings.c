@@ -70,11 +70,13 @@ ReadShopSettings(void)
 	static SPIPlanPtr kept = NULL;
 	ShopSettings *settings = palloc0(sizeof(ShopSettings));
 
-	SpiRunPlan(SpiKeep(&kept, "SELECT time_zone, language = 'zh', calibrate_every_days FROM custseg.settings",
+	SpiRunPlan(SpiKeep(&kept, "SELECT time_zone, language = 'zh', calibrate_every_days,"
+					   " time_zone || ' from ' || pg_catalog.to_char(first_day, 'YYYY-MM-DD') FROM custseg.settings",
 					   0, NULL), NULL, NULL);
 	settings->time_zone = SpiText(0, 1);
 	settings->chinese = SpiInt64(0, 2, 0) != 0;
 	settings->calibrate_every_days = SpiInt64(0, 3, 7);
+	settings->day_rule = SpiText(0, 4);
 	return settings;
 }
 

@@ -29,6 +29,7 @@ extern void SettingsInit(void);
 typedef struct ShopSettings
 {
 	char	   *time_zone;
+	char	   *day_rule;		/* what decides on which day an order falls, and whether it counts, in words */
 	bool		chinese;		/* words in Chinese rather than English */
 	int			calibrate_every_days;
 } ShopSettings;

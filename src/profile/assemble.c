@@ -5,7 +5,7 @@
  * A partition's rows become items of 16 bytes, a key of (customer, day,
  * promotion) and an amount, are sorted by a radix sort whose passes stay in
  * the cache, and are folded and encoded in one walk. Lines are first united
- * into orders.
+ * into orders and refunds.
  */
 #include "postgres.h"
 
@@ -62,13 +62,14 @@ SortItems(Purchase *items, Purchase *spare, int n, int first_bit, int bits)
 	return items;
 }
 
+/* How many rows a customer's lines were; customers come as the lines do, by id. */
 static int64
-LinesOf(const Line *lines, int n, uint64 id)
+LinesOf(const Line *lines, int n, int *next, uint64 id)
 {
 	int64		count = 0;
 
-	for (int i = 0; i < n; i++)
-		count += lines[i].id == id ? lines[i].rows : 0;
+	for (; *next < n && lines[*next].id <= id; (*next)++)
+		count += lines[*next].id == id ? lines[*next].rows : 0;
 	return count;
 }
 
@@ -78,6 +79,7 @@ EmitItems(Collector *c, const Purchase *items, int n, int64 base, int day_bits, 
 {
 	TimelineEntry *entries = NULL;
 	int			max_entries = 0;
+	int			next_line = 0;
 	int			i = 0;
 
 	while (i < n)
@@ -85,6 +87,7 @@ EmitItems(Collector *c, const Purchase *items, int n, int64 base, int day_bits, 
 		uint64		local = items[i].key >> (day_bits + 1);
 		int			first = i;
 		int			n_entries = 0;
+		int64		rows;
 		bool		fits = true;
 
 		while (i < n && items[i].key >> (day_bits + 1) == local)
@@ -107,18 +110,17 @@ EmitItems(Collector *c, const Purchase *items, int n, int64 base, int day_bits, 
 				fits &= AddToDay(entry, items[i].amount, items[i].key & 1);
 			while (++i < n && items[i].key >> 1 == day);
 		}
+		rows = lines ? LinesOf(lines, n_lines, &next_line, base + local) : i - first;
 		if (fits)
-			EmitCustomer(c, base + local, entries, n_entries,
-						 lines ? LinesOf(lines, n_lines, base + local) : i - first);
+			EmitCustomer(c, base + local, entries, n_entries, rows);
 		else
-			c->counts.rejected[REJECT_TOTAL_RANGE] +=
-				lines ? LinesOf(lines, n_lines, base + local) : i - first;
+			c->counts.rejected[REJECT_TOTAL_RANGE] += rows;
 	}
 	if (entries)
 		pfree(entries);
 }
 
-/* Unite sorted lines into orders, in place: the first line of each is kept. */
+/* Unite sorted lines into orders and refunds, in place. */
 static int
 UniteLines(Collector *c, Line *lines, int n)
 {
@@ -127,19 +129,33 @@ UniteLines(Collector *c, Line *lines, int n)
 	for (int i = 0; i < n;)
 	{
 		Line		order = lines[i];
+		OrderSum	sum = ORDER_SUM_EMPTY;
+		int			first = i;
+		int			first_kept = kept;
 		bool		fits = true;
 
-		for (i++; i < n && lines[i].id == order.id && lines[i].order == order.order; i++)
+		for (; i < n && lines[i].id == order.id && lines[i].order == order.order; i++)
+			fits &= OrderSumAdd(&sum, lines[i].amount, lines[i].day, lines[i].promotion);
+		for (int line = first; line < i; line++)
+			fits &= OrderSumTakeBack(&sum, lines[line].amount, lines[line].day);
+		if (!fits)
 		{
-			fits &= !pg_add_s64_overflow(order.amount, lines[i].amount, &order.amount);
-			order.day = Min(order.day, lines[i].day);
-			order.promotion |= lines[i].promotion;
-			order.rows++;
+			c->counts.rejected[REJECT_TOTAL_RANGE] += i - first;
+			continue;
 		}
-		if (fits)
-			lines[kept++] = order;
-		else
-			c->counts.rejected[REJECT_TOTAL_RANGE] += order.rows;
+
+		/* The refunds before the order, which takes the place of a line that was none. */
+		for (int line = first; line < i; line++)
+			if (lines[line].amount < 0 && !(lines[line].day == sum.day && OrderSumIsVoid(&sum)))
+				lines[kept++] = lines[line];
+		if (sum.day == PG_INT32_MAX)
+			continue;
+		order.rows = (i - first) - (kept - first_kept);
+		order.day = sum.day;
+		order.promotion = sum.promotion;
+		order.is_void = sum.taken_back == sum.bought && sum.taken_back > 0;
+		order.amount = OrderSumIsVoid(&sum) ? sum.bought - sum.taken_back : sum.bought;
+		lines[kept++] = order;
 	}
 	return kept;
 }
@@ -166,6 +182,7 @@ LoadLines(const Collector *c, const Piece *piece, int64 rows, int *n)
 			line->amount = RowAmount(chunk + at);
 			line->day = bits >> 1;
 			line->promotion = bits & 1;
+			line->is_void = false;
 			line->rows = 1;
 		}
 	return lines;
@@ -198,6 +215,8 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 		lines = LoadOrders(c, piece, rows, &n_lines);
 		for (int i = 0; i < n_lines; i++)
 		{
+			if (lines[i].is_void)
+				continue;
 			items[n].key = (lines[i].id - piece->base) << (day_bits + 1) |
 				(uint64) (lines[i].day - c->min_day) << 1 | lines[i].promotion;
 			items[n++].amount = lines[i].amount;

@@ -10,7 +10,7 @@
 /* Add the customers of a piece to the batch, by ascending id. */
 extern void AssembleSmall(Collector *c, const Piece *piece, int64 rows);
 
-/* Its lines, united into orders. */
+/* Its lines, united into orders and refunds; those that are void are to be left out. */
 extern Line *LoadOrders(Collector *c, const Piece *piece, int64 rows, int *n_orders);
 
 #endif							/* CUSTSEG_ASSEMBLE_H */

@@ -49,6 +49,8 @@ const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_KEY_LENGTH] = "customer key is longer than 512 bytes",
 	[REJECT_NO_TIME] = "time is null",
 	[REJECT_TIME] = "time is infinite or out of range",
+	[REJECT_TOO_EARLY] = "time is before settings.first_day",
+	[REJECT_TOO_LATE] = "time is more than a year ahead",
 	[REJECT_NO_AMOUNT] = "amount is null",
 	[REJECT_AMOUNT_NAN] = "amount is NaN",
 	[REJECT_AMOUNT_INFINITE] = "amount is infinite",
@@ -59,7 +61,8 @@ const char *const reject_reasons[REJECT_REASONS] = {
 };
 
 Collector *
-CollectorCreate(MemoryContext context, const Source *source, const char *time_zone, Size memory_limit)
+CollectorCreate(MemoryContext context, const Source *source, const char *time_zone,
+				const DayLimits *limits, Size memory_limit)
 {
 	MemoryContext own = AllocSetContextCreate(context, "custseg collector", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(own);
@@ -73,6 +76,9 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->has_promotion = source->column[COLUMN_PROMOTION] != NULL;
 	c->time_zone = pstrdup(time_zone);
 	c->days = DayMapperCreate(time_zone);
+	c->limits.first = Max(limits->first, -DAY_LIMIT);
+	c->limits.last = Min(limits->last, DAY_LIMIT);
+	c->counts.ahead = DATEVAL_NOEND;
 	c->min_day = PG_INT32_MAX;
 	c->max_day = PG_INT32_MIN;
 	if (!pg_strong_random(&c->seed, sizeof(c->seed)))
@@ -157,6 +163,17 @@ Reject(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		sample->order_id = c->has_order ? Shown(slot, READ_OPTIONAL) : NULL;
 		MemoryContextSwitchTo(old);
 	}
+}
+
+static pg_noinline RejectReason
+DayReason(Collector *c, bool day_ok, DateADT day)
+{
+	if (!day_ok || day < -DAY_LIMIT || day > DAY_LIMIT)
+		return REJECT_TIME;
+	if (day < c->limits.first)
+		return REJECT_TOO_EARLY;
+	c->counts.ahead = Min(c->counts.ahead, day);
+	return REJECT_TOO_LATE;
 }
 
 static inline RejectReason
@@ -334,8 +351,8 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 			day_ok = DayOfDate(DatumGetDateADT(values[READ_AT]), &day);
 			break;
 	}
-	if (unlikely(!day_ok || day < -DAY_LIMIT || day > DAY_LIMIT))
-		return Reject(c, slot, REJECT_TIME), true;
+	if (unlikely(!day_ok || day < c->limits.first || day > c->limits.last))
+		return Reject(c, slot, DayReason(c, day_ok, day)), true;
 
 	switch (c->source->type[COLUMN_AMOUNT])
 	{
@@ -347,6 +364,9 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 			break;
 		case INT8OID:
 			status = AmountFromInteger(DatumGetInt64(values[READ_AMOUNT]), &amount);
+			break;
+		case FLOAT4OID:
+			status = AmountFromReal(DatumGetFloat4(values[READ_AMOUNT]), &amount);
 			break;
 		default:
 			status = AmountFromNumeric(values[READ_AMOUNT], &amount);
@@ -429,7 +449,7 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 	Oid			expected[READ_OPTIONAL + 2] = {
 		[READ_CUSTOMER] = c->source->type[COLUMN_CUSTOMER],
 		[READ_AT] = c->source->type[COLUMN_AT],
-		[READ_AMOUNT] = amount == FLOAT4OID || amount == FLOAT8OID ? NUMERICOID : amount,
+		[READ_AMOUNT] = amount == FLOAT8OID ? NUMERICOID : amount,
 	};
 	int			n = READ_OPTIONAL;
 

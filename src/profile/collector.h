@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "source/limits.h"
 #include "source/mapping.h"
 #include "tcop/dest.h"
 
@@ -17,6 +18,8 @@ typedef enum RejectReason
 	REJECT_KEY_LENGTH,
 	REJECT_NO_TIME,
 	REJECT_TIME,
+	REJECT_TOO_EARLY,
+	REJECT_TOO_LATE,
 	REJECT_NO_AMOUNT,
 	REJECT_AMOUNT_NAN,
 	REJECT_AMOUNT_INFINITE,
@@ -45,6 +48,7 @@ typedef struct CollectCounts
 	int			processes;		/* that read the source */
 	int64		rows;
 	int64		customers;		/* that have a timeline */
+	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
 	int64		rejected[REJECT_REASONS];
 	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
 } CollectCounts;
@@ -71,7 +75,7 @@ typedef struct Collector Collector;
 
 /* Collects in "context", which must outlive transactions, within memory_limit bytes. The source must be open. */
 extern Collector *CollectorCreate(MemoryContext context, const Source *source,
-								  const char *time_zone, Size memory_limit);
+								  const char *time_zone, const DayLimits *limits, Size memory_limit);
 
 /*
  * Hand out only the differences from what the target holds, which must not be

@@ -41,6 +41,7 @@ CountsPack(StringInfo data, const CollectCounts *counts)
 {
 	appendBinaryStringInfo(data, (const char *) &counts->rows, sizeof(counts->rows));
 	appendBinaryStringInfo(data, (const char *) &counts->customers, sizeof(counts->customers));
+	appendBinaryStringInfo(data, (const char *) &counts->ahead, sizeof(counts->ahead));
 	appendBinaryStringInfo(data, (const char *) counts->rejected, sizeof(counts->rejected));
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 		for (int i = 0; i < SampleCount(counts->rejected, reason); i++)
@@ -69,16 +70,20 @@ CountsMerge(MemoryContext context, CollectCounts *counts, const char *data)
 {
 	int64		rows;
 	int64		customers;
+	DateADT		ahead;
 	int64		rejected[REJECT_REASONS];
 
 	memcpy(&rows, data, sizeof(rows));
 	data += sizeof(rows);
 	memcpy(&customers, data, sizeof(customers));
 	data += sizeof(customers);
+	memcpy(&ahead, data, sizeof(ahead));
+	data += sizeof(ahead);
 	memcpy(rejected, data, sizeof(rejected));
 	data += sizeof(rejected);
 	counts->rows += rows;
 	counts->customers += customers;
+	counts->ahead = Min(counts->ahead, ahead);
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
 		RejectSample both[2 * REJECT_SAMPLES];

@@ -92,6 +92,7 @@ typedef struct Collection
 	char		relation_name[NAMEDATALEN];
 	bool		mapped[MAPPED_COLUMNS];
 	char		time_zone[256];
+	DayLimits	limits;
 	Size		memory_limit;	/* of all processes together */
 	uint64		seed;
 	bool		compare;
@@ -344,7 +345,7 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	source.relation_name = shared->relation_name;
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		source.column[column] = shared->mapped[column] ? "" : NULL;
-	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, shared->memory_limit);
+	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, &shared->limits, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
 	c->seed = shared->seed;
 	if (shared->compare)
@@ -461,6 +462,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		shared->mapped[column] = source->column[column] != NULL;
 	strlcpy(shared->time_zone, c->time_zone, sizeof(shared->time_zone));
+	shared->limits = c->limits;
 	shared->memory_limit = c->memory_limit;
 	shared->seed = c->seed;
 	shared->compare = c->compare;

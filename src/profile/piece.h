@@ -25,7 +25,49 @@ typedef struct Line
 	int32		day;
 	int32		rows;			/* lines united into this one */
 	bool		promotion;
+	bool		is_void;		/* an order of which nothing is left: its rows count, and no more */
 } Line;
+
+/*
+ * One order's lines become the order, which is what was bought under its
+ * number, on the first day of that, and refunds, which are lines below zero,
+ * each on its own day: what was so on a day stays so. What goes back on the
+ * order's own day can take back all of it, and then it was no order; what is
+ * beyond it is a refund.
+ */
+typedef struct OrderSum
+{
+	int64		bought;
+	int64		taken_back;		/* on the day */
+	int32		day;			/* PG_INT32_MAX: nothing was bought */
+	bool		promotion;
+} OrderSum;
+
+#define ORDER_SUM_EMPTY	{.day = PG_INT32_MAX}
+
+/* First all lines, then all again. False on overflow. */
+static inline bool
+OrderSumAdd(OrderSum *sum, int64 amount, int32 day, bool promotion)
+{
+	if (amount < 0)
+		return true;
+	sum->day = Min(sum->day, day);
+	sum->promotion |= promotion;
+	return !pg_add_s64_overflow(sum->bought, amount, &sum->bought);
+}
+
+static inline bool
+OrderSumTakeBack(OrderSum *sum, int64 amount, int32 day)
+{
+	return amount >= 0 || day != sum->day ||
+		!pg_add_s64_overflow(sum->taken_back, -amount, &sum->taken_back);
+}
+
+static inline bool
+OrderSumIsVoid(const OrderSum *sum)
+{
+	return sum->taken_back > 0 && sum->taken_back >= sum->bought;
+}
 
 /* Rows to be assembled: a partition, and how to read its customers. */
 typedef struct Piece

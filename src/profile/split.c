@@ -110,35 +110,42 @@ static void
 FoldPiece(Collector *c, const Piece *piece, Days *days, bool one_order)
 {
 	uint32		row_size = PieceRowSize(c, piece);
-	int64		sum = 0;
-	int32		first_day = PG_INT32_MAX;
-	bool		any_promotion = false;
+	OrderSum	sum = ORDER_SUM_EMPTY;
 	PartitionIter iter;
 	char	   *chunk;
 	int			used;
 
-	PartitionIterInit(&iter, piece->set, piece->p, true);
-	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
+	for (int pass = one_order ? 0 : 1; pass < 2; pass++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		for (int at = 0; at < used; at += row_size)
+		PartitionIterInit(&iter, piece->set, piece->p, pass == 1);
+		while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
 		{
-			int64		amount = RowAmount(chunk + at);
-			int32		bits = RowDayBits(chunk + at);
-
-			days->rows++;
-			if (!one_order)
-				AddDay(days, amount, bits >> 1, bits & 1);
-			else
+			CHECK_FOR_INTERRUPTS();
+			for (int at = 0; at < used; at += row_size)
 			{
-				days->fits &= !pg_add_s64_overflow(sum, amount, &sum);
-				first_day = Min(first_day, bits >> 1);
-				any_promotion |= bits & 1;
+				int64		amount = RowAmount(chunk + at);
+				int32		bits = RowDayBits(chunk + at);
+
+				if (pass == 0)
+					days->fits &= OrderSumAdd(&sum, amount, bits >> 1, bits & 1);
+				else if (one_order && (amount >= 0 || bits >> 1 == sum.day))
+					days->fits &= OrderSumTakeBack(&sum, amount, bits >> 1);
+				else
+					AddDay(days, amount, bits >> 1, bits & 1);
+				days->rows += pass;
 			}
 		}
 	}
-	if (one_order)
-		AddDay(days, sum, first_day, any_promotion);
+	if (sum.day == PG_INT32_MAX)
+		return;
+	if (!OrderSumIsVoid(&sum))
+	{
+		AddDay(days, sum.bought, sum.day, sum.promotion);
+		if (sum.taken_back > 0)
+			AddDay(days, -sum.taken_back, sum.day, false);
+	}
+	else if (sum.taken_back > sum.bought)
+		AddDay(days, sum.bought - sum.taken_back, sum.day, false);
 }
 
 /* Lines of one customer that fit into memory. */
@@ -150,7 +157,8 @@ FoldLines(Collector *c, const Piece *piece, Days *days, int64 rows)
 
 	days->rows += rows;
 	for (int i = 0; i < n; i++)
-		AddDay(days, lines[i].amount, lines[i].day, lines[i].promotion);
+		if (!lines[i].is_void)
+			AddDay(days, lines[i].amount, lines[i].day, lines[i].promotion);
 	pfree(lines);
 }
 
@@ -239,7 +247,10 @@ AssemblePart(Collector *c, const Piece *piece, Days *days)
 		if (own.fits)
 			own.n = TimelineFold(own.entries, own.n);
 		if (own.fits && own.n >= 0)
-			EmitCustomer(c, id, own.entries, own.n, own.rows);
+		{
+			if (own.n > 0)
+				EmitCustomer(c, id, own.entries, own.n, own.rows);
+		}
 		else
 			c->counts.rejected[REJECT_TOTAL_RANGE] += own.rows;
 		pfree(own.entries);

@@ -14,7 +14,6 @@
 #include "timeline/day.h"
 #include "timeline/timeline.h"
 
-#define AMOUNT_LIMIT	INT64CONST(100000000000)
 #define DAY_LIMIT		2000000 /* some 5,000 years either way of 2000 */
 
 typedef struct WideKey
@@ -65,7 +64,8 @@ struct Collector
 	const char *time_zone;
 	DayMapper  *days;
 	uint64		seed;			/* of text hashes */
-	int32		min_day;
+	DayLimits	limits;			/* days that orders can have */
+	int32		min_day;		/* and those that they have */
 	int32		max_day;
 
 	int			n_partitions;

@@ -159,7 +159,7 @@ Pick(Claim *claim, int most, Datum passed, int *n)
 					   " (SELECT b.enabled FROM custseg.playbook_choice b WHERE b.playbook = t.playbook),"
 					   " (SELECT true FROM custseg.suppression x WHERE x.customer_id = t.customer_id"
 					   "  AND (x.channel IS NULL OR x.channel = $1) AND (x.until IS NULL OR x.until > $2) LIMIT 1),"
-					   " (SELECT greatest(e.since, (SELECT custseg.last_order_day(p.timeline) FROM custseg.profile p"
+					   " (SELECT greatest(e.since, (SELECT custseg.last_bought_day(p.timeline) FROM custseg.profile p"
 					   "   WHERE p.customer_id = e.customer_id))"
 					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id AND e.state = 'contacting'),"
 					   " t.handle"

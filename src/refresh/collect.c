@@ -271,6 +271,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 	TimestampTz began = GetCurrentTimestamp();
 	char	   *layout = NULL;
 	char	   *snapshot = NULL;
+	DayLimits	limits;
 	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
 
 	RunStage(run, STAGE_COLLECT);
@@ -282,7 +283,8 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 		layout = MemoryContextStrdup(run->context, TableLayout(source));
 		snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
 	}
-	run->collector = CollectorCreate(run->context, source, run->settings->time_zone,
+	(void) ReadDayLimits(source->source_id, run->day, &limits);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &limits,
 									 (Size) custseg_work_mem * 1024);
 	if (source->key_kind == KEY_NATIVE && !load)
 		CollectorCompare(run->collector, target);
@@ -300,6 +302,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 
 	RunStage(run, STAGE_WRITE);
 	NoteRead(run, source, began, CollectorCounts(run->collector), layout);
+	NoteDayLimits(source->source_id, &limits, CollectorCounts(run->collector)->ahead, true);
 	CollectorClose(run->collector);
 	run->collector = NULL;
 	RunCommit(run);

@@ -38,6 +38,7 @@ Reading
 HowToRead(Run *run, Source *source, const char **why)
 {
 	ChangeSummary summary;
+	DayLimits	limits;
 	int64		most = Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS);
 
 	*why = NULL;
@@ -69,6 +70,11 @@ HowToRead(Run *run, Source *source, const char **why)
 	*why = TrackingFault(source);
 	if (*why)
 		return READ_WHOLE;
+	if (ReadDayLimits(source->source_id, run->day, &limits))
+	{
+		*why = "orders in it lay too far ahead, and do not any more";
+		return READ_WHOLE;
+	}
 	ChangeLogSummary(source, &summary);
 	if (summary.missed)
 		*why = "a transaction could not note what it changed";
@@ -168,9 +174,11 @@ ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const Chang
 	IdentityWriter *identities = NULL;
 	Collected  *rows;
 	ProfileChanges changes;
+	DayLimits	limits;
 	int			n;
 
-	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, SMALL_COLLECTION);
+	(void) ReadDayLimits(source->source_id, run->day, &limits);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &limits, SMALL_COLLECTION);
 	run->reading = SourceShown(source);
 	rows = ReadSomeCustomers(source, run->collector, keys, ids, changed->n, &n);
 	run->reading = NULL;
@@ -203,6 +211,7 @@ ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const Chang
 		while (MergePending(run, follower))
 			;
 	CountRows(run, source, CollectorCounts(run->collector));
+	NoteDayLimits(source->source_id, &limits, CollectorCounts(run->collector)->ahead, false);
 	CollectorClose(run->collector);
 	run->collector = NULL;
 }

@@ -384,9 +384,15 @@ Refresh(Run *run)
 	if (state.exists && (state.sources == NULL || strcmp(state.sources, source_list) != 0))
 		sources_changed = state.sources && strcmp(state.sources, MIXED_SOURCES) == 0 ?
 			"reading changed sources was interrupted" : "the sources changed";
-	if (state.time_zone && strcmp(state.time_zone, run->settings->time_zone) != 0)
+	if (state.time_zone && strcmp(state.time_zone, run->settings->day_rule) != 0)
+	{
+		int			n = strlen(run->settings->time_zone);
+
 		zone_changed = strcmp(state.time_zone, MIXED_ZONE) == 0 ?
-			"counting days in another time zone was interrupted" : "the time zone changed";
+			"counting days anew was interrupted" :
+			strncmp(state.time_zone, run->settings->day_rule, n + 1) == 0 ?
+			"first_day changed" : "the time zone changed";
+	}
 	if (moved)
 		RunNote(run, "this database is a copy or was restored: everything is read and evaluated anew");
 	if (sources_changed && !baseline)
@@ -438,7 +444,7 @@ Refresh(Run *run)
 				   moved ? "this database is a copy or was restored" :
 				   run->rebuild ? "a rebuild was asked for" : NULL,
 				   &follower);
-	WriteState(NULL, run->settings->time_zone, source_list, NULL, pending);
+	WriteState(NULL, run->settings->day_rule, source_list, NULL, pending);
 	RunTell(run, "profiles: " INT64_FORMAT " customers, " INT64_FORMAT " written, " INT64_FORMAT " removed",
 			run->customers, run->profiles_written, run->profiles_removed);
 

@@ -157,16 +157,19 @@ AddTruth(Truth *truth, const Source *source, const Collected *rows, int n)
 }
 
 static void
-ReadTruth(Source *source, const char *time_zone, const Sample *sample, Truth *truth)
+ReadTruth(Source *source, const char *time_zone, DateADT day, const Sample *sample, Truth *truth)
 {
 	Collector  *collector;
+	DayLimits	limits;
 	char	  **keys;
 	Collected  *rows;
 	int			n;
 
+	(void) ReadDayLimits(source->source_id, day, &limits);
 	SourceOpen(source);
 	keys = IdentityKeys(source, sample->n, sample->ids);
-	collector = CollectorCreate(CurrentMemoryContext, source, time_zone, (Size) custseg_work_mem * 1024);
+	collector = CollectorCreate(CurrentMemoryContext, source, time_zone, &limits,
+								(Size) custseg_work_mem * 1024);
 	PG_TRY();
 	{
 		rows = ReadSomeCustomers(source, collector, keys, sample->ids, sample->n, &n);
@@ -245,6 +248,7 @@ Verify(int most, ReturnSetInfo *result)
 	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
 	Oid			types[4] = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, get_array_type(timeline)};
 	Datum		values[4];
+	DateADT		day;
 	Sample		sample;
 	Truth		truth = {.size = 1024};
 	ListCell   *cell;
@@ -253,12 +257,14 @@ Verify(int most, ReturnSetInfo *result)
 	truth.ids = palloc(truth.size * sizeof(Datum));
 	truth.sources = palloc(truth.size * sizeof(Datum));
 	truth.timelines = palloc(truth.size * sizeof(Datum));
+	SpiRun("SELECT max(day) FROM custseg.refresh_state", 0, NULL, NULL, NULL);
+	day = SpiInt64(0, 1, 0);
 	SampleStored(most, &sample);
 	foreach(cell, sources)
 		SampleSource(lfirst(cell), most, &sample);
 	sample.n = SortIds(sample.ids, sample.n);
 	foreach(cell, sources)
-		ReadTruth(lfirst(cell), time_zone, &sample, &truth);
+		ReadTruth(lfirst(cell), time_zone, day, &sample, &truth);
 	LeaveOutPending(sources, &sample);
 
 	values[0] = IdArray(sample.ids, sample.n);

@@ -164,7 +164,7 @@ EachSilence(const Rules *rules, Datum timeline, DateADT day, SilenceSeen seen, v
 	if (!TimelineIterInit(&iter, t))
 		TimelineVersionError();
 	RhythmInit(&rhythm);
-	while (TimelineIterNext(&iter, &entry) && entry.day <= day)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= day)
 	{
 		if (entry.orders > 0)
 		{

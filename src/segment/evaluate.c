@@ -87,6 +87,11 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 
 	while (TimelineIterNext(&iter, &entry))
 	{
+		if (TimelineIsVoid(&entry))
+		{
+			facts->void_days += entry.day <= day;
+			continue;
+		}
 		if (entry.day > day)
 		{
 			facts->next_entry = entry.day;
@@ -106,7 +111,16 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 		facts->refunded += entry.refunded;
 		if (entry.refunded > 0)
 			facts->last_refund = entry.day;
-		facts->ends_in_refund = entry.refunded > 0 && entry.refunded >= entry.gross;
+		if (entry.orders > 0)
+			facts->taken_back = 0;
+		if (entry.refunded >= entry.gross)
+		{
+			if (entry.gross > 0)
+				facts->last_value = entry.gross;
+			facts->taken_back += entry.refunded;
+		}
+		else
+			facts->last_value = entry.gross - entry.refunded;
 	}
 
 	if (n > 0)
@@ -141,15 +155,15 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 	}
 }
 
+/* A refund of a cent is not anger: it takes back a share of all that was bought, or of what was bought last. */
 static bool
 LeftAngry(const Rules *rules, const Facts *facts)
 {
-	if (facts->ends_in_refund)
-		return true;
 	if (facts->refunded == 0)
 		return false;
 	return facts->gross == 0 ||
-		(double) facts->refunded / (double) facts->gross >= rules->angry_refund_share;
+		(double) facts->refunded / (double) facts->gross >= rules->angry_refund_share ||
+		(double) facts->taken_back / (double) facts->last_value >= rules->angry_last_refund_share;
 }
 
 static Quadrant

@@ -76,6 +76,7 @@ typedef struct Rules
 	int32		activity_days;
 	int32		activity_orders;
 	double		angry_refund_share;
+	double		angry_last_refund_share;
 	int32		lost_days;
 	double		lost_multiple;
 	int32		follow_up_days[TIERS];
@@ -123,12 +124,14 @@ typedef struct Facts
 	int64		gross;
 	int64		refunded;
 	DateADT		last_refund;	/* the last day with refunds */
-	bool		ends_in_refund; /* the last active day is a refund */
+	int64		last_value;		/* of the last order day with a value, less what that day took back */
+	int64		taken_back;		/* of it, where refunds are the last event */
 	int32		median_gap;		/* -1 with fewer than two order days */
 	DateADT		prior_silent_at;	/* of the history before the last order day */
 	int64		recent_orders;	/* within activity_days */
 	DateADT		recent_full_until;	/* the day on which recent_orders falls under activity_orders */
 	DateADT		next_entry;		/* the first day of the future */
+	int32		void_days;		/* on which all that was bought went back: they do not count */
 } Facts;
 
 /* The day both clocks and R score start from. */

@@ -43,6 +43,7 @@ enum
 	RULES_ACTIVITY_DAYS,
 	RULES_ACTIVITY_ORDERS,
 	RULES_ANGRY_REFUND_SHARE,
+	RULES_ANGRY_LAST_REFUND_SHARE,
 	RULES_LOST_DAYS,
 	RULES_LOST_MULTIPLE,
 	RULES_FOLLOW_UP_DAYS,
@@ -61,7 +62,7 @@ enum
 static const char *const rules_attributes[RULES_ATTRIBUTES] = {
 	"calibration_id", "r_cuts", "f_cuts", "m_cuts", "tier_high_cut", "tier_mid_cut",
 	"quadrant_m_cut", "order_value_cut", "quadrant_f_orders", "activity_days",
-	"activity_orders", "angry_refund_share", "lost_days", "lost_multiple",
+	"activity_orders", "angry_refund_share", "angry_last_refund_share", "lost_days", "lost_multiple",
 	"follow_up_days", "silent_days", "personal", "silent_min_days", "silent_max_days",
 	"gap_quantile", "alive_level", "gap", "alive_model", "alive_params",
 };
@@ -225,6 +226,7 @@ ParseRules(HeapTupleHeader value, Rules *rules)
 	rules->activity_days = PositiveInt(FIELD(RULES_ACTIVITY_DAYS));
 	rules->activity_orders = PositiveInt(FIELD(RULES_ACTIVITY_ORDERS));
 	rules->angry_refund_share = PositiveFloat(FIELD(RULES_ANGRY_REFUND_SHARE));
+	rules->angry_last_refund_share = PositiveFloat(FIELD(RULES_ANGRY_LAST_REFUND_SHARE));
 	rules->lost_days = PositiveInt(FIELD(RULES_LOST_DAYS));
 	rules->lost_multiple = PositiveFloat(FIELD(RULES_LOST_MULTIPLE));
 	if (rules->lost_multiple < 1)

@@ -228,6 +228,10 @@ ExplainLifecycle(Explanation *why)
 									"%s；上次下单（%s）之前，沉默本应始于 %s"),
 							  detail, Day(facts->rhythm.last_order), Day(facts->prior_silent_at));
 	}
+	if (facts->void_days > 0)
+		detail = psprintf(WORDS("%s; %s on which all that was bought went back does not count",
+								"%s；有 %s当日购买全部退款，不计入"),
+						  detail, Days(why, facts->void_days));
 	Say(why, "lifecycle", lifecycle_names[why->now.lifecycle][0], LifecycleRule(why), detail);
 }
 
@@ -257,10 +261,30 @@ QuadrantRule(Explanation *why)
 		case QUADRANT_ANGRY_CHURN:
 			return why->facts.rhythm.order_days == 0 ?
 				WORDS("refunds but no order", "只有退款没有订单") :
-				WORDS("left (follow_up_at has come) after a refund as the last event, or with a large share refunded",
-					  "已离开（已到 follow_up_at），且最后一次是退款，或退款占比过高");
+				WORDS("left (follow_up_at has come) after a last refund that took back a large share of the last order day, or with a large share of all orders refunded",
+					  "已离开（已到 follow_up_at），且最后的退款占最后下单日金额的比例过高，或总退款占比过高");
 	}
 	return "";
+}
+
+static const char *
+Share(int64 refunded, int64 gross)
+{
+	if (gross == 0)
+		return refunded == 0 ? "0 %" : "> 100 %";
+	return psprintf("%.1f %%", 100.0 * refunded / gross);
+}
+
+/* Where the number of orders of a frequent customer is from. */
+static const char *
+FrequentBy(Explanation *why)
+{
+	if (why->f_is_set)
+		return WORDS("as set", "按设置");
+	if (why->rules.scored && why->rules.f_cuts[2] > 3)
+		return WORDS("more than the default 3: 60 % of customers have at most that many",
+					 "高于默认的 3 单：60 % 的客户不超过此数");
+	return WORDS("the default", "默认");
 }
 
 static void
@@ -268,17 +292,22 @@ ExplainQuadrant(Explanation *why)
 {
 	const Facts *facts = &why->facts;
 	const Rules *rules = &why->rules;
-	const char *share = facts->gross == 0 ? (facts->refunded == 0 ? "0 %" : "> 100 %") :
-		psprintf("%.1f %%", 100.0 * facts->refunded / facts->gross);
+	const char *last = facts->taken_back == 0 ?
+		WORDS("no refund after the last order", "上次下单之后没有退款") :
+		facts->last_value == 0 ? WORDS("nothing paid that a refund could take back", "没有可退的付款") :
+		psprintf(WORDS("the last refund took back %s of the last order day's %s (%s), angry from %s",
+					   "最后的退款 %s，最后下单日金额 %s（占 %s），%s 起为激烈流失"),
+				 Money(facts->taken_back), Money(facts->last_value),
+				 Share(facts->taken_back, facts->last_value),
+				 Percent(rules->angry_last_refund_share));
 
 	Say(why, "quadrant", quadrant_names[why->now.quadrant][0], QuadrantRule(why),
-		psprintf(WORDS("%s, frequent from %d; net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; the last active day %s",
-					   "%s，%d 单起为频次高；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；最后活动日%s"),
-				 Orders(why, facts->orders), rules->quadrant_f_orders,
+		psprintf(WORDS("%s, frequent from %d (%s); net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; %s",
+					   "%s，%d 单起为频次高（%s）；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；%s"),
+				 Orders(why, facts->orders), rules->quadrant_f_orders, FrequentBy(why),
 				 Money(facts->gross - facts->refunded), Cut(why, rules->quadrant_m_cut),
-				 why->m_percentile * 100, share, Percent(rules->angry_refund_share),
-				 facts->ends_in_refund ? WORDS("is a refund", "为退款") :
-				 WORDS("is an order", "为订单")));
+				 why->m_percentile * 100, Share(facts->refunded, facts->gross),
+				 Percent(rules->angry_refund_share), last));
 }
 
 static void
@@ -382,12 +411,14 @@ custseg_explain(PG_FUNCTION_ARGS)
 		IsChinese(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	why.day = ShopDay(PG_GETARG_TIMESTAMPTZ(1), settings->time_zone);
 
-	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile"
+	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile,"
+		   " quadrant_f_orders IS NOT NULL"
 		   " FROM custseg.settings", 0, NULL, NULL, NULL);
 	why.high_share = DatumGetFloat8(SpiField(0, 1, &isnull));
 	why.mid_share = DatumGetFloat8(SpiField(0, 2, &isnull));
 	why.value_share = DatumGetFloat8(SpiField(0, 3, &isnull));
 	why.m_percentile = DatumGetFloat8(SpiField(0, 4, &isnull));
+	why.f_is_set = SpiInt64(0, 5, 0) != 0;
 
 	types[0] = DATEOID;
 	values[0] = DateADTGetDatum(why.day);

@@ -26,6 +26,7 @@ typedef struct Explanation
 	double		mid_share;
 	double		value_share;
 	double		m_percentile;
+	bool		f_is_set;		/* settings.quadrant_f_orders */
 } Explanation;
 
 /* One text of two, by the language; the translations stand beside each other. */

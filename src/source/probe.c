@@ -10,6 +10,7 @@
 #include "lib/stringinfo.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -23,6 +24,7 @@
 #include "common/stream.h"
 #include "source/change_pending.h"
 #include "source/identity.h"
+#include "source/limits.h"
 #include "source/probe.h"
 #include "source/read.h"
 #include "source/layout.h"
@@ -82,6 +84,20 @@ OrderRow(TupleTableSlot *slot, void *arg)
 			read->ordered[i] = true;
 }
 
+/* What lies behind it is no order to a refresh either. */
+static const char *
+FirstDayTooLate(const Source *source, DayMapper *days)
+{
+	DayLimits	limits;
+	DateADT		today = 0;
+
+	if (days == NULL)
+		return "infinity";		/* nobody is looked for */
+	(void) DayMapperDay(days, GetCurrentTimestamp(), &today);
+	(void) ReadDayLimits(source->source_id, today, &limits);
+	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(limits.last + 1)));
+}
+
 static void
 ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
 {
@@ -99,13 +115,14 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 	initStringInfo(&sql);
 	appendStringInfo(&sql,
 					 "SELECT %1$s::pg_catalog.text COLLATE pg_catalog.\"C\", pg_catalog.max(%2$s) FROM %3$s"
-					 " WHERE %7$s AND %2$s OPERATOR(pg_catalog.<) 'infinity'"
+					 " WHERE %7$s AND %2$s OPERATOR(pg_catalog.<) '%8$s'"
 					 " AND %4$s OPERATOR(pg_catalog.>=) 0%5$s%6$s GROUP BY 1",
 					 SourceColumn(source, COLUMN_CUSTOMER), SourceColumn(source, COLUMN_AT),
 					 SourceRelation(source), SourceColumn(source, COLUMN_AMOUNT),
 					 amount == NUMERICOID || amount == FLOAT4OID || amount == FLOAT8OID ?
 					 psprintf(" AND %s OPERATOR(pg_catalog.<) 'NaN'", SourceColumn(source, COLUMN_AMOUNT)) : "",
-					 SourceFilter(source, 2, " AND "), SourceCustomerIsAny(source, 1));
+					 SourceFilter(source, 2, " AND "), SourceCustomerIsAny(source, 1),
+					 FirstDayTooLate(source, days));
 	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, StreamTo(OrderRow, &read));
 }
 

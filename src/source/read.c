@@ -197,7 +197,7 @@ SelectFrom(const Source *source)
 	{
 		appendStringInfo(&sql, ", %s, %s%s", SourceColumn(source, COLUMN_AT),
 						 SourceColumn(source, COLUMN_AMOUNT),
-						 amount == FLOAT4OID || amount == FLOAT8OID ? "::pg_catalog.numeric" : "");
+						 amount == FLOAT8OID ? "::pg_catalog.numeric" : "");
 		if (source->column[COLUMN_ORDER_ID])
 			appendStringInfo(&sql, ", %s", SourceColumn(source, COLUMN_ORDER_ID));
 		if (source->column[COLUMN_PROMOTION])

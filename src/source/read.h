@@ -11,7 +11,7 @@
 
 /*
  * What a read of orders sends to its receiver, column by column: customer,
- * at, amount (a numeric or an integer), then order_id and promotion (boolean)
+ * at, amount (a numeric, an integer or a real), then order_id and promotion (boolean)
  * where mapped.
  */
 #define READ_CUSTOMER	0

@@ -15,10 +15,16 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "timeline/amount.h"
+
+PG_FUNCTION_INFO_V1(custseg_amount_real);
 
 #define NUM_SIGN_MASK			0xC000
 #define NUM_NEGATIVE			0x4000
@@ -97,6 +103,60 @@ AmountFromNumeric(Datum numeric, int64 *scaled)
 	if (unlikely(copy != NULL))
 		pfree(copy);
 	return status;
+}
+
+AmountStatus
+AmountFromReal(float4 real, int64 *scaled)
+{
+	char		text[FLOAT_SHORTEST_DECIMAL_LEN];
+	const char *p = text;
+	int64		result = 0;
+	int			decimals = 0;
+	int			exponent;
+	bool		negative;
+
+	if (isnan(real))
+		return AMOUNT_NAN;
+	if (isinf(real))
+		return AMOUNT_INFINITE;
+
+	/* [-]digits[.digits][e[+-]digits], nine digits that count at most */
+	(void) float_to_shortest_decimal_buf(real, text);
+	negative = *p == '-';
+	p += negative;
+	for (bool behind = false; *p != '\0' && *p != 'e'; p++)
+	{
+		if (*p == '.')
+			behind = true;
+		else
+		{
+			result = result * 10 + (*p - '0');
+			decimals += behind;
+		}
+	}
+	exponent = AMOUNT_DECIMALS - decimals + (*p == 'e' ? atoi(p + 1) : 0);
+	for (; exponent < 0 && result != 0; exponent++, result /= 10)
+		if (result % 10 != 0)
+			return AMOUNT_TOO_PRECISE;
+	for (; exponent > 0 && result != 0; exponent--)
+	{
+		result *= 10;
+		if (result >= AMOUNT_LIMIT * AMOUNT_SCALE)
+			return AMOUNT_OUT_OF_RANGE;
+	}
+	if (result >= AMOUNT_LIMIT * AMOUNT_SCALE)
+		return AMOUNT_OUT_OF_RANGE;
+	*scaled = negative ? -result : result;
+	return AMOUNT_OK;
+}
+
+Datum
+custseg_amount_real(PG_FUNCTION_ARGS)
+{
+	char		text[FLOAT_SHORTEST_DECIMAL_LEN];
+
+	(void) float_to_shortest_decimal_buf(PG_GETARG_FLOAT4(0), text);
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
 Numeric

@@ -11,7 +11,9 @@
 
 #include "common/compat.h"
 
-#define AMOUNT_SCALE	INT64CONST(10000)	/* 4 decimals */
+#define AMOUNT_DECIMALS	4
+#define AMOUNT_SCALE	INT64CONST(10000)
+#define AMOUNT_LIMIT	INT64CONST(100000000000)
 
 typedef enum AmountStatus
 {
@@ -24,6 +26,13 @@ typedef enum AmountStatus
 
 /* The amount times 10^4, when the status is AMOUNT_OK. */
 extern AmountStatus AmountFromNumeric(Datum numeric, int64 *scaled);
+
+/*
+ * The same of a real, which stands for the shortest decimal that it is the
+ * nearest real to, and which is what a person sees of it. To numeric it would
+ * go by way of six digits: 12345.67 becomes 12345.7.
+ */
+extern AmountStatus AmountFromReal(float4 real, int64 *scaled);
 
 /* With 2 decimals where they are exact, else with 4. */
 extern Numeric AmountToNumeric(int64 scaled);

@@ -43,7 +43,7 @@ ReadHistoryBetween(HistoryReader *reader, Datum timeline, DateADT from, DateADT 
 
 	history->orders = history->gross = history->refunded = 0;
 	history->order_days = 0;
-	while (TimelineIterNext(&iter, &entry) && entry.day <= until)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= until)
 	{
 		if (entry.day < from)
 			continue;

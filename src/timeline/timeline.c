@@ -11,7 +11,7 @@
  *
  *		uint8	version		1
  *		uint8	flags		decimals dropped; whether the first, the last and
- *							every entry has an order
+ *							every entry has an order; whether a day is void
  *		uint32	entries
  *		uint32	orders
  *		int32	first_day	days since 2000-01-01
@@ -210,6 +210,7 @@ TimelineEncode(char *out, const TimelineEntry *entries, int n)
 	{
 		int			dropped = 4;
 		bool		all_are_orders = true;
+		bool		has_void = false;
 
 		head.entries = n;
 		head.first_day = entries[0].day;
@@ -230,6 +231,7 @@ TimelineEncode(char *out, const TimelineEntry *entries, int n)
 			dropped = Droppable(entry->gross, dropped);
 			dropped = Droppable(entry->refunded, dropped);
 			all_are_orders &= entry->orders > 0;
+			has_void |= TimelineIsVoid(entry);
 		}
 
 		flags = dropped;
@@ -239,6 +241,8 @@ TimelineEncode(char *out, const TimelineEntry *entries, int n)
 			flags |= TIMELINE_LAST_IS_ORDER;
 		if (all_are_orders)
 			flags |= TIMELINE_ALL_ARE_ORDERS;
+		if (has_void)
+			flags |= TIMELINE_HAS_VOID;
 
 		if (n == 1)
 			p = WriteVarint(p, EntryHead(entries));
@@ -362,6 +366,7 @@ TimelineCheck(const TimelineHead *head, uint8 flags, const uint8 *body, Size len
 	int			dropped = 4;
 	uint8		expected = 0;
 	bool		all_are_orders = true;
+	bool		has_void = false;
 
 	if (head->entries == 0)
 	{
@@ -383,6 +388,7 @@ TimelineCheck(const TimelineHead *head, uint8 flags, const uint8 *body, Size len
 		uint64		value;
 		uint64		entry;
 		int64		amount;
+		int64		day_gross = 0;
 
 		if ((i & 0xffff) == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -407,6 +413,7 @@ TimelineCheck(const TimelineHead *head, uint8 flags, const uint8 *body, Size len
 					return "the gross amount of a day is not valid";
 				amount = (int64) (value * unit);
 			}
+			day_gross = amount;
 			if (pg_add_s64_overflow(gross, amount, &gross))
 				return "the sum of the gross amounts is out of range";
 			dropped = Droppable(amount, dropped);
@@ -434,6 +441,7 @@ TimelineCheck(const TimelineHead *head, uint8 flags, const uint8 *body, Size len
 				return "a refund is zero";
 			if (pg_add_s64_overflow(refunded, amount, &refunded))
 				return "the sum of the refunded amounts is out of range";
+			has_void |= amount == day_gross;
 			dropped = Droppable(amount, dropped);
 		}
 	}
@@ -449,6 +457,8 @@ TimelineCheck(const TimelineHead *head, uint8 flags, const uint8 *body, Size len
 	expected |= dropped;
 	if (all_are_orders)
 		expected |= TIMELINE_ALL_ARE_ORDERS;
+	if (has_void)
+		expected |= TIMELINE_HAS_VOID;
 	if (flags != expected)
 		return "the flags are not those of the entries";
 	return NULL;

@@ -35,6 +35,7 @@ typedef struct TimelineHead
 	bool		first_is_order;
 	bool		last_is_order;
 	bool		all_are_orders; /* no day has refunds alone */
+	bool		has_void;		/* the totals count days that do not count: see TimelineIsVoid */
 	uint8		dropped;		/* decimals dropped from the stored amounts */
 } TimelineHead;
 
@@ -45,6 +46,7 @@ typedef struct TimelineHead
 #define TIMELINE_FIRST_IS_ORDER 0x08
 #define TIMELINE_LAST_IS_ORDER	0x10
 #define TIMELINE_ALL_ARE_ORDERS 0x20
+#define TIMELINE_HAS_VOID		0x40
 
 /* Bits of an entry's head varint; the number of orders is above them. */
 #define TIMELINE_ON_PROMOTION	1
@@ -55,6 +57,17 @@ typedef struct TimelineHead
 #define TIMELINE_MAX_ENTRIES	((int) (MaxAllocSize / sizeof(TimelineEntry)))
 
 extern const int64 timeline_units[5];
+
+/*
+ * A day on which everything that was bought went back, to the cent, is as if
+ * nothing had happened: an order refunded whole on its own day is no order.
+ * The entry is kept, since another timeline may add to the day.
+ */
+static inline bool
+TimelineIsVoid(const TimelineEntry *entry)
+{
+	return entry->gross > 0 && entry->gross == entry->refunded;
+}
 
 /*
  * The entry of one row, whose amount is scaled by 10^4. A negative amount is a
@@ -127,11 +140,15 @@ TimelineReadHead(const struct varlena *t, TimelineHead *head)
 	head->first_is_order = (flags & TIMELINE_FIRST_IS_ORDER) != 0;
 	head->last_is_order = (flags & TIMELINE_LAST_IS_ORDER) != 0;
 	head->all_are_orders = (flags & TIMELINE_ALL_ARE_ORDERS) != 0;
+	head->has_void = (flags & TIMELINE_HAS_VOID) != 0;
 	head->dropped = Min(flags & TIMELINE_DROPPED, 4);
 	return true;
 }
 
-/* Reads the entries in the order of their days, without allocating. */
+/*
+ * Reads the entries in the order of their days, without allocating. Whoever
+ * judges a history, and does not copy it, reads those that count.
+ */
 typedef struct TimelineIter
 {
 	TimelineHead head;
@@ -205,6 +222,15 @@ TimelineIterNext(TimelineIter *iter, TimelineEntry *entry)
 	}
 	iter->next = next;
 	return true;
+}
+
+static inline bool
+TimelineIterNextCounted(TimelineIter *iter, TimelineEntry *entry)
+{
+	while (TimelineIterNext(iter, entry))
+		if (!TimelineIsVoid(entry))
+			return true;
+	return false;
 }
 
 #endif							/* CUSTSEG_TIMELINE_H */

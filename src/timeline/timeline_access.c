@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(custseg_order_count_between);
 PG_FUNCTION_INFO_V1(custseg_order_days);
 PG_FUNCTION_INFO_V1(custseg_first_order_day);
 PG_FUNCTION_INFO_V1(custseg_last_order_day);
+PG_FUNCTION_INFO_V1(custseg_last_bought_day);
 PG_FUNCTION_INFO_V1(custseg_recency);
 PG_FUNCTION_INFO_V1(custseg_spend);
 PG_FUNCTION_INFO_V1(custseg_spend_between);
@@ -72,6 +73,8 @@ StartIter(TimelineIter *iter, const struct varlena *t)
 static bool
 HeadSuffices(const TimelineHead *head, int needs)
 {
+	if (head->has_void)
+		return false;
 	if (head->all_are_orders || head->orders == 0)
 		return true;
 	if (needs & NEED_ORDER_DAYS)
@@ -106,7 +109,7 @@ SummarizeBetween(FunctionCallInfo fcinfo, DateADT from, DateADT until, int needs
 
 	t = PG_GETARG_VARLENA_PP(0);
 	StartIter(&iter, t);
-	while (TimelineIterNext(&iter, &entry) && entry.day <= until)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= until)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (entry.day < from)
@@ -191,6 +194,30 @@ custseg_last_order_day(PG_FUNCTION_ARGS)
 	if (summary.orders == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATEADT(summary.last_order);
+}
+
+/* Also of a day that is void, which whoever looks into the shop's table sees as an order. */
+Datum
+custseg_last_bought_day(PG_FUNCTION_ARGS)
+{
+	TimelineHead head;
+	TimelineIter iter;
+	TimelineEntry entry;
+	DateADT		day = 0;
+
+	TimelineDatumHead(PG_GETARG_DATUM(0), &head);
+	if (head.orders == 0)
+		PG_RETURN_NULL();
+	if (head.last_is_order)
+		PG_RETURN_DATEADT(head.last_day);
+	StartIter(&iter, PG_GETARG_VARLENA_PP(0));
+	while (TimelineIterNext(&iter, &entry))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (entry.orders > 0)
+			day = entry.day;
+	}
+	PG_RETURN_DATEADT(day);
 }
 
 Datum
@@ -287,7 +314,7 @@ ReadGaps(const struct varlena *t, DateADT as_of, int32 *gaps)
 	int			n = 0;
 
 	StartIter(&iter, t);
-	while (TimelineIterNext(&iter, &entry) && entry.day <= as_of)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= as_of)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (entry.orders == 0)
@@ -384,7 +411,7 @@ custseg_entries(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	StartIter(&iter, PG_GETARG_VARLENA_PP(0));
-	while (TimelineIterNext(&iter, &entry) && entry.day <= as_of)
+	while (TimelineIterNextCounted(&iter, &entry) && entry.day <= as_of)
 	{
 		Datum		values[5];
 		Numeric		net = AmountToNumeric(entry.gross - entry.refunded);

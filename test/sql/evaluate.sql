@@ -5,13 +5,13 @@ SET datestyle = 'ISO, YMD';
 
 -- The defaults, before any calibration: no scores, everybody in tier low.
 SELECT calibration_id, r_cuts, tier_high_cut, quadrant_f_orders, activity_days, activity_orders,
-       angry_refund_share, lost_days, lost_multiple, follow_up_days, silent_days
+       angry_refund_share, angry_last_refund_share, lost_days, lost_multiple, follow_up_days, silent_days
 FROM custseg.rules();
 SELECT * FROM custseg.evaluate('{2024-01-01:1:20.00}', '2024-01-02', (SELECT custseg.rules()));
 
 CREATE TEMP TABLE cuts AS
 SELECT ROW(1, '{10,30,60,120}', '{1,1,2,4}', '{10,25,60.50,200}', 200, 60.5, 100, 40,
-           3, 91, 3, 0.5, 365, 2, '{15,30,60}', '{90,120,180}',
+           3, 91, 3, 0.5, 0.5, 365, 2, '{15,30,60}', '{90,120,180}',
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules AS r;
 
 -- One story for each label.
@@ -46,6 +46,15 @@ INSERT INTO story (what, t, day) VALUES
  ('refunded last, still here', '{2024-01-01:1:50.00,2024-01-20:0:0:10.00}', '2024-01-25'),
  ('refunded last, gone', '{2024-01-01:1:50.00,2024-01-20:0:0:10.00}', '2024-03-25'),
  ('refunded less than bought that day', '{2024-01-01:1:50.00:10.00}', '2024-03-25'),
+ ('refunded last, half of it', '{2024-01-01:1:50.00,2024-01-20:0:0:25.00}', '2024-03-25'),
+ ('refunded last, not quite half', '{2024-01-01:1:50.00,2024-01-20:0:0:24.99}', '2024-03-25'),
+ ('refunded last, in two steps', '{2024-01-01:1:50.00,2024-01-20:0:0:12.00,2024-01-25:0:0:13.00}', '2024-03-25'),
+ ('a cent after 56 orders', '{2023-12-01:55:9000.00,2024-01-01:1:50.00,2024-01-20:0:0:0.01}', '2024-03-25'),
+ ('the last of many orders', '{2023-12-01:55:9000.00,2024-01-01:1:50.00,2024-01-20:0:0:50.00}', '2024-03-25'),
+ ('half of what was left of the day', '{2023-12-01:55:9000.00,2024-01-01:2:100.00:50.00,2024-01-20:0:0:25.00}', '2024-03-25'),
+ ('more than was bought that day', '{2023-12-01:55:9000.00,2024-01-01:1:50.00:51.00}', '2024-03-25'),
+ ('a cent after a free order', '{2023-12-01:55:9000.00,2024-01-01:1:0,2024-01-20:0:0:0.01}', '2024-03-25'),
+ ('refunded, then a free order', '{2023-12-01:55:9000.00,2024-01-01:1:50.00,2024-01-20:0:0:50.00,2024-01-21:1:0}', '2024-03-25'),
  ('half refunded, then an order', '{2024-01-01:1:50.00,2024-01-20:0:0:30.00,2024-01-25:1:10.00}', '2024-04-25'),
  ('refunds only', '{2024-01-01:0:0:30.00}', '2024-01-02'),
  ('refunds only, silent', '{2024-01-01:0:0:30.00}', '2024-07-02'),
@@ -64,11 +73,11 @@ FROM story, cuts, LATERAL custseg.evaluate(t, day, r) e ORDER BY n;
 
 -- What rules cannot be.
 SELECT custseg.evaluate('{}', 'infinity', r) FROM cuts;
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, '{1,2,3}', NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 0, 91, 3, 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 'NaN', 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 365, 0.5, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 365, 2, '{1,NULL,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, '{1,2,3}', NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 0, 91, 3, 0.5, 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 'NaN', 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 365, 0.5, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 365, 2, '{1,NULL,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
 SELECT custseg.evaluate(NULL, '2024-01-01', r) IS NULL FROM cuts;
 -- No clock leaves the calendar.
 SELECT (custseg.evaluate('{5874897-12-01:1:1.00}', '5874897-12-31', r)).* FROM cuts;
@@ -90,9 +99,12 @@ WITH e AS MATERIALIZED (
            (SELECT ceil(percentile_cont(0.5) WITHIN GROUP (ORDER BY gap))::int FROM o) AS gap,
            coalesce(sum(orders) FILTER (WHERE day > d - r.activity_days), 0) AS recent
     FROM e
-), final AS (
-    SELECT x.refunded > 0 AND (x.orders = 0 OR x.refunded >= x.gross) AS refund
-    FROM e x ORDER BY x.day DESC LIMIT 1
+), paid AS (          -- what the last order day with a value came to, less what went back that day
+    SELECT x.day, CASE WHEN x.refunded >= x.gross THEN x.gross ELSE x.gross - x.refunded END AS value
+    FROM e x WHERE x.gross > 0 ORDER BY x.day DESC LIMIT 1
+), final AS (           -- what went back since the last order day, which counts where all of it did
+    SELECT coalesce(sum(x.refunded), 0) / nullif((SELECT value FROM paid), 0) AS share
+    FROM e x, total WHERE x.day >= total.last_order AND x.refunded >= x.gross
 ), before AS (
     SELECT max(b.day) FILTER (WHERE b.orders > 0) AS last_order,
            max(b.day) FILTER (WHERE b.refunded > 0) AS last_refund,
@@ -128,7 +140,7 @@ SELECT ROW(
     CASE WHEN start IS NULL THEN NULL
          WHEN order_days = 0 THEN 'angry_churn'
          WHEN d >= follow_up_at
-              AND ((SELECT refund FROM final)
+              AND ((SELECT share FROM final) >= r.angry_last_refund_share::numeric
                    OR refunded > 0 AND (gross = 0 OR refunded / gross >= r.angry_refund_share::numeric))
          THEN 'angry_churn'
          WHEN spend > r.quadrant_m_cut AND orders >= r.quadrant_f_orders
@@ -166,10 +178,10 @@ GROUP BY h;
 CREATE TEMP TABLE rule AS
 SELECT 1 AS n, r FROM cuts
 UNION ALL SELECT 2, ROW(2, '{0,0,5,5}', '{1,2,3,9}', '{-5,0,0,100}', 80.1234, -10, 30, 12.3456,
-                        2, 40, 2, 0.3, 100, 1.1, '{20,10,100}', '{60,90,60}',
+                        2, 40, 2, 0.3, 0.8, 100, 1.1, '{20,10,100}', '{60,90,60}',
                         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules
 UNION ALL SELECT 3, ROW(3, '{7,14,21,28}', '{0,1,1,1}', '{0,0,0,0}', 0, 0, 0, 0,
-                        1, 7, 1, 1, 1, 1, '{1,1,1}', '{1,2,3}',
+                        1, 7, 1, 1, 1, 1, 1, '{1,1,1}', '{1,2,3}',
                         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules;
 SELECT count(*) AS cases, count(DISTINCT h.id) AS histories,
        count(*) FILTER (WHERE pg_temp.without_next(custseg.evaluate(t, day, r)) IS DISTINCT FROM

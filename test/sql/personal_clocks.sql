@@ -112,7 +112,7 @@ UPDATE custseg.settings SET silence_p_alive = NULL;
 -- What rules cannot be.
 CREATE FUNCTION pg_temp.rules(personal boolean[], fewest int[], most int[], quantile float8, level float8,
                               gap custseg.gap_model, model text, params float8[]) RETURNS custseg.rules LANGUAGE sql AS $$
-SELECT ROW(1, '{10,30,60,120}', '{1,1,2,4}', '{10,25,60.50,200}', 200, 60.5, 100, 40, 3, 91, 3, 0.5, 365, 2,
+SELECT ROW(1, '{10,30,60,120}', '{1,1,2,4}', '{10,25,60.50,200}', 200, 60.5, 100, 40, 3, 91, 3, 0.5, 0.5, 365, 2,
            '{15,30,60}', '{90,120,180}', personal, fewest, most, quantile, level, gap, model, params)::custseg.rules $$;
 SELECT custseg.evaluate('{}', '2024-01-01', pg_temp.rules('{t,t}', '{1,1,1}', '{9,9,9}', 0.9, 0.5, NULL, NULL, NULL));
 SELECT custseg.evaluate('{}', '2024-01-01', pg_temp.rules('{t,t,NULL}', '{1,1,1}', '{9,9,9}', 0.9, 0.5, NULL, NULL, NULL));

@@ -5,7 +5,7 @@ CREATE SCHEMA standing_shop;
 CREATE TABLE standing_shop.orders (id bigint GENERATED ALWAYS AS IDENTITY, customer bigint, day date, amount numeric(12,2));
 SELECT setseed(0.75);
 INSERT INTO standing_shop.orders (customer, day, amount)
-SELECT c, date '2022-01-01' + (random() * random() * (100 + c % 5 * 150))::int,
+SELECT c, date '2022-01-01' + (random() * random() * (100 + c % 5 * 95))::int,
        CASE WHEN random() < 0.1 THEN -1 ELSE 1 END * round((random() * random() * 300)::numeric, 2)
 FROM generate_series(1, 600) c, generate_series(1, 1 + c % 9);
 SELECT custseg.add_orders('standing_shop.orders', customer => 'customer', at => 'day', amount => 'amount') > 0 AS added;

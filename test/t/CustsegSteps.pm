@@ -425,13 +425,14 @@ sub settings
 {
 	my @numbers = (
 		'settings SET quadrant_f_orders = ' . (1 + random(5)), 'settings SET lost_days = ' . (200 + random(300)),
-		'settings SET angry_refund_share = 0.' . (1 + random(9)), 'settings SET activity_days = ' . (30 + random(100)),
+		'settings SET angry_refund_share = 0.' . (1 + random(9)) . ', angry_last_refund_share = 0.' . (1 + random(9)), 'settings SET activity_days = ' . (30 + random(100)),
 		'settings SET tier_high_share = 0.' . (1 + random(3)), 'settings SET calibrate_every_days = ' . one_of(1, 30, 300),
 		'settings SET quadrant_m_percentile = 0.' . (5 + random(4)), 'settings SET lost_days = NULL, quadrant_f_orders = NULL',
 		'tier_policy SET follow_up_days = ' . (10 + random(60)), 'tier_policy SET silent_days = NULL',
 		(map { "tier_policy SET silence = '" . one_of('personal', 'fixed') . "' WHERE tier = '$_'" } qw(high mid low)),
 		(map { 'tier_policy SET silent_days = ' . (60 + random(120)) . " WHERE tier = '$_'" } qw(high mid low)));
 	my @zones = map { "settings SET time_zone = '$_'" } qw(UTC Asia/Shanghai America/Sao_Paulo Pacific/Kiritimati);
+	push @zones, map { "settings SET first_day = $_" } q{'1960-01-01'}, q{'2022-06-01'}, 'NULL';
 
 	desk_does('UPDATE custseg.' . one_of(chance(20) ? @zones : @numbers));
 	return 1;

@@ -73,7 +73,7 @@ taken_back('calibration', 'standing',
 taken_back('zone', 'profile',
 	q{UPDATE custseg.settings SET time_zone = 'Pacific/Kiritimati'},
 	q{UPDATE custseg.settings SET time_zone = NULL},
-	says => qr/^counting days in another time zone was interrupted: days are counted anew; /);
+	says => qr/^counting days anew was interrupted: days are counted anew; /);
 taken_back('source', 'profile',
 	q{CREATE TABLE shop.till AS SELECT customer_id, paid_at + interval '1 day' AS paid_at, amount FROM shop.orders;
 	  SELECT custseg.add_orders('shop.till', 'customer_id', 'paid_at', 'amount')},
