@@ -41,6 +41,7 @@ CREATE TABLE custseg.settings_choice (
     silence_p_alive double precision CHECK (silence_p_alive > 0 AND silence_p_alive < 1),
     calibrate_every_days integer CHECK (calibrate_every_days >= 1),
     backlog_days integer CHECK (backlog_days BETWEEN 0 AND 36600),
+    least_share double precision CHECK (least_share BETWEEN 0 AND 1),
     purchase_model text CHECK (purchase_model IN ('nbd', 'bgnbd', 'mbgnbd', 'paretonbd')),
     margin double precision CHECK (margin >= 0 AND margin <= 1000),
     discount_rate double precision CHECK (discount_rate >= 0 AND discount_rate <= 10),
@@ -69,6 +70,7 @@ SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.silence_p_alive, 0.5) AS silence_p_alive,
        coalesce(s.calibrate_every_days, 7) AS calibrate_every_days,
        coalesce(s.backlog_days, 90) AS backlog_days,
+       coalesce(s.least_share, 0.5) AS least_share,
        coalesce(s.purchase_model, 'mbgnbd') AS purchase_model,
        coalesce(s.margin, 1.0) AS margin,
        coalesce(s.discount_rate, 0.1) AS discount_rate,
@@ -96,7 +98,8 @@ COMMENT ON COLUMN custseg.settings.lost_multiple IS 'how many times the own sile
 COMMENT ON COLUMN custseg.settings.silence_gap_quantile IS 'personal silence begins at this quantile of the customer''s own gaps at the latest; default 0.9';
 COMMENT ON COLUMN custseg.settings.silence_p_alive IS 'personal silence begins when P(alive) falls to this level at the latest; default 0.5; a level that a first order starts with, or above, is not used';
 COMMENT ON COLUMN custseg.settings.calibrate_every_days IS 'days after which a refresh calibrates again; default 7';
-COMMENT ON COLUMN custseg.settings.backlog_days IS 'when a playbook is enabled, customers silent for at most this many days are its backlog; default 90';
+COMMENT ON COLUMN custseg.settings.backlog_days IS 'when a playbook is enabled, customers silent for at most this many days are its backlog; and whoever is seen for the first time, or again, after a longer silence opens no episode; default 90';
+COMMENT ON COLUMN custseg.settings.least_share IS 'a source whose next whole read finds less than this share of the customers of its last is left as last read until a refresh of it with rebuild accepts that; from 20 customers on; default 0.5, and 0 accepts anything';
 COMMENT ON COLUMN custseg.settings.purchase_model IS 'the purchase model that a calibration fits: mbgnbd, bgnbd, paretonbd or nbd; default mbgnbd';
 COMMENT ON COLUMN custseg.settings.margin IS 'share of spend that the shop earns, by which lifetime values are multiplied; default 1, so that they are revenue';
 COMMENT ON COLUMN custseg.settings.discount_rate IS 'effective discount rate a year of lifetime values; default 0.1';

@@ -49,6 +49,8 @@ CREATE TABLE custseg.source_mapping (
     tracked_since timestamptz,
     tracked_layout text,
     read_home text,
+    statuses text[],
+    problem text,
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
@@ -83,6 +85,8 @@ COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
 COMMENT ON COLUMN custseg.source_mapping.tracked_layout IS 'digest of the table''s files, columns, partitions and our triggers at the last complete read; when it differs, changes may have been missed; empty while a whole read is being applied';
 COMMENT ON COLUMN custseg.source_mapping.read_home IS 'custseg.home() at the last complete read; in another one, what is not yet read was noted elsewhere';
+COMMENT ON COLUMN custseg.source_mapping.statuses IS 'which of the accepted values rows of the last complete read had';
+COMMENT ON COLUMN custseg.source_mapping.problem IS 'why the last refresh that wanted to read the source left it as it was; NULL: it did not';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -193,6 +197,7 @@ SELECT m.source_id, m.kind, m.relation,
        CASE WHEN c.oid IS NULL THEN 'the relation no longer exists'
             WHEN n.nspname <> m.schema_name OR c.relname <> m.relation_name
             THEN 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
+            ELSE m.problem
        END AS problem
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
@@ -222,7 +227,7 @@ COMMENT ON COLUMN custseg.source.email_column IS 'column with the e-mail address
 COMMENT ON COLUMN custseg.source.do_not_contact_column IS 'boolean column, true for a customer who must not be contacted';
 COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
-COMMENT ON COLUMN custseg.source.problem IS 'what keeps the source from being read, if its relation changed';
+COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 
 CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
     order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,
