@@ -233,6 +233,17 @@ OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episode
 	" FROM (" ORDERED(which) " FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
 	" WHERE u.episode_id = o.episode_id"
 
+/* Who has no purchases any more, because they were deleted, cancelled or were somebody else's, is not called. */
+#define GONE(which) \
+	"SELECT e.episode_id FROM custseg.episode e" \
+	"  WHERE e.state IN " EPISODE_OPEN which \
+	"  AND NOT EXISTS (SELECT FROM custseg.profile p WHERE p.customer_id = e.customer_id)"
+
+#define CLOSE_GONE(which) \
+	"UPDATE custseg.episode u SET reason = 'gone', closed_at = $1, state = 'withdrawn'" \
+	" FROM (" GONE(which) " FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
+	" WHERE u.episode_id = o.episode_id"
+
 bool
 CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 {
@@ -240,10 +251,15 @@ CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), PointerGetDatum(customers)};
 	const char *nulls = customers ? NULL : "  n";
 	int64		ordered;
+	int64		gone;
+	bool		all;
 
-	SpiRun("SELECT count(*) FROM (" ORDERED(OF_CUSTOMERS("$3")) ") o", 3, types, values, nulls);
+	SpiRun("SELECT (SELECT count(*) FROM (" ORDERED(OF_CUSTOMERS("$3")) ") o),"
+		   " (SELECT count(*) FROM (" GONE(OF_CUSTOMERS("$3")) ") g)", 3, types, values, nulls);
 	ordered = SpiInt64(0, 1, 0);
-	return ordered == 0 || SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == ordered;
+	gone = SpiInt64(0, 2, 0);
+	all = ordered == 0 || SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == ordered;
+	return (gone == 0 || SpiRun(CLOSE_GONE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == gone) && all;
 }
 
 #define WITHDRAW(which) \
@@ -270,7 +286,8 @@ WithdrawTasks(TimestampTz as_of, ArrayType *customers)
 
 #define LEFT_SILENCE \
 	" AND e.customer_id IN (SELECT m.customer_id FROM custseg.transition m" \
-	"  WHERE m.transition_id > $3 AND m.label = 'lifecycle' AND m.from_value IN ('silent', 'lost'))"
+	"  WHERE m.transition_id > $3 AND m.label = 'lifecycle'" \
+	"  AND (m.from_value IN ('silent', 'lost') OR m.to_value IS NULL))"
 
 void
 RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition)
@@ -283,7 +300,7 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 
 	/* Most batches have nothing for us: one look at the batch's own rows. */
 	SpiRun("SELECT count(*) FILTER (WHERE to_value = 'silent' AND cause IN ('data', 'time')),"
-		   " count(*) FILTER (WHERE from_value IN ('silent', 'lost'))"
+		   " count(*) FILTER (WHERE from_value IN ('silent', 'lost') OR to_value IS NULL)"
 		   " FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'",
 		   1, &types[2], &values[2], NULL);
 	opens = SpiInt64(0, 1, 0);
@@ -302,6 +319,7 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 	if (closes > 0)
 	{
 		SpiRun(CLOSE(LEFT_SILENCE), 3, types, values, NULL);
+		SpiRun(CLOSE_GONE(LEFT_SILENCE), 3, types, values, NULL);
 		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
 	}
 	if (opens > 0)
