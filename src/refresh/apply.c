@@ -85,7 +85,7 @@ FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *ch
 	RunStage(run, STAGE_RECALL);
 	if (follower->sudden)
 		CountSudden(run, last_transition);
-	RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+	run->left_out += RecallFollow(run->run_id, run->as_of, run->day, last_transition);
 }
 
 void

@@ -274,7 +274,7 @@ EvaluateDue(Run *run, StandingRun *standing)
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
 		{
-			RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+			run->left_out += RecallFollow(run->run_id, run->as_of, run->day, last_transition);
 			run->touched_all = true;
 		}
 		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);
@@ -504,6 +504,9 @@ Refresh(Run *run)
 			run->evaluated, run->standings_written, run->transitions);
 	RunCommit(run);
 
+	if (run->left_out > 0)
+		RunNote(run, psprintf(INT64_FORMAT " customers who came to light had been silent for longer than"
+							  " settings.backlog_days, and got no episode", run->left_out));
 
 	if (run->left_out_sudden > 0)
 		RunNote(run, psprintf(INT64_FORMAT " customers are silent by what a source had or lost all at once, and got no episode",

@@ -71,7 +71,8 @@ typedef struct Run
 	int64		evaluated;
 	int64		standings_written;
 	int64		transitions;
-	int64		left_out_sudden;	/* silent customers without an episode, as a source had or lost them all at once */
+	int64		left_out;		/* customers without an episode, as their silence is old news */
+	int64		left_out_sudden;	/* or as a source had or lost them all at once */
 	bool		calibrated;
 	int64		batches;
 } Run;
