@@ -2,7 +2,7 @@
 
 CREATE TABLE custseg.run (
     run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'succeeded', 'failed', 'interrupted')),
+    status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'succeeded', 'partial', 'failed', 'interrupted')),
     stage text NOT NULL DEFAULT 'start',
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
@@ -28,7 +28,7 @@ CREATE TABLE custseg.run (
 );
 COMMENT ON TABLE custseg.run IS 'The last 10,000 refreshes: what each did, how long its stages took, and the error if it failed.';
 COMMENT ON COLUMN custseg.run.run_id IS 'number of the run';
-COMMENT ON COLUMN custseg.run.status IS 'running, succeeded, failed (error says why) or interrupted (its process went away; the next run goes on from what was committed)';
+COMMENT ON COLUMN custseg.run.status IS 'running, succeeded, partial (a source was left as it was last read; reads and note say why), failed (error says why) or interrupted (its process went away; the next run goes on from what was committed)';
 COMMENT ON COLUMN custseg.run.stage IS 'the stage it is in, or was in when it ended';
 COMMENT ON COLUMN custseg.run.started_at IS 'when it began';
 COMMENT ON COLUMN custseg.run.finished_at IS 'when it ended; NULL while it runs or when it was interrupted';
@@ -40,7 +40,7 @@ COMMENT ON COLUMN custseg.run.rows_read IS 'rows read from sources';
 COMMENT ON COLUMN custseg.run.rows_rejected IS 'rows that could not be used; see custseg.rejected';
 COMMENT ON COLUMN custseg.run.customers IS 'customers found in the sources';
 COMMENT ON COLUMN custseg.run.changed IS 'of these, customers read because a tracked source noted that they changed';
-COMMENT ON COLUMN custseg.run.reads IS 'by source number, how it was read (whole, changes, not) and why';
+COMMENT ON COLUMN custseg.run.reads IS 'by source number, how it was read (whole, changes, not) and why, and the problem where it is left as it was last read';
 COMMENT ON COLUMN custseg.run.profiles_written IS 'profiles that were new or differed';
 COMMENT ON COLUMN custseg.run.profiles_removed IS 'profiles whose purchases are gone from all sources';
 COMMENT ON COLUMN custseg.run.evaluated IS 'customers evaluated';
@@ -93,7 +93,7 @@ CREATE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(), rebuild boolea
     verbose boolean DEFAULT false, source integer DEFAULT NULL)
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_refresh';
 COMMENT ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) IS
-'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
+'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone, and with rebuild read it whole and accept that it has far fewer customers than when it was last read (see settings.least_share). A source that cannot be read, or shrank, is left as it was last read with a warning; the run is then partial. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
 REVOKE ALL ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) FROM PUBLIC;
 
 CREATE PROCEDURE custseg.calibrate(as_of timestamptz DEFAULT now(), verbose boolean DEFAULT false)

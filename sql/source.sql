@@ -51,6 +51,8 @@ CREATE TABLE custseg.source_mapping (
     read_home text,
     read_until date,
     ahead_from date,
+    statuses text[],
+    problem text,
     CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
     CHECK ((status_column IS NULL) = (accepted IS NULL))
 );
@@ -87,6 +89,8 @@ COMMENT ON COLUMN custseg.source_mapping.tracked_layout IS 'digest of the table'
 COMMENT ON COLUMN custseg.source_mapping.read_home IS 'custseg.home() at the last complete read; in another one, what is not yet read was noted elsewhere';
 COMMENT ON COLUMN custseg.source_mapping.read_until IS 'the last day of orders that were read: a year after the latest day a refresh read it for; later ones are rejected';
 COMMENT ON COLUMN custseg.source_mapping.ahead_from IS 'the first day of orders that were rejected for being later; NULL: none';
+COMMENT ON COLUMN custseg.source_mapping.statuses IS 'which of the accepted values rows of the last complete read had';
+COMMENT ON COLUMN custseg.source_mapping.problem IS 'why the last refresh that wanted to read the source left it as it was; NULL: it did not';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -197,6 +201,7 @@ SELECT m.source_id, m.kind, m.relation,
        CASE WHEN c.oid IS NULL THEN 'the relation no longer exists'
             WHEN n.nspname <> m.schema_name OR c.relname <> m.relation_name
             THEN 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
+            ELSE m.problem
        END AS problem
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
@@ -226,7 +231,7 @@ COMMENT ON COLUMN custseg.source.email_column IS 'column with the e-mail address
 COMMENT ON COLUMN custseg.source.do_not_contact_column IS 'boolean column, true for a customer who must not be contacted';
 COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
-COMMENT ON COLUMN custseg.source.problem IS 'what keeps the source from being read, if its relation changed';
+COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 
 CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
     order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,

@@ -86,6 +86,9 @@ extern void CollectorCompare(Collector *collector, const ProfileTarget *target);
 /* Read the source, which is open, by as many processes as it is worth. (parallel.c) */
 extern void CollectorRead(Collector *collector, Source *source);
 
+/* How many customers were collected; where they are more than "enough", that they are. Before CollectorNext. (distinct.c) */
+extern int64 CollectorCustomers(Collector *collector, int64 enough);
+
 /* Where rows of the source go (see source/read.h for their columns), if only some are read. */
 extern DestReceiver *CollectorReceiver(Collector *collector);
 

@@ -8,7 +8,8 @@
  * playbooks of the same goal want, there is one. Where a correction moves that
  * day, an episode that is open stays the one. Only silence that came with data
  * or time opens one; a new calibration or setting that moves a thousand
- * customers across a line does not.
+ * customers across a line does not. Nor does old history that has just come to
+ * light: a silence longer than that of a backlog.
  *
  * Who is eligible is decided, and stamped, without a look at arms; the arm is
  * drawn afterwards by a hash of the customer's own key, stored, and never
@@ -94,6 +95,8 @@ DrawSalt(void)
 	" WHERE t.transition_id > $3 AND t.label = 'lifecycle' AND t.to_value = 'silent'" \
 	" AND t.cause IN ('data', 'time')" \
 	" ORDER BY t.customer_id, t.transition_id DESC"
+
+#define OLD_NEWS "(f.opened_by = 'data' AND s.silent_at < $2 - (SELECT backlog_days FROM custseg.settings))"
 
 #define SILENT_BEFORE \
 	"SELECT s.customer_id, 'backlog'::text AS opened_by" \
@@ -233,6 +236,17 @@ OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episode
 	" FROM (" ORDERED(which) " FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
 	" WHERE u.episode_id = o.episode_id"
 
+/* Who has no purchases any more, because they were deleted, cancelled or were somebody else's, is not called. */
+#define GONE(which) \
+	"SELECT e.episode_id FROM custseg.episode e" \
+	"  WHERE e.state IN " EPISODE_OPEN which \
+	"  AND NOT EXISTS (SELECT FROM custseg.profile p WHERE p.customer_id = e.customer_id)"
+
+#define CLOSE_GONE(which) \
+	"UPDATE custseg.episode u SET reason = 'gone', closed_at = $1, state = 'withdrawn'" \
+	" FROM (" GONE(which) " FOR NO KEY UPDATE OF e SKIP LOCKED) o" \
+	" WHERE u.episode_id = o.episode_id"
+
 bool
 CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 {
@@ -240,10 +254,15 @@ CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), PointerGetDatum(customers)};
 	const char *nulls = customers ? NULL : "  n";
 	int64		ordered;
+	int64		gone;
+	bool		all;
 
-	SpiRun("SELECT count(*) FROM (" ORDERED(OF_CUSTOMERS("$3")) ") o", 3, types, values, nulls);
+	SpiRun("SELECT (SELECT count(*) FROM (" ORDERED(OF_CUSTOMERS("$3")) ") o),"
+		   " (SELECT count(*) FROM (" GONE(OF_CUSTOMERS("$3")) ") g)", 3, types, values, nulls);
 	ordered = SpiInt64(0, 1, 0);
-	return ordered == 0 || SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == ordered;
+	gone = SpiInt64(0, 2, 0);
+	all = ordered == 0 || SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == ordered;
+	return (gone == 0 || SpiRun(CLOSE_GONE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == gone) && all;
 }
 
 #define WITHDRAW(which) \
@@ -270,24 +289,29 @@ WithdrawTasks(TimestampTz as_of, ArrayType *customers)
 
 #define LEFT_SILENCE \
 	" AND e.customer_id IN (SELECT m.customer_id FROM custseg.transition m" \
-	"  WHERE m.transition_id > $3 AND m.label = 'lifecycle' AND m.from_value IN ('silent', 'lost'))"
+	"  WHERE m.transition_id > $3 AND m.label = 'lifecycle'" \
+	"  AND (m.from_value IN ('silent', 'lost') OR m.to_value IS NULL))"
 
-void
+int64
 RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition)
 {
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day),
 		Int64GetDatum(after_transition), Int64GetDatum(run_id)};
 	int64		opens,
-				closes;
+				closes,
+				by_data,
+				left_out = 0;
 
 	/* Most batches have nothing for us: one look at the batch's own rows. */
 	SpiRun("SELECT count(*) FILTER (WHERE to_value = 'silent' AND cause IN ('data', 'time')),"
-		   " count(*) FILTER (WHERE from_value IN ('silent', 'lost'))"
+		   " count(*) FILTER (WHERE from_value IN ('silent', 'lost') OR to_value IS NULL),"
+		   " count(*) FILTER (WHERE to_value = 'silent' AND cause = 'data')"
 		   " FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'",
 		   1, &types[2], &values[2], NULL);
 	opens = SpiInt64(0, 1, 0);
 	closes = SpiInt64(0, 2, 0);
+	by_data = SpiInt64(0, 3, 0);
 
 	/*
 	 * The lock comes first: whoever is just enabling a playbook either sees
@@ -302,10 +326,19 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 	if (closes > 0)
 	{
 		SpiRun(CLOSE(LEFT_SILENCE), 3, types, values, NULL);
+		SpiRun(CLOSE_GONE(LEFT_SILENCE), 3, types, values, NULL);
 		SpiRun(WITHDRAW(LEFT_SILENCE), 3, types, values, NULL);
 	}
+	if (opens > 0 && by_data > 0)
+	{
+		SpiRun("SELECT count(DISTINCT a.customer_id) FROM (" AUDIENCE(FRESHLY_SILENT, "b.enabled AND " OLD_NEWS) ") a"
+			   " WHERE $1 IS NOT NULL", 3, types, values, NULL);
+		left_out = SpiInt64(0, 1, 0);
+	}
 	if (opens > 0)
-		OpenEpisodes(AUDIENCE(FRESHLY_SILENT, "b.enabled"), as_of, day, INT8OID, values[2], run_id, &opens, &closes);
+		OpenEpisodes(AUDIENCE(FRESHLY_SILENT, "b.enabled AND NOT " OLD_NEWS), as_of, day, INT8OID, values[2], run_id,
+					 &opens, &closes);
+	return left_out;
 }
 
 Datum
@@ -318,7 +351,7 @@ custseg_recall_follow(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	RecallFollow(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), after_transition);
+	(void) RecallFollow(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), after_transition);
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -43,7 +43,7 @@ extern void OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day,
 
 /*
  * Close the open episodes of customers (bigint[]; NULL: all) who have ordered
- * since. False when some stayed open because somebody held them.
+ * since, or are gone. False when some stayed open because somebody held them.
  */
 extern bool CloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers);
 

@@ -15,9 +15,10 @@
 
 /*
  * Open and close episodes by the transitions after a given one. run_id may be
- * 0 for work outside of a refresh.
+ * 0 for work outside of a refresh. Returns how many customers got no episode
+ * because the silence that data brought to light is an old one.
  */
-extern void RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
+extern int64 RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
 
 /*
  * Once per refresh, at its end: end what is over, and fill the day's free

@@ -55,6 +55,19 @@ Touch(Run *run, const int64 *ids, int n)
 	run->n_touched += n;
 }
 
+/* Who would have an episode now, had he not come, or lost orders, together with so many. */
+static void
+CountSudden(Run *run, int64 after_transition)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(after_transition)};
+
+	SpiRun("SELECT count(*) FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'"
+		   " AND to_value = 'silent' AND cause = 'setting'"
+		   " AND EXISTS (SELECT FROM custseg.playbook_choice WHERE enabled)", 1, types, values, NULL);
+	run->left_out_sudden += SpiInt64(0, 1, 0);
+}
+
 /* Evaluate them and let recall follow the transitions, in one batch. */
 static void
 FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *changes)
@@ -70,7 +83,9 @@ FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *ch
 	last_transition = SpiInt64(0, 1, 0);
 	StandingEvaluateChanged(standing, changes->ids, changes->timelines, changes->n, follower->cause);
 	RunStage(run, STAGE_RECALL);
-	RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+	if (follower->sudden)
+		CountSudden(run, last_transition);
+	run->left_out += RecallFollow(run->run_id, run->as_of, run->day, last_transition);
 }
 
 void

@@ -15,6 +15,7 @@ typedef struct ChangeFollower
 {
 	StandingRun *standing;		/* NULL before the first calibration: nothing yet */
 	Cause		cause;
+	bool		sudden;			/* a source had or lost many at once: who is silent by that is no news */
 } ChangeFollower;
 
 /* In SQL: the shop's key of the customer with that id, as profile shows it. Numbers of ours are negative. */

@@ -2,6 +2,9 @@
  * collect.c
  *		The stages of a refresh that bring the sources into the profiles.
  *
+ * Reading a source may fail, and must then fail alone: it is done in a
+ * subtransaction, and applied after that, because applying commits.
+ *
  * With one source of orders, what it says of a customer is the profile. With
  * several, each source's part is kept beside, so that one can be read again
  * alone; customers of whom a part changed are noted as pending in the same
@@ -15,11 +18,13 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "common/attempt.h"
 #include "common/spi.h"
 #include "profile/writer.h"
 #include "refresh/apply.h"
 #include "refresh/collect.h"
 #include "refresh/incremental.h"
+#include "refresh/trust.h"
 #include "source/change_log.h"
 #include "source/identity.h"
 #include "source/read.h"
@@ -188,27 +193,42 @@ Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollowe
 		RemoveUnseen(run, target, &seen, follower);
 }
 
+/* A read of a whole source. */
+typedef struct WholeRead
+{
+	Run		   *run;
+	Source	   *source;
+	const ProfileTarget *target;
+	bool		compare;
+	TimestampTz began;
+	char	   *layout;			/* of its table; NULL where it is not tracked */
+	char	   *snapshot;		/* what its log of changes had to say before */
+	ArrayType  *statuses;		/* NULL without a status column */
+	DayLimits	limits;
+} WholeRead;
+
 /* Remember how the read went, and which rows could not be used. */
 static void
-NoteRead(Run *run, const Source *source, TimestampTz began, const CollectCounts *counts, const char *layout)
+NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
 {
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID};
-	char		no_layout[6] = {' ', ' ', ' ', ' ', ' ', layout ? ' ' : 'n'};
+	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n'};
 	Datum		values[7];
 	int64		rejected = 0;
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 		rejected += counts->rejected[reason];
 	values[0] = Int32GetDatum(source->source_id);
-	values[1] = TimestampTzGetDatum(began);
+	values[1] = TimestampTzGetDatum(read->began);
 	values[2] = Int64GetDatum(counts->rows);
 	values[3] = Int64GetDatum(rejected);
 	values[4] = Int64GetDatum(counts->customers);
-	values[5] = layout ? CStringGetTextDatum(layout) : (Datum) 0;
+	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
+	values[6] = PointerGetDatum(read->statuses);
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6,"
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
-		   6, types, values, no_layout);
+		   7, types, values, no_layout);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -264,33 +284,104 @@ MarkSourceMixed(const Source *source)
 		   " WHERE source_id = $1 AND tracked_layout IS NOT NULL", 1, types, values, NULL);
 }
 
-/* Read a source whole. What its log of changes had to say up to then, as a snapshot; NULL without a log. */
-static char *
-CollectSource(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
+/* The reading alone. */
+static void
+ReadWhole(void *arg)
 {
-	TimestampTz began = GetCurrentTimestamp();
-	char	   *layout = NULL;
-	char	   *snapshot = NULL;
-	DayLimits	limits;
-	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
+	WholeRead  *read = arg;
+	Run		   *run = read->run;
+	Source	   *source = read->source;
 
-	RunStage(run, STAGE_COLLECT);
-	RunActivity(run, "reading %s", SourceRelation(source));
 	SourceOpen(source);
+	run->reading = SourceShown(source);
 	if (source->tracked)
 	{
 		/* Before the reading: what it sees is never less. */
-		layout = MemoryContextStrdup(run->context, TableLayout(source));
-		snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
+		read->layout = MemoryContextStrdup(run->context, TableLayout(source));
+		read->snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
 	}
-	(void) ReadDayLimits(source->source_id, run->day, &limits);
-	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &limits,
+	(void) ReadDayLimits(source->source_id, run->day, &read->limits);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &read->limits,
 									 (Size) custseg_work_mem * 1024);
-	if (source->key_kind == KEY_NATIVE && !load)
-		CollectorCompare(run->collector, target);
-	run->reading = SourceShown(source);
+	if (source->key_kind == KEY_NATIVE && read->compare)
+		CollectorCompare(run->collector, read->target);
 	CollectorRead(run->collector, source);
+	if (source->column[COLUMN_STATUS])
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->context);
+
+		read->statuses = ReadStatuses(source);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+static void
+CloseCollector(Run *run)
+{
+	if (run->collector)
+		CollectorClose(run->collector);
+	run->collector = NULL;
 	run->reading = NULL;
+}
+
+/* What was read of a source, if it can be believed; else it stays as it was last read. */
+static bool
+CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
+{
+	Source	   *source = read->source;
+	bool		accept = run->rebuild && run->only_source == source->source_id;
+	const CollectCounts *counts = CollectorCounts(run->collector);
+	int64		rejected = 0;
+	Expectation expected;
+	int64		least;
+	int64		many;
+	int64		found;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	Expect(source, read->target, known, &expected);
+	least = LeastCustomers(&expected);
+	many = FullAgain(&expected, source, counts->rows - rejected);
+	found = CollectorCustomers(run->collector, Max(least, many));
+	TellOddities(run, source, counts, read->statuses);
+	if (found < least && !accept)
+	{
+		TellHeld(run, source, &expected, found);
+		return false;
+	}
+	*sudden = found < least || (many > 0 && found >= many);
+	return true;
+}
+
+/* Read a source whole and apply it. False, and the source is as it was, if that cannot be. */
+static bool
+CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollower *follower, bool known,
+			  char **snapshot)
+{
+	WholeRead	read = {run, source, target,.began = GetCurrentTimestamp()};
+	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
+	bool		sudden = false;
+	ErrorData  *error;
+
+	RunStage(run, STAGE_COLLECT);
+	RunActivity(run, "reading %s", SourceRelation(source));
+	read.compare = !load;
+	error = Attempt(ReadWhole, &read);
+	if (error != NULL)
+		TellFailure(run, source, error);
+	run->reading = NULL;
+	if (error != NULL || !CanApply(run, &read, known, &sudden))
+	{
+		CloseCollector(run);
+		MarkSourceMixed(source);	/* whole, the next time too */
+		RunCommit(run);
+		return false;
+	}
+
+	/* Whoever is there all at once, or gone, is so because of the source: no event, and no silence that begins. */
+	if (sudden || source->last_read == DT_NOBEGIN)
+		follower->cause = CAUSE_SETTING;
+	follower->sudden |= sudden;
 	if (source->key_kind != KEY_NATIVE)
 		IdentityRead(source->namespace, KnowKey, run->collector);
 
@@ -301,12 +392,12 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, const Chang
 		Apply(run, source, target, follower);
 
 	RunStage(run, STAGE_WRITE);
-	NoteRead(run, source, began, CollectorCounts(run->collector), layout);
-	NoteDayLimits(source->source_id, &limits, CollectorCounts(run->collector)->ahead, true);
-	CollectorClose(run->collector);
-	run->collector = NULL;
+	NoteRead(run, source, &read, CollectorCounts(run->collector));
+	NoteDayLimits(source->source_id, &read.limits, CollectorCounts(run->collector)->ahead, true);
+	CloseCollector(run);
 	RunCommit(run);
-	return snapshot;
+	*snapshot = read.snapshot;
+	return true;
 }
 
 /* Forget what sources said that are not there any more. */
@@ -354,28 +445,99 @@ RestoreKeys(Run *run)
 	RunCommit(run);
 }
 
+/*
+ * The only source cannot be read, and was one of several before: what it said
+ * then is known, so what the others said can go without it.
+ */
+static void
+LeavePart(Run *run, const Source *source, const ChangeFollower *follower)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRun("WITH gone AS (DELETE FROM custseg.profile_part WHERE source_id <> $1"
+		   "  AND EXISTS (SELECT FROM custseg.profile_part WHERE source_id = $1) RETURNING customer_id)"
+		   " INSERT INTO custseg.profile_pending SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
+		   1, types, values, NULL);
+	while (MergePending(run, follower))
+		RunCommit(run);
+}
+
 void
-CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFollower *follower)
+KeepAsPart(void)
+{
+	SpiRun("INSERT INTO custseg.profile_part (source_id, customer_id, timeline)"
+		   " SELECT m.source_id, p.customer_id, p.timeline FROM custseg.profile p, custseg.refresh_state s"
+		   " JOIN custseg.source_mapping m ON s.sources = ARRAY[m.source_id]"
+		   " ON CONFLICT DO NOTHING", 0, NULL, NULL, NULL);
+}
+
+/* How a source is read, which already looks at its table. */
+typedef struct Question
+{
+	Run		   *run;
+	Source	   *source;
+	const ProfileTarget *target;
+	const char *why;
+	Reading		reading;
+} Question;
+
+static void
+AskHowToRead(void *arg)
+{
+	Question   *question = arg;
+
+	question->reading = HowToRead(question->run, question->source, question->target, &question->why);
+}
+
+/* Read one source, in the way it is worth. */
+static void
+CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower *follower,
+		   const char *reread_all, bool known, char **snapshot)
+{
+	Question	question = {run, source, target, reread_all, READ_WHOLE};
+	ErrorData  *error = reread_all ? NULL : Attempt(AskHowToRead, &question);
+
+	RunNoteRead(run, source->source_id, reading_names[error ? READ_NOT : question.reading], error ? NULL : question.why);
+	if (error)
+	{
+		TellFailure(run, source, error);
+		return;
+	}
+	if (question.reading == READ_CHANGES && !CollectChanges(run, source, target, follower))
+	{
+		RunNoteRead(run, source->source_id, reading_names[READ_WHOLE], "so many of its customers changed meanwhile");
+		question.reading = READ_WHOLE;
+	}
+	if (question.reading != READ_WHOLE)
+		return;
+	if (CollectSource(run, source, target, follower, known, snapshot))
+	{
+		if (target->source_id == 0 && !reread_all)
+			SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
+	}
+	else if (target->source_id == 0)
+		LeavePart(run, source, follower);
+}
+
+void
+CollectSources(Run *run, List *sources, const char *reread_all, bool known, ChangeFollower *follower)
 {
 	bool		several = list_length(sources) > 1;
 	char	  **snapshots = MemoryContextAllocZero(run->context, Max(list_length(sources), 1) * sizeof(char *));
 	ListCell   *cell;
 
-	if (reread_all)
+	if (reread_all && list_length(sources) != 1)
 		DropParts(run, sources);
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
 		ProfileTarget target = {.source_id = several ? source->source_id : 0};
-		const char *why = reread_all;
-		Reading		reading = reread_all ? READ_WHOLE : HowToRead(run, source, &why);
 
-		RunNoteRead(run, source->source_id, reading_names[reading], why);
-		if (reading == READ_WHOLE)
-			snapshots[foreach_current_index(cell)] = CollectSource(run, source, &target, follower);
-		else if (reading == READ_CHANGES)
-			CollectChanges(run, source, &target, follower);
+		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}
+	if (reread_all && list_length(sources) == 1 && run->left == 0)
+		DropParts(run, sources);
 	if (several && reread_all)
 		MergeAll(run, follower);
 	if (several)

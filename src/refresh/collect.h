@@ -9,8 +9,13 @@
 
 /*
  * Read what the sources (all, or the one the run names) have that is new, and
- * write what differs. reread_all: read all of them whole, and why.
+ * write what differs. reread_all: read all of them whole, and why; known: the
+ * profiles hold what these sources said, and of no others. A source that cannot
+ * be read or shrank is left as it was, and counted in run->left.
  */
-extern void CollectSources(Run *run, List *sources, const char *reread_all, const ChangeFollower *follower);
+extern void CollectSources(Run *run, List *sources, const char *reread_all, bool known, ChangeFollower *follower);
+
+/* Before a second source is read for the first time: what the profiles hold is the part of the one there was. */
+extern void KeepAsPart(void);
 
 #endif							/* CUSTSEG_COLLECT_H */

@@ -10,7 +10,8 @@
  * Reading customer by customer goes through an index and back and forth in
  * the table. A row costs three to six times as much as in a scan where the table
  * is in memory, and far more where it is not. From a share of the customers on
- * the source is therefore read whole.
+ * the source is therefore read whole. So it is where so many changed that it
+ * may have shrunk: only a read of all of it can tell (trust.c).
  */
 #include "postgres.h"
 
@@ -18,9 +19,12 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "common/attempt.h"
 #include "common/ids.h"
 #include "common/settings.h"
+#include "common/spi.h"
 #include "refresh/incremental.h"
+#include "refresh/trust.h"
 #include "source/change_log.h"
 #include "source/read.h"
 #include "source/layout.h"
@@ -35,7 +39,7 @@ const char *const reading_names[] = {
 };
 
 Reading
-HowToRead(Run *run, Source *source, const char **why)
+HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **why)
 {
 	ChangeSummary summary;
 	DayLimits	limits;
@@ -46,6 +50,11 @@ HowToRead(Run *run, Source *source, const char **why)
 	{
 		*why = "another source was asked for";
 		return READ_NOT;
+	}
+	if (run->only_source != 0 && run->rebuild)
+	{
+		*why = "a rebuild of it was asked for";
+		return READ_WHOLE;
 	}
 	if (source->last_read == DT_NOBEGIN)
 	{
@@ -81,7 +90,7 @@ HowToRead(Run *run, Source *source, const char **why)
 	else if (summary.everything)
 		*why = "everything in it changed";
 	else if (source->layout != NULL && strcmp(source->layout, MIXED_LAYOUT) == 0)
-		*why = "reading it whole was interrupted";
+		*why = source->troubled ? "it was left as it was when it was to be read whole" : "reading it whole was interrupted";
 	else if (source->layout == NULL || strcmp(source->layout, TableLayout(source)) != 0)
 		*why = "it was rewritten, or its columns, partitions or our triggers changed";
 	else if (!source->read_here)
@@ -92,7 +101,13 @@ HowToRead(Run *run, Source *source, const char **why)
 	if (summary.customers == 0)
 	{
 		*why = "nothing in it changed";
+		ForgetProblem(source);
 		return READ_NOT;
+	}
+	if (source->customers == 0)
+	{
+		*why = "it was empty";
+		return READ_WHOLE;
 	}
 	if (!HasCustomerIndex(source))
 	{
@@ -105,6 +120,11 @@ HowToRead(Run *run, Source *source, const char **why)
 	{
 		*why = psprintf("of its " INT64_FORMAT " customers " INT64_FORMAT " may have changed, over custseg.rescan_share",
 						source->customers, summary.customers);
+		return READ_WHOLE;
+	}
+	if (MayShrink(target, summary.customers))
+	{
+		*why = psprintf("so many of its customers, " INT64_FORMAT ", may have changed", summary.customers);
 		return READ_WHOLE;
 	}
 	return READ_CHANGES;
@@ -162,35 +182,68 @@ ReadSomeCustomers(Source *source, Collector *collector, char **keys, const int64
 	return GatherCollected(source, collector, keys, n, n_rows);
 }
 
-/* Read and write some customers, by number or by key. */
-static void
-ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower,
-			  ChangedCustomers *changed)
+/* A batch of customers who changed, and what the source says of them. */
+typedef struct ChangeRead
 {
-	bool		native = source->key_kind == KEY_NATIVE;
-	char	  **keys = native ? IdentityKeys(source, changed->n, changed->ids) : changed->keys;
-	int64	   *ids = native ? changed->ids : IdentityNumbers(source->namespace, changed->n, changed->keys);
-	int			n_ids = changed->n;
-	IdentityWriter *identities = NULL;
+	Run		   *run;
+	Source	   *source;
+	bool		more;			/* there may be others */
+	ChangedCustomers changed;
+	int64	   *ids;			/* by number, or 0 where a key has none yet */
 	Collected  *rows;
-	ProfileChanges changes;
+	int			n_rows;
 	DayLimits	limits;
-	int			n;
+} ChangeRead;
 
-	(void) ReadDayLimits(source->source_id, run->day, &limits);
-	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &limits, SMALL_COLLECTION);
+/* The reading alone: if it fails, the log still has them. */
+static void
+ReadChanges(void *arg)
+{
+	ChangeRead *read = arg;
+	Run		   *run = read->run;
+	Source	   *source = read->source;
+	ChangedCustomers *changed = &read->changed;
+	char	  **keys = changed->keys;
+
+	SourceOpen(source);
 	run->reading = SourceShown(source);
-	rows = ReadSomeCustomers(source, run->collector, keys, ids, changed->n, &n);
-	run->reading = NULL;
+	read->more = ChangeLogTake(source, custseg_batch_size, changed);
+	if (changed->n == 0)
+		return;
+	RunActivity(run, "reading changed customers of %s, " INT64_FORMAT " customers",
+				SourceRelation(source), run->changed + changed->n);
+	if (source->key_kind == KEY_NATIVE)
+	{
+		read->ids = changed->ids;
+		keys = IdentityKeys(source, changed->n, changed->ids);
+	}
+	else
+		read->ids = IdentityNumbers(source->namespace, changed->n, keys = changed->keys);
+	(void) ReadDayLimits(source->source_id, run->day, &read->limits);
+	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &read->limits, SMALL_COLLECTION);
+	read->rows = ReadSomeCustomers(source, run->collector, keys, read->ids, changed->n, &read->n_rows);
+}
+
+/* Write what was read of them; how many of them are gone. */
+static int
+WriteChangedCustomers(Run *run, const ProfileTarget *target, const ChangeFollower *follower, ChangeRead *read)
+{
+	Source	   *source = read->source;
+	int			n = read->n_rows;
+	Collected  *rows = read->rows;
+	int64	   *ids = read->ids;
+	int			n_ids = read->changed.n;
+	IdentityWriter *identities = NULL;
+	ProfileChanges changes;
 
 	RunStage(run, STAGE_WRITE);
-	if (!native)
+	if (source->key_kind != KEY_NATIVE)
 	{
 		/* All the customers there are or were: those with a number, and those who get one now. */
-		int64	   *known = palloc((changed->n + n) * sizeof(int64));
+		int64	   *known = palloc((n_ids + n) * sizeof(int64));
 
 		n_ids = 0;
-		for (int i = 0; i < changed->n; i++)
+		for (int i = 0; i < read->changed.n; i++)
 			if (ids[i] != 0)
 				known[n_ids++] = ids[i];
 		for (int i = 0; i < n; i++)
@@ -211,30 +264,57 @@ ReadCustomers(Run *run, Source *source, const ProfileTarget *target, const Chang
 		while (MergePending(run, follower))
 			;
 	CountRows(run, source, CollectorCounts(run->collector));
-	NoteDayLimits(source->source_id, &limits, CollectorCounts(run->collector)->ahead, false);
+	NoteDayLimits(source->source_id, &read->limits, CollectorCounts(run->collector)->ahead, false);
 	CollectorClose(run->collector);
 	run->collector = NULL;
+	return changes.removed;
 }
 
-void
+/* Reading changes does not count the customers, but where none is left that is noted. */
+static void
+NoteIfEmpty(const Source *source, const ProfileTarget *target)
+{
+	if (ProfileTargetIsEmpty(target))
+		SpiRun(psprintf("UPDATE custseg.source_mapping SET customers = 0, rows_accepted = 0 WHERE source_id = %d",
+						source->source_id), 0, NULL, NULL, NULL);
+}
+
+bool
 CollectChanges(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
+	int64		taken = 0;
 	bool		more = true;
 
 	while (more)
 	{
-		ChangedCustomers changed;
+		ChangeRead	read = {run, source};
+		ErrorData  *error;
 
 		RunStage(run, STAGE_COLLECT);
-		SourceOpen(source);
-		more = ChangeLogTake(source, custseg_batch_size, &changed);
-		if (changed.n == 0)
+		error = Attempt(ReadChanges, &read);
+		if (error != NULL)
+		{
+			TellFailure(run, source, error);
+			if (run->collector)
+				CollectorClose(run->collector);
+			run->collector = NULL;
+			run->reading = NULL;
+			RunCommit(run);
+			return true;
+		}
+		run->reading = NULL;
+		more = read.more;
+		if (read.changed.n == 0)
 			break;
-		run->customers += changed.n;
-		run->changed += changed.n;
-		RunActivity(run, "reading changed customers of %s, " INT64_FORMAT " customers",
-					SourceRelation(source), run->changed);
-		ReadCustomers(run, source, target, follower, &changed);
+		taken += read.changed.n;
+		run->customers += read.changed.n;
+		run->changed += read.changed.n;
+		if (WriteChangedCustomers(run, target, follower, &read) > 0)
+			NoteIfEmpty(source, target);
 		RunCommit(run);
+		if (more && MayShrink(target, taken))
+			return false;
 	}
+	ForgetProblem(source);
+	return true;
 }

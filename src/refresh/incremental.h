@@ -20,10 +20,13 @@ extern const char *const reading_names[];
 #define MIXED_LAYOUT	""
 
 /* How a source is read in this run, and why, in words. Opens it. */
-extern Reading HowToRead(Run *run, Source *source, const char **why);
+extern Reading HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **why);
 
-/* Read the changed customers of a tracked source, batch by batch. */
-extern void CollectChanges(Run *run, Source *source, const ProfileTarget *target,
+/*
+ * Read the changed customers of a tracked source, batch by batch. False where so
+ * many more came meanwhile that it has to be read whole.
+ */
+extern bool CollectChanges(Run *run, Source *source, const ProfileTarget *target,
 						   const ChangeFollower *follower);
 
 #define SMALL_COLLECTION (4 * 1024 * 1024)	/* bytes to collect some customers in */

@@ -274,7 +274,7 @@ EvaluateDue(Run *run, StandingRun *standing)
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
 		{
-			RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+			run->left_out += RecallFollow(run->run_id, run->as_of, run->day, last_transition);
 			run->touched_all = true;
 		}
 		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);
@@ -343,6 +343,25 @@ DayText(DateADT day)
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(day)));
 }
 
+/*
+ * The shop's day of as_of, which must not lie ahead: what was concluded for a
+ * day to come would stand, and be acted upon, until that day.
+ */
+static DateADT
+RunDay(const Run *run)
+{
+	DateADT		day = ShopDay(run->as_of, run->settings->time_zone);
+	DateADT		today = ShopDay(GetCurrentTimestamp(), run->settings->time_zone);
+
+	if (day > today)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("as_of must not be later than the end of today, %s in time zone %s",
+						DayText(today), run->settings->time_zone),
+				 errhint("To see how customers will stand on a day to come: SELECT * FROM custseg.customer_at(...).")));
+	return day;
+}
+
 /* Not inlined, so that nothing of it lives in the frame of PG_TRY. */
 static pg_noinline void
 Refresh(Run *run)
@@ -354,6 +373,7 @@ Refresh(Run *run)
 	char	   *digest;
 	bool		baseline;
 	bool		moved;
+	bool		backwards;
 	const char *sources_changed = NULL; /* why so, or NULL */
 	const char *zone_changed = NULL;
 	ChangeFollower follower;
@@ -363,7 +383,7 @@ Refresh(Run *run)
 	MemoryContextSwitchTo(run->context);
 	run->settings = ReadShopSettings();
 	MemoryContextSwitchTo(run->batch);
-	run->day = ShopDay(run->as_of, run->settings->time_zone);
+	run->day = RunDay(run);
 	ReadState(run, &state);
 	moved = state.exists && strcmp(state.home, DatabaseHome()) != 0;
 	run->rebuild |= moved;
@@ -421,14 +441,19 @@ Refresh(Run *run)
 		state.pending = NULL;
 	}
 	pending = baseline ? "baseline" : NULL;
-	if (!baseline && state.has_day && run->day < state.day)
-	{
-		RunNote(run, "as_of lies before the last refresh: everybody is evaluated for the earlier day");
+	backwards = state.has_day && run->day < state.day;
+	if (backwards)
+		RunNote(run, psprintf("the last refresh was for %s, a later day: everybody is evaluated for the earlier one,"
+							  " and no task is planned", DayText(state.day)));
+	if (backwards && !baseline)
 		pending = "setting";
-	}
 	WriteState(DayText(run->day), NULL, NULL, NULL, pending);
 	if (!baseline)
+	{
+		if (sources_changed && list_length(sources) > 1)
+			KeepAsPart();
 		MarkMixture(sources_changed != NULL, zone_changed != NULL);
+	}
 	RunStage(run, STAGE_COLLECT);	/* what is seen of us while we read */
 	RunCommit(run);
 
@@ -437,14 +462,18 @@ Refresh(Run *run)
 		StandingBegin(&standing, run->run_id, run->as_of, run->day, run->rules, run->context);
 	follower.standing = baseline ? NULL : &standing;
 	follower.cause = sources_changed || zone_changed ? CAUSE_SETTING : CAUSE_DATA;
+	follower.sudden = false;
 	CollectSources(run, sources,
 				   baseline ? "nothing is known yet" :
 				   sources_changed ? sources_changed :
 				   zone_changed ? zone_changed :
 				   moved ? "this database is a copy or was restored" :
-				   run->rebuild ? "a rebuild was asked for" : NULL,
+				   run->rebuild && run->only_source == 0 ? "a rebuild was asked for" : NULL,
+				   !sources_changed && state.sources != NULL,
 				   &follower);
-	WriteState(NULL, run->settings->day_rule, source_list, NULL, pending);
+
+	/* Days of a source that could not be read are still those of the other zone or first day. */
+	WriteState(NULL, zone_changed && run->left > 0 ? NULL : run->settings->day_rule, source_list, NULL, pending);
 	RunTell(run, "profiles: " INT64_FORMAT " customers, " INT64_FORMAT " written, " INT64_FORMAT " removed",
 			run->customers, run->profiles_written, run->profiles_removed);
 
@@ -481,12 +510,21 @@ Refresh(Run *run)
 			run->evaluated, run->standings_written, run->transitions);
 	RunCommit(run);
 
+	if (run->left_out > 0)
+		RunNote(run, psprintf(INT64_FORMAT " customers who came to light had been silent for longer than"
+							  " settings.backlog_days, and got no episode", run->left_out));
+
+	if (run->left_out_sudden > 0)
+		RunNote(run, psprintf(INT64_FORMAT " customers are silent by what a source had or lost all at once, and got no episode",
+							  run->left_out_sudden));
+
 	/* 5 and 6. Tasks and outcomes. */
 	RunStage(run, STAGE_RECALL);
-	PlanAndMeasure(run, &state);
+	if (!backwards)
+		PlanAndMeasure(run, &state);
 
 	RunStage(run, STAGE_END);
-	RunRecordFinish(run, "succeeded", NULL);
+	RunRecordFinish(run, run->left > 0 ? "partial" : "succeeded", NULL);
 	RunEnd(run);
 }
 
@@ -507,7 +545,7 @@ CalibrateAlone(Run *run)
 	MemoryContextSwitchTo(run->context);
 	run->settings = ReadShopSettings();
 	MemoryContextSwitchTo(run->batch);
-	run->day = ShopDay(run->as_of, run->settings->time_zone);
+	run->day = RunDay(run);
 	ReadState(run, &state);
 	if (!state.exists || !state.has_day || strcmp(state.home, DatabaseHome()) != 0)
 		ereport(ERROR,

@@ -254,6 +254,27 @@ RunNoteRead(Run *run, int source_id, const char *how, const char *why)
 	RunTell(run, "source %d: read %s%s%s", source_id, how, why ? ", because " : "", why ? why : "");
 }
 
+void
+RunNoteProblem(Run *run, const char *problem)
+{
+	StringInfo	reads = run->reads;
+
+	reads->data[--reads->len] = '\0';	/* the brace that closes it */
+	appendStringInfoString(reads, ", \"problem\": ");
+	escape_json(reads, problem);
+	appendStringInfoChar(reads, '}');
+	run->left++;
+}
+
+char *
+RunErrorText(const Run *run, const ErrorData *error)
+{
+	return psprintf("%s%s%s%s%s%s%s",
+					run->reading ? "reading " : "", run->reading ? run->reading : "",
+					run->reading ? ": " : "", error->message,
+					error->hint ? " (" : "", error->hint ? error->hint : "", error->hint ? ")" : "");
+}
+
 char *
 RulesDigest(MemoryContext context, Datum *rules)
 {
@@ -413,10 +434,7 @@ RunAlone(Run *run, void (*work) (Run *run))
 		FlushErrorState();
 		if (run->collector)
 			CollectorClose(run->collector);
-		run->failure = psprintf("%s%s%s%s%s%s%s",
-								run->reading ? "reading " : "", run->reading ? run->reading : "",
-								run->reading ? ": " : "", error->message,
-								error->hint ? " (" : "", error->hint ? error->hint : "", error->hint ? ")" : "");
+		run->failure = RunErrorText(run, error);
 		if (run->recorded)
 			RecordFailure(run, &lock);
 		if (run->locked && HoldsLock(&lock, ExclusiveLock))

@@ -62,6 +62,7 @@ typedef struct Run
 	int64		customers;
 	int64		changed;		/* of these, read because a tracked source noted them */
 	StringInfo	reads;			/* how each source was read, as JSON members */
+	int			left;			/* sources that were left as they were last read */
 	int64		profiles_written;
 	int64		profiles_removed;
 	int64	   *touched;		/* customers whose profile changed */
@@ -70,6 +71,8 @@ typedef struct Run
 	int64		evaluated;
 	int64		standings_written;
 	int64		transitions;
+	int64		left_out;		/* customers without an episode, as their silence is old news */
+	int64		left_out_sudden;	/* or as a source had or lost them all at once */
 	bool		calibrated;
 	int64		batches;
 } Run;
@@ -127,5 +130,11 @@ extern void RunKeepOut(void);
 
 /* Record how a source was read, and why so. */
 extern void RunNoteRead(Run *run, int source_id, const char *how, const char *why);
+
+/* Record that the source just recorded is left as it was last read, and why. */
+extern void RunNoteProblem(Run *run, const char *problem);
+
+/* An error in one line, with its hint, and what was being read then. In the current memory context. */
+extern char *RunErrorText(const Run *run, const ErrorData *error);
 
 #endif							/* CUSTSEG_RUN_H */

@@ -79,8 +79,9 @@ ListSources(bool orders)
 					   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
 					   " email_column::text, do_not_contact_column::text, accepted, last_read, customers,"
 					   " tracked_since IS NOT NULL, tracked_layout,"
-					   " coalesce(last_read + rescan_every > pg_catalog.clock_timestamp(), false),"
-					   " tracked_layout IS NOT NULL AND read_home = custseg.home()"
+					   " coalesce(last_read + rescan_every > pg_catalog.clock_timestamp(), false) AND problem IS NULL,"
+					   " tracked_layout IS NOT NULL AND read_home = custseg.home(),"
+					   " problem IS NOT NULL, rows_accepted, statuses"
 					   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -107,6 +108,10 @@ ListSources(bool orders)
 		source->layout = SpiText(row, 10 + MAPPED_COLUMNS);
 		source->resting = SpiInt64(row, 11 + MAPPED_COLUMNS, 0) != 0;
 		source->read_here = SpiInt64(row, 12 + MAPPED_COLUMNS, 0) != 0;
+		source->troubled = SpiInt64(row, 13 + MAPPED_COLUMNS, 0) != 0;
+		source->rows = SpiInt64(row, 14 + MAPPED_COLUMNS, 0);
+		value = SpiField(row, 15 + MAPPED_COLUMNS, &isnull);
+		source->statuses = isnull ? NULL : DatumGetArrayTypePCopy(value);
 		sources = lappend(sources, source);
 	}
 	return sources;
@@ -266,6 +271,24 @@ const char *
 SourceColumn(const Source *source, MappedColumn column)
 {
 	return quote_identifier(source->column[column]);
+}
+
+bool
+StatusCanBe(const Source *source, const char *status)
+{
+	Oid			type = source->type[COLUMN_STATUS];
+
+	return get_typtype(type) != TYPTYPE_ENUM ||
+		(strlen(status) < NAMEDATALEN &&
+		 SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(status)));
+}
+
+bool
+SourceIsNamed(const Source *source)
+{
+	Oid			schema = get_namespace_oid(source->schema_name, true);
+
+	return OidIsValid(schema) && get_relname_relid(source->relation_name, schema) == source->relation;
 }
 
 char *

@@ -9,6 +9,7 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/timestamp.h"
 
 typedef enum KeyKind
@@ -49,6 +50,9 @@ typedef struct Source
 	Datum		accepted;		/* text[], with a status column */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
+	int64		rows;			/* that went into timelines then */
+	ArrayType  *statuses;		/* accepted ones that rows had then; NULL: not known */
+	bool		troubled;		/* it was left as last read when it should have been read again */
 	bool		tracked;		/* custseg.track() put triggers on it */
 	char	   *layout;			/* of its table at the last read: see layout.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
@@ -84,6 +88,12 @@ extern char *SourceRelation(const Source *source);
 
 /* A mapped column as it stands in a query. */
 extern const char *SourceColumn(const Source *source, MappedColumn column);
+
+/* Can the status column have this value? An enum has only some. After SourceOpen. */
+extern bool StatusCanBe(const Source *source, const char *status);
+
+/* Is the relation there, and called as it was when it was registered? Takes no lock. */
+extern bool SourceIsNamed(const Source *source);
 
 /* The condition on the status column with $n as its parameter, or "". */
 extern char *SourceFilter(const Source *source, int parameter, const char *prefix);

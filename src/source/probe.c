@@ -200,7 +200,8 @@ ProbeSources(void)
 		source->tracked = TrackingIsLive(source);
 		if (source->tracked)
 			tracked = lappend(tracked, source);
-		if (!source->tracked || !TriggersSeeAll(source))
+		/* Where another table goes by its name now, the triggers are on the old one; the look says so. */
+		if (!source->tracked || !SourceIsNamed(source) || !TriggersSeeAll(source))
 			probe->queried = lappend(probe->queried, source);
 		else if (source->read_here && !LayoutIsAsRead(source))
 		{

@@ -163,6 +163,25 @@ StoreMapping(const Source *source)
 	return id;
 }
 
+/* An enum can get the value later, so this is no error. */
+static void
+WarnOfStatuses(const Source *source)
+{
+	Datum	   *accepted;
+	int			n;
+
+	if (!source->column[COLUMN_STATUS])
+		return;
+	deconstruct_array(DatumGetArrayTypeP(source->accepted), TEXTOID, -1, false, TYPALIGN_INT, &accepted, NULL, &n);
+	for (int i = 0; i < n; i++)
+		if (!StatusCanBe(source, TextDatumGetCString(accepted[i])))
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("type %s of column %s does not have the accepted status \"%s\"",
+							format_type_be(source->type[COLUMN_STATUS]), SourceColumn(source, COLUMN_STATUS),
+							TextDatumGetCString(accepted[i]))));
+}
+
 static int
 Register(Source *source)
 {
@@ -178,6 +197,7 @@ Register(Source *source)
 				 errmsg("namespace must not be empty"),
 				 errhint("Leave it out, or name the set of keys that the customer column belongs to.")));
 	SourceTry(source);
+	WarnOfStatuses(source);
 	id = StoreMapping(source);
 	SPI_finish();
 	return id;

@@ -46,7 +46,11 @@ $node->safe_psql('shop', q{
 	CREATE ROLE keeper; GRANT keeper TO clerk;
 	CREATE SCHEMA clerk AUTHORIZATION clerk;
 	CREATE TABLE shop.switch (divisor int); INSERT INTO shop.switch VALUES (1); ALTER TABLE shop.switch OWNER TO shop;
-	CREATE VIEW shop.till AS SELECT customer_id, paid_at, amount / divisor AS amount FROM shop.orders, shop.switch WHERE customer_id % 7 = 0;
+	CREATE FUNCTION shop.divide(a numeric, b int) RETURNS numeric LANGUAGE plpgsql AS $$ BEGIN
+		IF b < 0 THEN RAISE query_canceled USING MESSAGE = 'closed'; END IF;
+		RETURN a / b; END $$;
+	ALTER FUNCTION shop.divide OWNER TO shop;
+	CREATE VIEW shop.till AS SELECT customer_id, paid_at, shop.divide(amount, divisor) AS amount FROM shop.orders, shop.switch WHERE customer_id % 7 = 0;
 	ALTER VIEW shop.till OWNER TO shop;
 	SELECT custseg.add_orders('shop.till', 'customer_id', 'paid_at', 'amount')});
 
@@ -54,8 +58,8 @@ my $STATE = q{SELECT session_user, current_user, current_setting('search_path'),
 	current_setting('IntervalStyle'), current_setting('row_security'), current_setting('synchronous_commit'), current_setting('session_replication_role'),
 	current_setting('lock_timeout'), current_setting('work_mem'), pg_current_xact_id_if_assigned() IS NULL, now() = statement_timestamp()};
 
-# Runs a refresh that succeeds, one that fails after some of its commits, and
-# one that succeeds again, in one session prepared in some way.
+# Runs a refresh that succeeds, one that leaves a source as it was, two that are
+# cancelled after some of their commits, and one that succeeds again, in one session prepared in some way.
 sub session_keeps
 {
 	my ($what, $user, $prepare, $call, $cleanup) = @_;
@@ -65,18 +69,23 @@ sub session_keeps
 	$psql->query_safe($_) foreach (q{SET TimeZone = 'Asia/Shanghai'}, q{SET DateStyle = 'SQL, DMY'}, q{SET IntervalStyle = iso_8601},
 		q{SET search_path = pg_temp, shop}, q{SET work_mem = '8MB'}, q{SET synchronous_commit = local}, @$prepare);
 	$before = $psql->query($STATE);
-	foreach my $divisor (1, 0, 0, 1)
+	foreach my $divisor (1, 0, -1, -1, 1)
 	{
 		$node->safe_psql('shop', "UPDATE shop.switch SET divisor = $divisor");
 		$psql->query($call);
-		if ($divisor)
+		if ($divisor == 0)
+		{
+			like($psql->{stderr}, qr/WARNING: .* is left as it was last read: division by zero/, "$what: the warning");
+			is(last_run($node, 'shop'), 'partial', "$what: the run goes on");
+		}
+		elsif ($divisor > 0)
 		{
 			is($psql->{stderr}, '', "$what: no error");
 			is(last_run($node, 'shop'), 'succeeded', "$what: the run succeeded");
 		}
 		else
 		{
-			like($psql->{stderr}, qr/division by zero.*reading shop\.till as role shop/s, "$what: the error");
+			like($psql->{stderr}, qr/closed.*reading shop\.till as role shop/s, "$what: the error");
 			is(last_run($node, 'shop', 'status, batches > 2'), 'failed|t', "$what: the run failed after it had committed");
 		}
 		$psql->{stderr} = '';
@@ -177,7 +186,7 @@ foreach my $how ('a cancelled refresh', 'a refresh that takes too long')
 }
 $psql->quit;
 
-unlike(slurp_file($node->logfile), qr/TRAP: |terminated by signal|PANIC|WARNING:  (?!there is)/, 'the log is clean');
+unlike(slurp_file($node->logfile), qr/TRAP: |terminated by signal|PANIC|WARNING:  (?!there is|source 4 .* division by zero)/, 'the log is clean');
 $gate->quit;
 $node->stop;
 done_testing();

@@ -1,0 +1,261 @@
+/*
+ * trust.c
+ *		Whether a source can be believed, and what is said where it cannot.
+ *
+ * A table that was truncated for a load, a view that is empty for a minute and
+ * a status that is called something else look like a shop whose customers are
+ * gone. If that were believed, all episodes would end, and begin anew a day
+ * later. So a whole read that finds far fewer customers than the last is not
+ * applied until somebody accepts it, just as a source that cannot be read is
+ * left as it was, and in both cases the rest of the refresh goes on.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#include "common/spi.h"
+#include "common/stream.h"
+#include "refresh/trust.h"
+#include "source/read.h"
+
+#define FEWEST_CUSTOMERS	20	/* a smaller shop may come and go */
+#define MOST_REJECTED		0.9 /* of the rows, before it is worth a warning */
+
+static double
+LeastShare(void)
+{
+	bool		isnull;
+
+	SpiRun("SELECT least_share FROM custseg.settings", 0, NULL, NULL, NULL);
+	return DatumGetFloat8(SpiField(0, 1, &isnull));
+}
+
+/* The customers of a target, or "most" where they are more. */
+static int64
+CountCustomers(const ProfileTarget *target, int64 most)
+{
+	Oid			types[2] = {INT4OID, INT8OID};
+	Datum		values[2] = {Int32GetDatum(target->source_id), Int64GetDatum(most)};
+
+	SpiRun(target->source_id ?
+		   "SELECT count(*) FROM (SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT $2) p" :
+		   "SELECT count(*) FROM (SELECT FROM custseg.profile WHERE $1 = 0 LIMIT $2) p", 2, types, values, NULL);
+	return SpiInt64(0, 1, 0);
+}
+
+void
+Expect(const Source *source, const ProfileTarget *target, bool known, Expectation *expected)
+{
+	expected->least_share = LeastShare();
+	expected->customers = source->customers;
+
+	/* Reading changes does not count how many there are then. */
+	if (source->tracked && known && source->last_read != DT_NOBEGIN)
+		expected->customers = CountCustomers(target, PG_INT64_MAX);
+}
+
+bool
+MayShrink(const ProfileTarget *target, int64 changed)
+{
+	double		share = LeastShare();
+	int64		enough = share < 1 ? (int64) (changed / (1 - share)) + 1 : PG_INT64_MAX;
+	int64		n;
+
+	if (changed == 0 || enough <= FEWEST_CUSTOMERS / 2)
+		return false;
+	n = CountCustomers(target, enough);
+	return n >= FEWEST_CUSTOMERS && n < enough;
+}
+
+int64
+LeastCustomers(const Expectation *expected)
+{
+	return expected->customers < FEWEST_CUSTOMERS ? 0 : (int64) ceil(expected->customers * expected->least_share);
+}
+
+int64
+FullAgain(const Expectation *expected, const Source *source, int64 rows)
+{
+	int64		many;
+
+	if (expected->customers < 0)
+		return -1;
+	if (expected->customers == 0)
+		return 1;
+	if (expected->least_share <= 0 || expected->least_share >= 1)
+		return -1;
+	many = Max((int64) ceil(expected->customers / expected->least_share), FEWEST_CUSTOMERS);
+	return rows - source->rows >= many - expected->customers ? many : -1;
+}
+
+/* ------------------------------------------------------------ statuses */
+
+static bool
+Contains(ArrayType *array, Datum text)
+{
+	Datum	   *elements;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, elements[i], text)))
+			return true;
+	return false;
+}
+
+/* Which of some statuses were seen. */
+typedef struct StatusRead
+{
+	Datum	   *accepted;
+	bool	   *had;
+	int			n;
+} StatusRead;
+
+static void
+StatusRow(TupleTableSlot *slot, void *arg)
+{
+	StatusRead *read = arg;
+
+	for (int i = 0; i < read->n && !slot->tts_isnull[0]; i++)
+		read->had[i] |= DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, slot->tts_values[0],
+															 read->accepted[i]));
+}
+
+ArrayType *
+ReadStatuses(const Source *source)
+{
+	ArrayType  *accepted = DatumGetArrayTypeP(source->accepted);
+	Oid			types[1] = {TEXTARRAYOID};
+	Datum		values[1] = {source->accepted};
+	StatusRead	read;
+	int			n_had = 0;
+
+	deconstruct_array(accepted, TEXTOID, -1, false, TYPALIGN_INT, &read.accepted, NULL, &read.n);
+	read.had = palloc0(Max(read.n, 1) * sizeof(bool));
+	SourceQuery(source,
+				psprintf("SELECT DISTINCT %s::pg_catalog.text FROM %s%s LIMIT %d",
+						 SourceColumn(source, COLUMN_STATUS), SourceRelation(source),
+						 SourceFilter(source, 1, " WHERE "), read.n),
+				1, types, values, StreamTo(StatusRow, &read));
+	for (int i = 0; i < read.n; i++)
+		if (read.had[i])
+			read.accepted[n_had++] = read.accepted[i];
+	return construct_array(read.accepted, n_had, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/* ----------------------------------------------------- what is told of it */
+
+static char *
+Named(const Source *source)
+{
+	return psprintf("source %d (%s)", source->source_id, SourceRelation(source));
+}
+
+static void
+Tell(Run *run, const char *message)
+{
+	ereport(WARNING, (errcode(ERRCODE_WARNING), errmsg_internal("%s", message)));
+	RunNote(run, message);
+}
+
+static void
+TellStatuses(Run *run, const Source *source, ArrayType *statuses)
+{
+	Datum	   *elements;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(source->accepted), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *status = TextDatumGetCString(elements[i]);
+
+		if (!StatusCanBe(source, status))
+			Tell(run, psprintf("%s accepts status \"%s\", which type %s of its column %s does not have",
+							   Named(source), status, format_type_be(source->type[COLUMN_STATUS]),
+							   SourceColumn(source, COLUMN_STATUS)));
+		else if (source->statuses != NULL && Contains(source->statuses, elements[i]) && !Contains(statuses, elements[i]))
+			Tell(run, psprintf("no row of %s has status \"%s\" any more", Named(source), status));
+	}
+}
+
+void
+TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses)
+{
+	int64		rejected = 0;
+	int			most = 0;
+
+	if (statuses != NULL)
+		TellStatuses(run, source, statuses);
+	if (counts->rows == 0)
+	{
+		/* Once: a source may well be empty. */
+		if (source->customers != 0)
+			Tell(run, psprintf("%s has no orders", Named(source)));
+		return;
+	}
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+	{
+		rejected += counts->rejected[reason];
+		if (counts->rejected[reason] > counts->rejected[most])
+			most = reason;
+	}
+	if (rejected >= MOST_REJECTED * counts->rows)
+		Tell(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
+						   counts->rows, Named(source), rejected, reject_reasons[most]));
+}
+
+static void
+SetProblem(const Source *source, const char *problem)
+{
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), problem ? CStringGetTextDatum(problem) : (Datum) 0};
+
+	SpiRun("UPDATE custseg.source_mapping SET problem = $2 WHERE source_id = $1", 2, types, values,
+		   problem ? NULL : " n");
+}
+
+void
+ForgetProblem(Source *source)
+{
+	if (source->troubled)
+		SetProblem(source, NULL);
+	source->troubled = false;
+}
+
+static void
+TellLeft(Run *run, const Source *source, const char *problem)
+{
+	SetProblem(source, problem);
+	RunNoteProblem(run, problem);
+	RunNote(run, psprintf("%s is left as it was last read: %s", Named(source), problem));
+}
+
+void
+TellFailure(Run *run, const Source *source, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("%s is left as it was last read: %s", Named(source), error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 run->reading ? errcontext("reading %s", run->reading) : 0));
+	TellLeft(run, source, RunErrorText(run, error));
+}
+
+void
+TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found)
+{
+	char	   *problem = psprintf("it had " INT64_FORMAT " customers then and has " INT64_FORMAT " now",
+								   expected->customers, found);
+	char	   *hint = psprintf("CALL custseg.refresh(source => %d, rebuild => true) accepts that", source->source_id);
+
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("%s is left as it was last read: %s", Named(source), problem),
+			 errhint("If that is right, %s; see custseg.settings.least_share.", hint)));
+	TellLeft(run, source, psprintf("%s (%s)", problem, hint));
+}

@@ -1,0 +1,46 @@
+/*
+ * trust.h
+ *		Whether a source can be believed, and what is said where it cannot.
+ */
+#ifndef CUSTSEG_TRUST_H
+#define CUSTSEG_TRUST_H
+
+#include "refresh/run.h"
+#include "source/mapping.h"
+
+/* What the last read of a source leads to expect of the next. */
+typedef struct Expectation
+{
+	int64		customers;		/* there are of it; -1 where it was never read */
+	double		least_share;	/* of them must be found again */
+} Expectation;
+
+/*
+ * "known": the target holds what the source said when it was last read, and
+ * nothing else.
+ */
+extern void Expect(const Source *source, const ProfileTarget *target, bool known, Expectation *expected);
+
+/* If so many customers of the target changed, may it have shrunk? */
+extern bool MayShrink(const ProfileTarget *target, int64 changed);
+
+/* The fewest customers it may have: with fewer it shrank. 0 where any number will do. */
+extern int64 LeastCustomers(const Expectation *expected);
+
+/* From that many customers on it is full again, or another one; where it has so many more rows. -1: none is. */
+extern int64 FullAgain(const Expectation *expected, const Source *source, int64 rows);
+
+/* The accepted statuses that rows have now, a text[] in the current memory context. As the relation's owner; after SourceOpen. */
+extern ArrayType *ReadStatuses(const Source *source);
+
+/* Say what is odd about a complete read: nothing in it, nearly nothing usable, statuses that no row has. */
+extern void TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses);
+
+/* It could not be read, or is not believed: it stays as it was last read, and everybody is told. */
+extern void TellFailure(Run *run, const Source *source, const ErrorData *error);
+extern void TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found);
+
+/* It is as it should be. */
+extern void ForgetProblem(Source *source);
+
+#endif							/* CUSTSEG_TRUST_H */
