@@ -21,6 +21,7 @@ int			custseg_max_parallel_workers = 2;
 
 double		custseg_rescan_share = 0.05;
 
+bool		custseg_contact = true;
 bool		custseg_allow_publication = false;
 
 PG_FUNCTION_INFO_V1(custseg_is_time_zone);
@@ -50,6 +51,12 @@ SettingsInit(void)
 							 NULL, &custseg_rescan_share,
 							 0.05, 0, 1,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("custseg.contact",
+							 "Customers may be contacted from this server.",
+							 "Off, claim() hands nothing out and no schedule starts: for copies of a shop.",
+							 &custseg_contact,
+							 true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("custseg.allow_publication",
 							 "Install custseg also where a publication FOR ALL TABLES would send its tables to subscribers.",
 							 NULL, &custseg_allow_publication,

@@ -19,6 +19,8 @@ extern int	custseg_max_parallel_workers;	/* processes that read a source togethe
 
 extern double custseg_rescan_share; /* changed customers, from which on a source is read whole */
 
+extern bool custseg_contact;	/* customers may be contacted from this server */
+
 extern bool custseg_allow_publication;	/* install below a FOR ALL TABLES publication */
 
 extern void SettingsInit(void);
