@@ -763,7 +763,7 @@ CREATE FUNCTION custseg.return_chance(models custseg.models, tier_number integer
 RETURNS double precision
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_return_chance';
 COMMENT ON FUNCTION custseg.return_chance(custseg.models, integer, integer, integer) IS
-'The chance that a customer who has been silent for silent_days comes back unaided within so many days, by replay of the shop''s past silences: tier_number 1 high, 2 mid, 3 low, shrunken to all tiers where returns are few; 0 all of them. The chance of a day is that of its interval (custseg.return_model): of all tiers (returns + 1) / (days watched + 1 / that of the interval before), of a tier (returns + 10) / (days watched + 10 / that of all). NULL without a past silence.';
+'The chance that a customer who has been silent for silent_days comes back unaided within so many days, by replay of the shop''s past silences, each until the day of the first contact, after which an order is no return: tier_number 1 high, 2 mid, 3 low, shrunken to all tiers where returns are few; 0 all of them. The chance of a day is that of its interval (custseg.return_model): of all tiers (returns + 1) / (days watched + 1 / that of the interval before), of a tier (returns + 10) / (days watched + 10 / that of all). NULL without a past silence.';
 
 CREATE FUNCTION custseg.past_returns(models custseg.models, tier_number integer) RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 5 AS 'MODULE_PATHNAME', 'custseg_past_returns';

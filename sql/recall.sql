@@ -254,6 +254,7 @@ CREATE TABLE custseg.arm (
     goal text NOT NULL,
     person text NOT NULL,
     arm text NOT NULL CHECK (arm IN ('contact', 'control')),
+    share double precision NOT NULL CHECK (share BETWEEN 0 AND 1),
     drawn_at timestamptz NOT NULL,
     PRIMARY KEY (goal, person)
 );
@@ -262,6 +263,7 @@ COMMENT ON TABLE custseg.arm IS
 COMMENT ON COLUMN custseg.arm.goal IS 'the goal';
 COMMENT ON COLUMN custseg.arm.person IS 'the customer''s key in the shop, or the number where that is the key';
 COMMENT ON COLUMN custseg.arm.arm IS 'contact, or control: never contacted for this goal';
+COMMENT ON COLUMN custseg.arm.share IS 'the holdout under which it was drawn: only people of the same share are compared with each other';
 COMMENT ON COLUMN custseg.arm.drawn_at IS 'as of when it was drawn';
 SELECT pg_catalog.pg_extension_config_dump('custseg.arm', '');
 

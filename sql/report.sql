@@ -131,7 +131,7 @@ FROM custseg.customer c
 WHERE c.lifecycle = 'silent' AND c.quadrant <> 'angry_churn'
 ORDER BY c.spend DESC, c.customer_id;
 COMMENT ON VIEW custseg.sleeping_gold IS
-'The sleeping gold (沉睡金矿): every silent customer who did not leave in anger, with what they spent in the past, their chance to return by themselves and what they would be worth then; best past spend first. None of it is what waking them would add: who comes back unaided is another kind of customer than who comes back because somebody called, and that difference takes outcomes that have been measured (custseg.kpi).';
+'The sleeping gold (沉睡金矿): every silent customer who did not leave in anger, with what they spent in the past, their chance to return by themselves and what they would be worth then; best past spend first. None of it is what waking them would add: who comes back unaided is another kind of customer than who comes back because somebody called, and that difference takes outcomes that have been measured (custseg.playbook_result).';
 COMMENT ON COLUMN custseg.sleeping_gold.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.sleeping_gold.customer_key IS 'the shop''s own key, where it is not the customer_id';
 COMMENT ON COLUMN custseg.sleeping_gold.tier IS 'worth by net spend';

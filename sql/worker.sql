@@ -23,6 +23,7 @@ CREATE TABLE custseg.job_record (
     last_status text CHECK (last_status IN ('succeeded', 'failed', 'interrupted', 'skipped')),
     last_error text,
     failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    note text,
     CHECK (every IS NULL OR days IS NULL),
     CHECK ((days IS NULL) = (at_time IS NULL)),
     CHECK ((every IS NULL) = (anchor IS NULL)),
@@ -46,6 +47,8 @@ COMMENT ON COLUMN custseg.job_record.last_status IS 'how it ended: succeeded, fa
 COMMENT ON COLUMN custseg.job_record.last_error IS 'the error it ended with';
 COMMENT ON COLUMN custseg.job_record.failures IS 'failed and interrupted runs since the last that succeeded; each doubles the wait before the next try, up to an hour';
 
+COMMENT ON COLUMN custseg.job_record.note IS 'what became of the schedule that nobody said: its next start was set anew after a clock ran ahead; NULL again with the next schedule() or resume()';
+
 CREATE TABLE custseg.job_request (
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     job text NOT NULL,
@@ -62,14 +65,14 @@ COMMENT ON COLUMN custseg.job_request.requested_by IS 'the role that asked';
 CREATE FUNCTION custseg.worker_state(
     OUT launcher_pid integer, OUT enabled boolean, OUT covered boolean, OUT worker_pid integer,
     OUT running_job text, OUT waiting_since timestamptz, OUT last_look timestamptz, OUT next_look timestamptz,
-    OUT troubles integer, OUT note text)
+    OUT troubles integer, OUT note text, OUT contact boolean)
 LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'custseg_worker_state';
 COMMENT ON FUNCTION custseg.worker_state() IS
 'What launcher and worker are doing for this database, from shared memory; see custseg.worker_status.';
 REVOKE ALL ON FUNCTION custseg.worker_state() FROM PUBLIC;
 
 CREATE VIEW custseg.worker_status AS
-SELECT launcher_pid, enabled, covered, worker_pid, running_job, waiting_since, last_look, next_look, troubles, note
+SELECT launcher_pid, enabled, covered, worker_pid, running_job, waiting_since, last_look, next_look, troubles, note, contact
 FROM custseg.worker_state();
 COMMENT ON VIEW custseg.worker_status IS
 'What the background workers are doing for this database, one row; note says why nothing would run.';
@@ -84,21 +87,24 @@ COMMENT ON COLUMN custseg.worker_status.next_look IS 'when a worker looks next a
 COMMENT ON COLUMN custseg.worker_status.troubles IS 'workers in a row that could not do their work; each doubles the wait before the next, up to ten minutes';
 COMMENT ON COLUMN custseg.worker_status.note IS 'why no worker runs jobs here, or what went wrong with the last one';
 
+COMMENT ON COLUMN custseg.worker_status.contact IS 'whether custseg.contact lets schedules start and tasks be claimed on this server';
+
 CREATE VIEW custseg.job AS
 SELECT coalesce(r.job, q.job) AS job,
        r.every, r.days, r.at_time,
-       CASE WHEN NOT r.paused AND r.home = h.home THEN r.next_start END AS next_start,
+       CASE WHEN NOT r.paused AND r.home = h.home AND (w.contact OR coalesce(r.every::text, r.days) IS NULL) THEN r.next_start END AS next_start,
        r.last_start, r.last_finish,
        CASE WHEN w.running_job = r.job THEN 'running'
             WHEN r.last_start IS NOT NULL AND r.last_finish IS NULL THEN 'interrupted'
             ELSE r.last_status END AS last_status,
        r.last_error,
        coalesce(r.failures, 0) AS failures,
-       coalesce(r.paused OR r.home <> h.home AND coalesce(r.every::text, r.days) IS NOT NULL, false) AS paused,
+       coalesce(r.paused OR (r.home <> h.home OR NOT w.contact) AND coalesce(r.every::text, r.days) IS NOT NULL, false) AS paused,
        CASE WHEN r.paused THEN 'custseg.pause() was called'
             WHEN r.home <> h.home AND coalesce(r.every::text, r.days) IS NOT NULL
-            THEN 'the schedule was made in another database or installation' END AS paused_because,
-       q.requested_at
+            THEN 'the schedule was made in another database or installation'
+            WHEN NOT w.contact AND coalesce(r.every::text, r.days) IS NOT NULL THEN 'custseg.contact is off' END AS paused_because,
+       q.requested_at, r.note
 FROM custseg.job_record r
      FULL JOIN (SELECT job, min(requested_at) AS requested_at FROM custseg.job_request GROUP BY job) q
      ON q.job = r.job
@@ -119,12 +125,13 @@ COMMENT ON COLUMN custseg.job.failures IS 'failed and interrupted runs since the
 COMMENT ON COLUMN custseg.job.paused IS 'true when its schedule does not start it';
 COMMENT ON COLUMN custseg.job.paused_because IS 'why it is paused';
 COMMENT ON COLUMN custseg.job.requested_at IS 'when a run was asked for that has not started yet';
+COMMENT ON COLUMN custseg.job.note IS 'what became of the schedule that nobody said: its next start was set anew, because it was further away than the schedule allows after a clock ran ahead';
 
 CREATE FUNCTION custseg.schedule(job text, every interval DEFAULT NULL, days text DEFAULT NULL,
     at_time time DEFAULT NULL) RETURNS timestamptz
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'custseg_schedule';
 COMMENT ON FUNCTION custseg.schedule(text, interval, text, time) IS
-'Let a background worker run a job (refresh or calibrate) every so often, the first time at once, or on days of the week (''daily'', ''Mon'', ''Mon,Thu'', ''Mon-Fri'') at a time of day in the shop''s time zone; calibrate once a week when neither is said. Returns the next start. Replaces the schedule it had; saying the same again changes nothing.';
+'Let a background worker run a job (refresh or calibrate) every so often, the first time at once, or on days of the week (''daily'', ''Mon'', ''Mon,Thu'', ''Mon-Fri'') at a time of day in the shop''s time zone; calibrate once a week when neither is said. Returns the next start. Replaces the schedule it had; saying the same again changes nothing, and does not wake a job that is paused: then it returns NULL.';
 REVOKE ALL ON FUNCTION custseg.schedule(text, interval, text, time) FROM PUBLIC;
 
 CREATE FUNCTION custseg.unschedule(job text) RETURNS boolean

@@ -46,3 +46,49 @@ CompareRates(double x1, double n1, double x0, double n0)
 	result.high = result.difference + hypot(high1 - p1, p0 - low0);
 	return result;
 }
+
+/*
+ * The common difference of strata with the weights of Mantel and Haenszel,
+ * n1 n0 / (n1 + n0), which are those of the least variance where the rates are
+ * alike and are fixed by the numbers of people alone. Each stratum keeps its
+ * own Newcombe interval, and the distances from the differences to their bounds
+ * add up in squares, weighted: the limits of a sum that G. Y. Zou and A. Donner
+ * derive in Construction of confidence limits about effect measures: a general
+ * approach, Statistics in Medicine 27, 2008, 1693-1702, which is what Newcombe
+ * did for two rates. So it is his interval where there is one stratum, and
+ * does not suppose that contacting adds the same in each.
+ */
+bool
+CompareStrata(const Stratum *strata, int n, StratifiedDifference *result)
+{
+	double		weights = 0;
+	double		rate = 0;
+	double		control_rate = 0;
+	double		below = 0;
+	double		above = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const Stratum *s = &strata[i];
+		RateDifference within;
+		double		weight;
+
+		if (s->n1 <= 0 || s->n0 <= 0)
+			continue;
+		within = CompareRates(s->x1, s->n1, s->x0, s->n0);
+		weight = s->n1 / (s->n1 + s->n0) * s->n0;
+		weights += weight;
+		rate += weight * (s->x1 / s->n1);
+		control_rate += weight * (s->x0 / s->n0);
+		below = hypot(below, weight * (within.difference - within.low));
+		above = hypot(above, weight * (within.high - within.difference));
+	}
+	if (weights <= 0)
+		return false;
+	result->rate = rate / weights;
+	result->control_rate = control_rate / weights;
+	result->of.difference = result->rate - result->control_rate;
+	result->of.low = result->of.difference - below / weights;
+	result->of.high = result->of.difference + above / weights;
+	return true;
+}

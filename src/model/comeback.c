@@ -92,5 +92,5 @@ ReturnChance(const ReturnTable *table, int group, int32 since, int32 days)
 		if (end > first)
 			log_stay += (end - first) * log1p(-DailyChance(table, group, i));
 	}
-	return -expm1(log_stay);
+	return log_stay < 0 ? -expm1(log_stay) : 0; /* not -0 */
 }

@@ -24,7 +24,7 @@ typedef struct ReturnTable
 	int64		watched[RETURN_GROUPS][RETURN_INTERVALS];	/* days on which one could have */
 } ReturnTable;
 
-/* A past silence that ended, or is watched, that many days after the day it began. */
+/* A past silence that ended, or is watched, that many days after the day it began: until today or the first contact. */
 extern void ReturnsAdd(ReturnTable *table, int group, int32 days, bool returned);
 
 /* Past returns of a group; of all groups for -1. */

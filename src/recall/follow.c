@@ -113,8 +113,8 @@ DATEOID, FLOAT8OID};
 	" (goal, playbook, version, holdout, window_days, expire_days, customer_id, opened_by, person, since, priority)"
 
 #define DRAW \
-	"INSERT INTO custseg.arm (goal, person, arm, drawn_at)" \
-	" SELECT DISTINCT ON (a.goal, a.person) a.goal, a.person, " ARM_OF_A ", $12" \
+	"INSERT INTO custseg.arm (goal, person, arm, share, drawn_at)" \
+	" SELECT DISTINCT ON (a.goal, a.person) a.goal, a.person, " ARM_OF_A ", a.holdout, $12" \
 	FROM_AUDIENCE \
 	" ORDER BY a.goal, a.person, a.playbook" \
 	" ON CONFLICT (goal, person) DO NOTHING"

@@ -294,15 +294,47 @@ typedef struct ReturnPass
 	HistoryReader reader;
 	ReturnTable table;
 	ModelData	data;
-	DateADT		first_return;	/* of the customer being read */
+	/* Of the customer being read. */
+	DateADT		first_return;
+	const DateADT *contacts;	/* ascending */
+	int			ncontacts;
 } ReturnPass;
 
+/*
+ * The day of the first contact after a day and until another, or NO_DAY: a
+ * task that was handed out and not given back, whatever came of it.
+ */
+static DateADT
+FirstContact(const ReturnPass *pass, DateADT after, DateADT until)
+{
+	for (int i = 0; i < pass->ncontacts; i++)
+		if (pass->contacts[i] > after)
+			return pass->contacts[i] <= until ? pass->contacts[i] : NO_DAY;
+	return NO_DAY;
+}
+
+/*
+ * Whoever was contacted can no longer come back unaided: such a silence is
+ * watched until the day of the first contact, as one that lasts is until
+ * today, and an order on that day or later is no return. Leaving it out would
+ * lose the days on which nobody came back before the contact, and so make
+ * returns look more likely than they are. One that began after the contact is
+ * left out.
+ */
 static void
-PastSilence(DateADT began, DateADT ended, Tier tier, void *arg)
+PastSilence(DateADT since, DateADT began, DateADT ended, Tier tier, void *arg)
 {
 	ReturnPass *pass = arg;
+	DateADT		until = ended == NO_DAY ? pass->day : ended;
+	DateADT		contact = FirstContact(pass, since, until);
 
-	ReturnsAdd(&pass->table, tier, (ended == NO_DAY ? pass->day : ended) - began, ended != NO_DAY);
+	if (contact != NO_DAY)
+	{
+		if (contact >= began)
+			ReturnsAdd(&pass->table, tier, contact - began, false);
+		return;
+	}
+	ReturnsAdd(&pass->table, tier, until - began, ended != NO_DAY);
 	if (ended != NO_DAY && pass->first_return == NO_DAY)
 		pass->first_return = ended;
 }
@@ -313,6 +345,14 @@ ReturnRow(TupleTableSlot *slot, void *arg)
 	ReturnPass *pass = arg;
 
 	pass->first_return = NO_DAY;
+	pass->ncontacts = 0;
+	if (!slot->tts_isnull[1])
+	{
+		ArrayType  *days = DatumGetArrayTypeP(slot->tts_values[1]);
+
+		pass->contacts = (const DateADT *) ARR_DATA_PTR(days);
+		pass->ncontacts = ArrayGetNItems(ARR_NDIM(days), ARR_DIMS(days));
+	}
 	EachSilence(&pass->rules, slot->tts_values[0], pass->day, PastSilence, pass);
 	if (pass->first_return != NO_DAY)
 		ModelDataAdd(&pass->data, ReadHistoryBetween(&pass->reader, slot->tts_values[0],
@@ -320,8 +360,15 @@ ReturnRow(TupleTableSlot *slot, void *arg)
 					 pass->day);
 }
 
+#define HISTORIES_AND_CONTACTS \
+	"SELECT p.timeline, c.days FROM custseg.profile p" \
+	" LEFT JOIN (SELECT t.customer_id, array_agg(DISTINCT t.day ORDER BY t.day) AS days" \
+	"   FROM (SELECT customer_id, custseg.day_of(claimed_at, (SELECT time_zone FROM custseg.settings)) AS day" \
+	"     FROM custseg.task WHERE claimed_at IS NOT NULL) t" \
+	"   GROUP BY t.customer_id) c USING (customer_id)"
+
 /*
- * How customers came back from past silences, by the rules that this
+ * How customers came back unaided from past silences, by the rules that this
  * calibration just set, and what they bought from then on: each customer's
  * first return starts a history of its own. Where returns are few, the
  * ordinary model is what they are drawn to: as a prior it holds as long as
@@ -342,7 +389,7 @@ FitSecondLife(const Wishes *wishes, const Fits *ordinary, DateADT day, int64 cal
 	ParseRules(DatumGetHeapTupleHeader(SpiField(0, 1, &isnull)), &pass.rules);
 	HistoryReaderInit(&pass.reader);
 	ModelDataInit(&pass.data);
-	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
+	SpiKeep(&plan, HISTORIES_AND_CONTACTS, 0, NULL);
 	SpiStream(plan, 0, NULL, NULL, ReturnRow, &pass);
 
 	memcpy(prior.center, ordinary->purchase.params, sizeof(prior.center));

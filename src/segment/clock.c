@@ -148,7 +148,7 @@ SeeSilence(const Rules *rules, const Rhythm *rhythm, int64 spend, DateADT until,
 		return;
 	began = DaysAfter(rhythm->last_order, SilenceOf(rules, tier, rhythm).days);
 	if (began <= until)
-		seen(began, ended, tier, arg);
+		seen(rhythm->last_order, began, ended, tier, arg);
 }
 
 void

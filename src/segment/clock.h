@@ -54,10 +54,10 @@ extern double AliveAfter(const Rules *rules, const Rhythm *rhythm, int32 days);
 
 /*
  * Every silence of a timeline as of a day, by rules applied to what was known
- * when it began: from the day it began until the order that ended it, NO_DAY
- * if it lasts.
+ * when it began: the order before it, and from the day it began until the
+ * order that ended it, NO_DAY if it lasts.
  */
-typedef void (*SilenceSeen) (DateADT began, DateADT ended, Tier tier, void *arg);
+typedef void (*SilenceSeen) (DateADT since, DateADT began, DateADT ended, Tier tier, void *arg);
 extern void EachSilence(const Rules *rules, Datum timeline, DateADT day, SilenceSeen seen, void *arg);
 
 #endif							/* CUSTSEG_CLOCK_H */

@@ -410,7 +410,7 @@ typedef struct SilencesCache
 } SilencesCache;
 
 static void
-PutSilence(DateADT began, DateADT ended, Tier tier, void *arg)
+PutSilence(DateADT since, DateADT began, DateADT ended, Tier tier, void *arg)
 {
 	SilencesCache *cache = arg;
 	Datum		values[4];

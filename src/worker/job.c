@@ -143,6 +143,12 @@ WarnOfObstacle(void)
 	const char *hint;
 	const char *obstacle = Obstacle(&hint);
 
+	/* This one holds schedules only: who asks for a run means it. */
+	if (obstacle == NULL && !custseg_contact)
+	{
+		obstacle = "custseg.contact is off";
+		hint = "It is off for copies of a shop. Set custseg.contact = on and reload the configuration where schedules are to start.";
+	}
 	if (obstacle != NULL)
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -191,6 +197,8 @@ custseg_schedule(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	Guard		guard;
 	int			default_days = job_kinds[JobByName(job)].default_days;
+	bool		same;
+	bool		stays_paused;
 
 	PreventCommandIfReadOnly("custseg.schedule()");
 	if (PG_ARGISNULL(1) && PG_ARGISNULL(2) && PG_ARGISNULL(3) && default_days > 0)
@@ -215,9 +223,10 @@ custseg_schedule(PG_FUNCTION_ARGS)
 	GuardEnter(&guard, ExtensionOwner());
 	(void) ReadJobRecord(job, false, &record);
 
-	/* Saying the same again, as deployment scripts do, changes nothing. */
-	if (!record.exists || !record.scheduled || !record.has_next || record.paused || record.moved ||
-		record.zone_changed || !SameSchedule(&record.schedule, &schedule))
+	/* Saying the same again, as deployment scripts do, changes nothing, and wakes nothing that is paused. */
+	same = record.exists && record.scheduled && SameSchedule(&record.schedule, &schedule);
+	stays_paused = same && (record.paused || record.moved);
+	if (!same || (!stays_paused && (!record.has_next || record.zone_changed)))
 	{
 		record.scheduled = true;
 		record.schedule = schedule;
@@ -227,11 +236,20 @@ custseg_schedule(PG_FUNCTION_ARGS)
 			NextStart(&schedule, TimeZoneByName(record.time_zone, false), now, now);
 		record.paused = false;
 		record.failures = 0;
+		record.note = NULL;
 		WriteJobSchedule(job, &record);
 	}
 	GuardLeave(&guard);
 	SPI_finish();
 
+	if (stays_paused)
+	{
+		ereport(NOTICE,
+				(errmsg("job \"%s\" has this schedule and stays paused: %s", job,
+						record.paused ? "custseg.pause() was called" : "the schedule was made in another database or installation"),
+				 errhint("To start it: SELECT custseg.resume('%s').", job)));
+		PG_RETURN_NULL();
+	}
 	WakeOnCommit();
 	WarnOfObstacle();
 	PG_RETURN_TIMESTAMPTZ(record.next_start);
@@ -257,6 +275,7 @@ custseg_unschedule(PG_FUNCTION_ARGS)
 	if (record.exists)
 	{
 		record.scheduled = record.has_next = record.paused = false;
+		record.note = NULL;
 		WriteJobSchedule(job, &record);
 	}
 	GuardLeave(&guard);
@@ -310,6 +329,7 @@ custseg_resume(PG_FUNCTION_ARGS)
 		record.next_start = NextStart(&record.schedule, TimeZoneByName(record.time_zone, false),
 									  record.anchor, now);
 		record.failures = 0;
+		record.note = NULL;
 		WriteJobSchedule(job, &record);
 	}
 	GuardLeave(&guard);
@@ -392,12 +412,13 @@ Datum
 custseg_worker_state(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[10];
-	bool		nulls[10];
+	Datum		values[11];
+	bool		nulls[11];
 	const char *hint = NULL;
 	const char *obstacle = Obstacle(&hint);
 	DatabaseEntry entry = {0};
 	pid_t		launcher = 0;
+	TimestampTz no_slot = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -408,6 +429,7 @@ custseg_worker_state(PG_FUNCTION_ARGS)
 
 		LWLockAcquire(worker_shared->lock, LW_SHARED);
 		launcher = worker_shared->launcher_pid;
+		no_slot = worker_shared->no_slot;
 		found = EntryOf(MyDatabaseId, false);
 		if (found != NULL)
 			entry = *found;
@@ -440,10 +462,23 @@ custseg_worker_state(PG_FUNCTION_ARGS)
 		nulls[9] = false;
 		values[9] = CStringGetTextDatum(psprintf("%s; %s", obstacle, hint));
 	}
+	else if (no_slot != 0 && entry.worker_pid == 0)
+	{
+		nulls[9] = false;
+		values[9] = CStringGetTextDatum(psprintf("no background worker slot has been free since %s; raise max_worker_processes",
+												 timestamptz_to_str(no_slot)));
+	}
 	else if (entry.worker_pid == 0 && entry.trouble[0] != '\0')
 	{
 		nulls[9] = false;
 		values[9] = CStringGetTextDatum(psprintf("the last worker failed: %s", entry.trouble));
 	}
+	else if (!custseg_contact)
+	{
+		nulls[9] = false;
+		values[9] = CStringGetTextDatum("custseg.contact is off: no schedule is started, and runs that are asked for are");
+	}
+	nulls[10] = false;
+	values[10] = BoolGetDatum(custseg_contact);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -74,6 +74,7 @@
 
 #include "common/compat.h"
 #include "common/guard.h"
+#include "common/settings.h"
 #include "worker/launcher.h"
 #include "worker/shared.h"
 
@@ -94,7 +95,6 @@ typedef struct Started
 } Started;
 
 static List *started = NIL;		/* in TopMemoryContext */
-static bool told_no_slot = false;
 
 void
 LauncherInit(void)
@@ -329,6 +329,7 @@ Launch(Database *database, TimestampTz now)
 	DatabaseEntry *entry;
 	DatabaseEntry before;
 	bool		registered;
+	bool		told_no_slot;
 
 	/* What holds if the worker never reports; it may well report before we are back here. */
 	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
@@ -367,18 +368,21 @@ Launch(Database *database, TimestampTz now)
 			started = lappend(started, each);
 		MemoryContextSwitchTo(old);
 	}
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	told_no_slot = worker_shared->no_slot != 0;
 	if (registered)
-	{
-		told_no_slot = false;
+		worker_shared->no_slot = 0;
+	else if (!told_no_slot)
+		worker_shared->no_slot = now;
+	LWLockRelease(worker_shared->lock);
+	if (registered)
 		return true;
-	}
 
 	pfree(each);
 	if (!told_no_slot)
 		ereport(LOG,
 				(errmsg("custseg cannot start a worker: all background worker slots are taken"),
 				 errhint("Raise max_worker_processes.")));
-	told_no_slot = true;
 	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
 	entry = EntryOf(database->oid, false);
 	if (entry != NULL)
@@ -435,6 +439,17 @@ MakeRoom(bool wanted)
 	worker_shared->room_wanted = wanted && !leaving && longest == NULL;
 	if (wanted && !leaving && longest != NULL)
 		AskToLeave(longest);
+	LWLockRelease(worker_shared->lock);
+}
+
+/* What kept schedules from starting is over: look in every database. */
+static void
+LookEverywhere(void)
+{
+	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < CUSTSEG_MOST_DATABASES; i++)
+		if (worker_shared->entries[i].database != InvalidOid)
+			worker_shared->entries[i].look = true;
 	LWLockRelease(worker_shared->lock);
 }
 
@@ -512,8 +527,12 @@ CustsegLauncherMain(Datum arg)
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
+			bool		was_off = !custseg_contact;
+
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			if (was_off && custseg_contact)
+				LookEverywhere();
 		}
 
 		/*

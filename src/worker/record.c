@@ -45,7 +45,7 @@ ReadJobRecord(const char *job, bool skip, JobRecord *record)
 
 	SpiRun(psprintf("SELECT every, days, at_time, anchor, zone, next_start, paused,"
 					" home, last_start IS NOT NULL, last_finish IS NOT NULL, failures,"
-					" last_status, last_error"
+					" last_status, last_error, note"
 					" FROM custseg.job_record WHERE job = $1 FOR UPDATE%s",
 					skip ? " SKIP LOCKED" : ""),
 		   1, types, values, NULL);
@@ -79,6 +79,7 @@ ReadJobRecord(const char *job, bool skip, JobRecord *record)
 	record->failures = SpiInt64(0, 11, 0);
 	record->last_status = SpiText(0, 12);
 	record->last_error = SpiText(0, 13);
+	record->note = SpiText(0, 14);
 	return true;
 }
 
@@ -89,7 +90,7 @@ WriteJobSchedule(const char *job, const JobRecord *record)
 	bool		by_day = record->scheduled && schedule->days != 0;
 	bool		by_interval = record->scheduled && schedule->days == 0;
 	Oid			types[] = {TEXTOID, INTERVALOID, TEXTOID, TIMEOID, TIMESTAMPTZOID, TEXTOID,
-	TIMESTAMPTZOID, BOOLOID, TEXTOID, INT4OID};
+	TIMESTAMPTZOID, BOOLOID, TEXTOID, INT4OID, TEXTOID};
 	Datum		values[] = {
 		Text(job),
 		IntervalPGetDatum(&schedule->every),
@@ -100,20 +101,21 @@ WriteJobSchedule(const char *job, const JobRecord *record)
 		TimestampTzGetDatum(record->next_start),
 		BoolGetDatum(record->paused),
 		Text(DatabaseHome()),
-		Int32GetDatum(record->failures)
+		Int32GetDatum(record->failures),
+		Text(record->note)
 	};
 	char		nulls[] = {
 		' ', Null(!by_interval), Null(!by_day), Null(!by_day), Null(!by_interval),
-		Null(!record->scheduled), Null(!record->has_next), ' ', ' ', ' ', '\0'
+		Null(!record->scheduled), Null(!record->has_next), ' ', ' ', ' ', Null(record->note == NULL), '\0'
 	};
 
 	SpiRun("INSERT INTO custseg.job_record"
-		   " (job, every, days, at_time, anchor, zone, next_start, paused, home, failures)"
-		   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+		   " (job, every, days, at_time, anchor, zone, next_start, paused, home, failures, note)"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 		   " ON CONFLICT (job) DO UPDATE SET every = EXCLUDED.every, days = EXCLUDED.days,"
 		   " at_time = EXCLUDED.at_time, anchor = EXCLUDED.anchor, zone = EXCLUDED.zone,"
 		   " next_start = EXCLUDED.next_start, paused = EXCLUDED.paused,"
-		   " home = EXCLUDED.home, failures = EXCLUDED.failures",
+		   " home = EXCLUDED.home, failures = EXCLUDED.failures, note = EXCLUDED.note",
 		   lengthof(types), types, values, nulls);
 }
 

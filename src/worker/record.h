@@ -34,6 +34,7 @@ typedef struct JobRecord
 	int			failures;		/* in a row */
 	const char *last_status;
 	const char *last_error;
+	const char *note;			/* what became of the schedule, or NULL */
 } JobRecord;
 
 /*
@@ -42,7 +43,7 @@ typedef struct JobRecord
  */
 extern bool ReadJobRecord(const char *job, bool skip, JobRecord *record);
 
-/* Store a schedule and its next start, and make this database its home. */
+/* Store a schedule, its note and its next start, and make this database its home. */
 extern void WriteJobSchedule(const char *job, const JobRecord *record);
 extern void WriteJobNextStart(const char *job, const JobRecord *record);
 

@@ -315,6 +315,16 @@ RetryStart(const Schedule *schedule, int failures, TimestampTz now)
 	return now + Min(delay, most);
 }
 
+bool
+StartIsTooFar(const Schedule *schedule, pg_tz *zone, TimestampTz anchor, TimestampTz start, TimestampTz now)
+{
+	if (schedule == NULL)
+		return start - now > LAST_RETRY;
+	if (schedule->days == 0 && start - now <= LongestSpan(&schedule->every))
+		return false;
+	return (schedule->days == 0 && anchor > now) || start > NextStart(schedule, zone, anchor, now);
+}
+
 /*
  * custseg.next_start(every, days, at_time, zone, after, anchor)
  */

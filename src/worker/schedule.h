@@ -33,6 +33,13 @@ extern void CheckEvery(const Interval *every);
 extern TimestampTz NextStart(const Schedule *schedule, pg_tz *zone,
 							 TimestampTz anchor, TimestampTz after);
 
+/*
+ * Is a start that was found earlier further away than one found now could be?
+ * Then a clock ran ahead when it was found. schedule may be NULL: a retry.
+ */
+extern bool StartIsTooFar(const Schedule *schedule, pg_tz *zone, TimestampTz anchor, TimestampTz start,
+						  TimestampTz now);
+
 /* When to try again after so many failures in a row; schedule may be NULL. */
 extern TimestampTz RetryStart(const Schedule *schedule, int failures, TimestampTz now);
 

@@ -59,6 +59,7 @@ typedef struct WorkerShared
 	LWLock	   *lock;			/* protects everything below */
 	pid_t		launcher_pid;	/* 0: not running */
 	Latch	   *launcher_latch;
+	TimestampTz no_slot;		/* since when no worker could be registered; 0: one could, the last time */
 	bool		full;			/* the log has said that there are too many databases */
 	bool		room_wanted;	/* the next worker that would wait shall leave */
 	DatabaseEntry entries[CUSTSEG_MOST_DATABASES];

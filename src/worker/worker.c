@@ -51,6 +51,7 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/home.h"
+#include "common/settings.h"
 #include "common/spi.h"
 #include "common/zone.h"
 #include "worker/place.h"
@@ -187,6 +188,30 @@ ExtensionIsHere(void)
 }
 
 /*
+ * The next start is further away than the schedule allows: it was written
+ * while a clock ran ahead. Wait for it, and nothing runs for as long.
+ */
+static void
+SetAnew(int job, JobRecord *record, TimestampTz now)
+{
+	char	   *was = pstrdup(timestamptz_to_str(record->next_start));
+
+	if (!record->scheduled)
+		record->next_start = now;
+	else if (record->schedule.days == 0 && record->anchor > now)
+		record->next_start = record->anchor = now;
+	else
+		record->next_start = NextStart(&record->schedule, ZoneByName(record->time_zone), record->anchor, now);
+	record->note = psprintf("the next start was set anew at %s, because it was %s, further away than the schedule allows: a clock ran ahead",
+							timestamptz_to_str(now), was);
+	WriteJobSchedule(job_kinds[job].name, record);
+	ereport(LOG,
+			(errmsg("the next start of job \"%s\" of database \"%s\" is set anew, because it was %s, further away than its schedule allows",
+					job_kinds[job].name, record->database, was),
+			 errhint("Has the clock of this server run ahead?")));
+}
+
+/*
  * Look at one job. Returns true when it is due and written down as started;
  * else *start is moved to the moment at which it will be due, or *next to the
  * one at which to look again. With may_start false, one that is due is left for
@@ -200,6 +225,7 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused,
 	JobRecord	record;
 	Guard		guard;
 	bool		paused;
+	bool		held;
 	bool		due = false;
 
 	BeginBookkeeping(&guard);
@@ -212,6 +238,7 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused,
 	}
 
 	paused = record.paused || record.moved;
+	held = paused || (record.scheduled && !custseg_contact);
 	if (record.exists && record.moved && !record.paused && record.scheduled && !*told_paused)
 	{
 		ereport(LOG,
@@ -240,10 +267,14 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused,
 		record.has_next = true;
 		WriteJobNextStart(job_kinds[job].name, &record);
 	}
+	else if (record.exists && !paused && record.has_next &&
+			 StartIsTooFar(record.scheduled ? &record.schedule : NULL, ZoneByName(record.time_zone),
+						   record.anchor, record.next_start, now))
+		SetAnew(job, &record, now);
 
 	if (asked || record.requested)
 		due = true;
-	else if (record.exists && !paused && record.has_next)
+	else if (record.exists && !held && record.has_next)
 	{
 		due = record.next_start <= now;
 		if (!due)

@@ -130,6 +130,39 @@ SELECT row_number() OVER (ORDER BY calibration_id) AS calibration, (comeback).si
 UPDATE custseg.tier_policy SET silence = NULL, silent_days = NULL, silent_max_days = NULL, channel = NULL;
 UPDATE custseg.settings SET silence_gap_quantile = NULL, silence_p_alive = NULL;
 
+-- Who was contacted does not come back unaided: a silence is watched until the
+-- day of the first contact since the last order, and one that began later is
+-- none. A task that was given back, or never taken, is no contact; whatever
+-- came of one that was taken is no matter.
+CREATE TABLE shop.contact AS
+SELECT row_number() OVER (ORDER BY customer_id, began, n) AS task_id, customer_id, n, state, day
+FROM (SELECT s.customer_id, s.began, n, (array['done', 'failed', 'claimed', 'withdrawn', 'open', 'expired'])[1 + (s.customer_id % 6)::int] AS state,
+             CASE (s.customer_id / 7) % 5 WHEN 0 THEN coalesce(s.ended, s.began) WHEN 1 THEN s.began WHEN 2 THEN s.began - 5 WHEN 3 THEN (s.ended + 1) ELSE s.began + 10 END + 15 * n AS day
+      FROM shop.silence s, generate_series(0, 2) n WHERE s.customer_id % 3 > 0) c WHERE day IS NOT NULL;
+INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day, claimed_at, lease_until, closed_at)
+SELECT task_id, customer_id, 'silent_churn', 'phone', state, 1, day, day, day + 30, 'test', 'test', day, CASE WHEN n <> 1 THEN day + time '12:00' END,
+       CASE state WHEN 'claimed' THEN day + time '13:00' END, CASE WHEN state NOT IN ('open', 'claimed') THEN day + time '13:00' END
+FROM shop.contact;
+DELETE FROM custseg.calibration;
+CALL custseg.refresh('2024-03-31 12:00+00');
+SELECT count(*) > 500 AS contacts FROM shop.contact;
+:replay
+CREATE TABLE shop.unaided AS
+SELECT s.customer_id, s.tier, s.began, CASE WHEN c.day IS NULL THEN s.ended END AS ended, coalesce(c.day, s.ended, '2024-03-31') AS until
+FROM shop.silence s, LATERAL (SELECT max(o.paid_at) AS day FROM shop.orders o WHERE o.customer_id = s.customer_id AND o.amount >= 0 AND o.paid_at < s.began) l,
+     LATERAL (SELECT min(c.day) AS day FROM shop.contact c WHERE c.customer_id = s.customer_id AND c.n <> 1 AND c.day > l.day AND c.day <= coalesce(s.ended, '2024-03-31')) c
+WHERE c.day IS NULL OR c.day >= s.began;
+SELECT (SELECT count(ended) FROM shop.silence) - count(ended) > 50 AS returns_less, (SELECT count(*) FROM shop.silence) - count(*) > 50 AS silences_less FROM shop.unaided;
+WITH life_table AS (
+    SELECT array_position(enum_range(NULL::custseg.tier), tier) AS tier, width_bucket(k, '{0,7,14,30,60,90,120,180,270,365,545,730}'::int[]) AS i,
+           count(*) FILTER (WHERE k = until - began AND ended IS NOT NULL) AS returned, count(*) AS watched
+    FROM shop.unaided, LATERAL generate_series(0, until - began) k GROUP BY 1, 2)
+SELECT (c.comeback).silences = (SELECT count(*) FROM shop.unaided) AS silences, (c.comeback).returns = (SELECT count(ended) FROM shop.unaided) AS returns,
+       bool_and((c.comeback).returned[l.tier][i] = l.returned) AS returned, bool_and((c.comeback).watched[l.tier][i] = l.watched) AS watched,
+       ((c.comeback).purchase).customers = (SELECT count(DISTINCT customer_id) FROM shop.unaided WHERE ended IS NOT NULL) AS second_lives
+FROM life_table l, (SELECT * FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1) c GROUP BY c.comeback;
+DELETE FROM custseg.task;
+
 -- Few returns: the second life is drawn to the ordinary one, and is that one where nothing can be learnt.
 DELETE FROM shop.orders WHERE customer_id % 8 <> 0;
 CALL custseg.refresh('2024-03-31 12:00+00', rebuild => true);
@@ -138,6 +171,10 @@ SELECT (comeback).returns, ((comeback).purchase).repeaters, ((comeback).purchase
 DELETE FROM shop.orders o USING (SELECT customer_id, min(ended) AS ended FROM shop.silence GROUP BY 1) s WHERE o.customer_id = s.customer_id AND o.paid_at >= s.ended AND o.customer_id > 100;
 CALL custseg.refresh('2024-03-31 12:00+00', rebuild => true);
 SELECT (comeback).returns, ((comeback).purchase).customers, ((comeback).purchase).params = (purchase).params AS ordinary, ((comeback).purchase).verdict, ((comeback).purchase).fallback FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1;
+-- Nobody has come back yet: the chance is 0, and not -0.
+UPDATE custseg.tier_policy SET silent_days = 800;
+CALL custseg.refresh('2024-03-31 12:00+00');
+SELECT (comeback).silences > 0 AS silences, (comeback).returns, custseg.return_chance(custseg.models(), 1, 0, 30), custseg.return_chance(custseg.models(), 0, 100, 0) FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1;
 -- No silence yet: no chance can be told.
 UPDATE custseg.tier_policy SET silent_days = 3000;
 CALL custseg.refresh('2024-03-31 12:00+00');

@@ -202,7 +202,7 @@ SELECT customer_id, state, reason FROM custseg.episode ORDER BY customer_id;
 SELECT state, outcome, count(*) FROM custseg.task GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT custseg.measure_outcomes(6, '2024-08-15 10:00');
 SELECT e.customer_id, o.converted_on, o.orders, o.spend, o.final FROM custseg.outcome o JOIN custseg.episode e USING (episode_id) ORDER BY 1;
-SELECT * FROM custseg.kpi \gx
+SELECT * FROM custseg.playbook_result \gx
 
 -- A role with nothing but EXECUTE works the queue, and sees no table.
 CREATE ROLE recall_desk;

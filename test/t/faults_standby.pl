@@ -24,7 +24,7 @@ $primary->wait_for_catchup($standby);
 
 my $contents = contents($primary, 'shop');
 is_same($standby, 'shop', $contents, 'a standby has what the primary has');
-foreach my $view (map { "custseg.$_" } qw(customer quadrant_summary sleeping_gold tag source settings progress job worker_status kpi task_queue))
+foreach my $view (map { "custseg.$_" } qw(customer quadrant_summary sleeping_gold tag source settings progress job worker_status playbook_result task_queue))
 {
 	is($standby->safe_psql('shop', "SELECT count(*) >= 0 FROM $view"), 't', "$view can be read on a standby");
 }
