@@ -201,7 +201,7 @@ SetAnew(int job, JobRecord *record, TimestampTz now)
 	else if (record->schedule.days == 0 && record->anchor > now)
 		record->next_start = record->anchor = now;
 	else
-		record->next_start = NextStart(&record->schedule, ZoneByName(record->time_zone), record->anchor, now);
+		record->next_start = NextStart(&record->schedule, TimeZoneByName(record->time_zone, false), record->anchor, now);
 	record->note = psprintf("the next start was set anew at %s, because it was %s, further away than the schedule allows: a clock ran ahead",
 							timestamptz_to_str(now), was);
 	WriteJobSchedule(job_kinds[job].name, record);
@@ -268,7 +268,7 @@ LookAtJob(int job, bool asked, bool may_start, bool *told_paused,
 		WriteJobNextStart(job_kinds[job].name, &record);
 	}
 	else if (record.exists && !paused && record.has_next &&
-			 StartIsTooFar(record.scheduled ? &record.schedule : NULL, ZoneByName(record.time_zone),
+			 StartIsTooFar(record.scheduled ? &record.schedule : NULL, TimeZoneByName(record.time_zone, false),
 						   record.anchor, record.next_start, now))
 		SetAnew(job, &record, now);
 

@@ -39,7 +39,7 @@ UPDATE custseg.task SET expires_at = 'infinity' WHERE state = 'open';
 SET ROLE desk_one;
 SELECT task_id, token FROM custseg.claim('phone', 1, 'one', '1 hour') \gset
 SELECT custseg.claim_at('2030-01-01', 'phone');
-SELECT custseg.claim('phone', as_of => '2030-01-01');
+SELECT custseg.claim_at('2030-01-01', 'phone');
 SET ROLE desk_two;
 SELECT custseg.complete(:task_id, :'token');
 SELECT custseg.fail(:task_id, :'token', 'busy');

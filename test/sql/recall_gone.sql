@@ -15,7 +15,7 @@ CALL custseg.refresh('2024-02-10');
 UPDATE custseg.tier_policy SET channel = 'phone', silence = 'fixed', silent_days = 60;
 UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0;
-SELECT custseg.enable('silent_churn', force => true, as_of => '2024-02-10') IS NOT NULL AS enabled;
+SELECT custseg.enable_at('2024-02-10', 'silent_churn', force => true) IS NOT NULL AS enabled;
 CALL custseg.refresh('2024-02-11');
 CALL custseg.refresh('2024-04-15');
 CREATE VIEW shop.state AS
@@ -27,7 +27,7 @@ SET client_min_messages = warning;
 TABLE shop.state;
 
 -- Deleted, moved to another customer, cancelled, made a draft, deleted from a task in somebody's hands.
-SELECT token > 0 AS claimed, customer_id AS mine FROM custseg.claim('phone', 1, as_of => '2024-04-15') \gset
+SELECT token > 0 AS claimed, customer_id AS mine FROM custseg.claim_at('2024-04-15', 'phone', 1) \gset
 DELETE FROM shop.orders WHERE c IN (1, :mine);
 UPDATE shop.orders SET c = 1000 WHERE c = 2;
 UPDATE shop.orders SET status = 'cancelled' WHERE c = 3;
@@ -37,7 +37,7 @@ TABLE shop.state;
 SELECT customer_id, e.state, e.reason, t.state, t.outcome FROM custseg.episode e LEFT JOIN custseg.task t USING (episode_id, customer_id)
 WHERE customer_id IN (1, 2, 3, 4, :mine) ORDER BY customer_id;
 -- What is in somebody's hands stays there until the lease is over, and is not handed out again.
-SELECT count(*) FILTER (WHERE customer_id = :mine) AS mine FROM custseg.claim('phone', 100, 'other', as_of => '2024-04-15 23:00');
+SELECT count(*) FILTER (WHERE customer_id = :mine) AS mine FROM custseg.claim_at('2024-04-15 23:00', 'phone', 100, 'other');
 SELECT state, outcome FROM custseg.task WHERE customer_id = :mine;
 UPDATE custseg.task SET lease_until = '2024-04-15 23:00', wake_at = '2024-04-15 23:00' WHERE state = 'claimed';
 CALL custseg.refresh('2024-04-16');
@@ -97,7 +97,7 @@ TABLE shop.state;
 SELECT custseg.drop_source(:orders);
 CALL custseg.refresh('2024-04-23');
 TABLE shop.state;
-SELECT count(*) FROM custseg.claim('phone', 100, as_of => '2024-04-23 12:00');
+SELECT count(*) FROM custseg.claim_at('2024-04-23 12:00', 'phone', 100);
 
 -- A table that is swapped under its name: claim() says that it does not know.
 SET client_min_messages = error;
@@ -110,7 +110,7 @@ SET client_min_messages = warning;
 SELECT count(*) > 0 AS some FROM custseg.task WHERE state = 'open';
 CREATE SCHEMA other;
 CREATE VIEW shop.desk AS
-SELECT count(*), bool_and(c.orders_checked_at <= s.last_read) AS as_of_the_last_read FROM custseg.source s, custseg.claim('phone', 1, as_of => '2024-07-31 12:00') c
+SELECT count(*), bool_and(c.orders_checked_at <= s.last_read) AS as_of_the_last_read FROM custseg.source s, custseg.claim_at('2024-07-31 12:00', 'phone', 1) c
 WHERE s.kind = 'orders';
 BEGIN; TABLE shop.desk; ROLLBACK;
 BEGIN; ALTER TABLE shop.orders RENAME TO orders_old; TABLE shop.desk; ROLLBACK;
