@@ -42,6 +42,7 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
+#include "utils/tuplestore.h"
 
 #include "common/guard.h"
 #include "common/settings.h"
