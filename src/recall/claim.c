@@ -41,8 +41,8 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 #include "utils/tuplestore.h"
+#include "utils/uuid.h"
 
 #include "common/guard.h"
 #include "common/settings.h"
