@@ -3,8 +3,7 @@
 # test/run.
 #
 #   assert		every assertion of the server's is on, custseg is built with UBSan
-#   valgrind	the server tells valgrind which memory is in use, and forgets its
-#				caches at once, so that a pointer kept too long points to nothing
+#   valgrind	the server tells valgrind which memory is in use
 
 # Small and quick to build: what no test of ours asks for is left out.
 server_flags=(--enable-debug --enable-tap-tests --with-perl --without-icu --without-readline --without-zlib)
@@ -24,7 +23,7 @@ case $kind in
 		export UBSAN_OPTIONS=abort_on_error=1:print_stacktrace=1
 		;;
 	valgrind)
-		server_flags+=(CFLAGS="-O1 -g -pipe" CPPFLAGS="-DUSE_VALGRIND -DRELCACHE_FORCE_RELEASE -DCATCACHE_FORCE_RELEASE")
+		server_flags+=(CFLAGS="-O1 -g -pipe" CPPFLAGS="-DUSE_VALGRIND")
 		patience=300
 		: "${CUSTSEG_TEST_TIMEOUT:=3600}"
 		;;
