@@ -1,4 +1,4 @@
-# custseg: customer segmentation and win-back for PostgreSQL 15-18
+# custseg: customer segmentation and win-back for PostgreSQL 15-19
 
 EXTENSION = custseg
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" custseg.control)

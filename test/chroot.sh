@@ -11,8 +11,9 @@ suites_of()
 		15) echo bookworm ;;
 		17) echo trixie ;;
 		18) echo forky sid ;;
+		19) echo experimental ;;
 		16) die "no suite of Debian has PostgreSQL 16" ;;
-		*) die "custseg supports PostgreSQL 15 to 18, not $1" ;;
+		*) die "custseg supports PostgreSQL 15 to 19, not $1" ;;
 	esac
 }
 
@@ -58,21 +59,27 @@ inside()
 
 make_chroot()
 {
-	local root=$1 suite=$2 version=$3 mirror script= keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local root=$1 suite=$2 version=$3 base=$2 mirror script= keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 	mirror=$(mirror_of_host)
 	[ -e $keyring ] || keyring=
-	[ -e "/usr/share/debootstrap/scripts/$suite" ] || script=/usr/share/debootstrap/scripts/sid
+	# Not a whole suite, only what is new since.
+	[ "$suite" != experimental ] || base=sid
+	[ -e "/usr/share/debootstrap/scripts/$base" ] || script=/usr/share/debootstrap/scripts/sid
 	rm -rf --one-file-system "$root" || return 1
 	mkdir -p "$root" || return 1
 	if ! debootstrap --variant=minbase --include=ca-certificates \
-		${keyring:+--keyring="$keyring"} "$suite" "$root" "$mirror" $script >"$root.log" 2>&1; then
+		${keyring:+--keyring="$keyring"} "$base" "$root" "$mirror" $script >"$root.log" 2>&1; then
 		tail -n 15 "$root.log" "$root/debootstrap/debootstrap.log" 2>/dev/null >&2
 		return 77
 	fi
 	mountpoint -q "$root/proc" || mount -t proc proc "$root/proc" || return 77
 	apt_conf_of_host >"$root/etc/apt/apt.conf.d/90host"
 	printf '%s\n' 'APT::Install-Recommends "false";' 'Acquire::Languages "none";' >"$root/etc/apt/apt.conf.d/91lean"
+	if [ "$suite" != "$base" ]; then
+		echo "deb $mirror $suite main" >"$root/etc/apt/sources.list.d/$suite.list"
+		printf '%s\n' 'Package: *postgresql* libpq*' "Pin: release a=$suite" 'Pin-Priority: 501' >"$root/etc/apt/preferences.d/$suite"
+	fi
 	mkdir -p "$root/etc/dpkg/dpkg.cfg.d"
 	printf '%s\n' force-unsafe-io 'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/man/*' \
 		'path-exclude=/usr/share/locale/*' >"$root/etc/dpkg/dpkg.cfg.d/lean"

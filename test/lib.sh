@@ -12,6 +12,7 @@ set -u -o pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 
+built=					# a folder that holds a server of our own making, laid out as the system's
 pg=						# major version of PostgreSQL in use
 work=					# the throwaway folder
 as_user=()				# prefix that runs a command unprivileged
@@ -33,19 +34,19 @@ seconds() { date +%s; }
 
 have_perl_module() { perl -M"$1" -e 1 >/dev/null 2>&1; }
 
-# The newest version from 15 to 18 that is installed with its headers, else the
+# The newest version from 15 to 19 that is installed with its headers, else the
 # newest installed, else the one this Debian has.
 choose_pg()
 {
 	local v
 
 	if [ -n "${CUSTSEG_PG:-}" ]; then pg=$CUSTSEG_PG; return; fi
-	for v in 18 17 16 15; do
+	for v in 19 18 17 16 15; do
 		if [ -x /usr/lib/postgresql/$v/bin/postgres ] && [ -e /usr/include/postgresql/$v/server/postgres.h ]; then
 			pg=$v; return
 		fi
 	done
-	for v in 18 17 16 15; do
+	for v in 19 18 17 16 15; do
 		if [ -x /usr/lib/postgresql/$v/bin/postgres ]; then pg=$v; return; fi
 	done
 	pg=$(apt_version_of_postgresql)
@@ -55,10 +56,10 @@ choose_pg()
 			12) pg=15 ;;
 			13) pg=17 ;;
 			14) pg=18 ;;
-			*) die "cannot tell which PostgreSQL this system has; install one from 15 to 18 with its server headers, or set CUSTSEG_PG" ;;
+			*) die "cannot tell which PostgreSQL this system has; install one from 15 to 19 with its server headers, or set CUSTSEG_PG" ;;
 		esac
 	fi
-	[ "$pg" -ge 15 ] && [ "$pg" -le 18 ] || die "this system has PostgreSQL $pg; custseg supports 15 to 18"
+	[ "$pg" -ge 15 ] && [ "$pg" -le 19 ] || die "this system has PostgreSQL $pg; custseg supports 15 to 19"
 }
 
 apt_version_of_postgresql()
@@ -66,9 +67,11 @@ apt_version_of_postgresql()
 	apt-cache policy postgresql 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9][0-9]*\)+.*/\1/p'
 }
 
-has_package() { apt-cache show "$1" >/dev/null 2>&1; }
+# Listed is not enough: an unfinished suite lists what cannot be installed.
+can_install() { apt-get -qq -s install --no-install-recommends "$1" >/dev/null 2>&1; }
 
-# The packages that are missing for a list of needs: pg, build, tap, chroot.
+# The packages that are missing for a list of needs: pg, build, tap, chroot,
+# server (to build one), valgrind.
 missing_packages()
 {
 	local need
@@ -88,7 +91,18 @@ missing_packages()
 				{ command -v prove && have_perl_module Test::More; } >/dev/null || echo perl
 				have_perl_module IPC::Run || echo libipc-run-perl
 				# A trusted language that can leave cursors open; the tests say so where it is missing.
-				[ -e /usr/lib/postgresql/$pg/lib/plperl.so ] || ! has_package postgresql-plperl-$pg || echo postgresql-plperl-$pg
+				[ -e /usr/lib/postgresql/$pg/lib/plperl.so ] || ! can_install postgresql-plperl-$pg || echo postgresql-plperl-$pg
+				;;
+			server)
+				# From 17 on the source comes without what these two make.
+				[ $pg -lt 17 ] || command -v bison >/dev/null || echo bison
+				[ $pg -lt 17 ] || command -v flex >/dev/null || echo flex
+				[ -e "$(perl -MConfig -e 'print $Config{archlibexp}')/CORE/perl.h" ] || echo libperl-dev
+				command -v bzip2 >/dev/null || echo bzip2
+				;;
+			valgrind)
+				command -v valgrind >/dev/null || echo valgrind
+				dpkg-query -W -f '${Status}' libc6-dbg 2>/dev/null | grep -q ' installed' || echo libc6-dbg
 				;;
 			chroot)
 				command -v debootstrap >/dev/null || echo debootstrap
@@ -133,8 +147,9 @@ install_needs()
     apt-get update && apt-get install --no-install-recommends ${missing[*]}"
 	fi
 
-	note "installing ${missing[*]}"
 	apt_update
+	mapfile -t missing < <(missing_packages "$@")	# now that it is known what there is
+	note "installing ${missing[*]}"
 	# The server's package creates and starts a cluster of its own when it is
 	# first installed. Nobody asked for that one.
 	if [[ " ${missing[*]} " == *" postgresql-$pg "* ]] && [ ! -e $conf ]; then
@@ -235,9 +250,9 @@ pg_bin() { echo "$work/pg/usr/lib/postgresql/$pg/bin"; }
 make_copies()
 {
 	"${as_user[@]}" mkdir -p "$work/pg/usr/lib/postgresql" "$work/pg/usr/share/postgresql" "$work/pg/usr/include" "$work/src"
-	"${as_user[@]}" cp -R --preserve=mode,timestamps,links /usr/lib/postgresql/$pg "$work/pg/usr/lib/postgresql/" || die "cannot copy PostgreSQL"
-	"${as_user[@]}" cp -R --preserve=mode,timestamps,links /usr/share/postgresql/$pg "$work/pg/usr/share/postgresql/" || die "cannot copy PostgreSQL"
-	"${as_user[@]}" ln -s /usr/include/postgresql "$work/pg/usr/include/postgresql"
+	"${as_user[@]}" cp -R --preserve=mode,timestamps,links "$built/usr/lib/postgresql/$pg" "$work/pg/usr/lib/postgresql/" || die "cannot copy PostgreSQL"
+	"${as_user[@]}" cp -R --preserve=mode,timestamps,links "$built/usr/share/postgresql/$pg" "$work/pg/usr/share/postgresql/" || die "cannot copy PostgreSQL"
+	"${as_user[@]}" ln -s "$built/usr/include/postgresql" "$work/pg/usr/include/postgresql"
 	copy_tree "$work/src"
 }
 
@@ -292,7 +307,7 @@ start_cluster()
 		${2:-}
 	CONF
 	clusters+=("$dir/data")
-	if ! "${as_user[@]}" "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 60 start >"$dir.ctl.log" 2>&1; then
+	if ! "${as_user[@]}" "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t ${patience:-60} ${server_program:+-p "$server_program"} start >"$dir.ctl.log" 2>&1; then
 		cat "$dir.ctl.log" "$dir/log" >&2
 		die "the server does not start"
 	fi
@@ -301,7 +316,7 @@ start_cluster()
 
 stop_cluster()
 {
-	"${as_user[@]}" "$(pg_bin)/pg_ctl" -D "$work/$1/data" -w -t 60 -m fast stop >/dev/null 2>&1
+	"${as_user[@]}" "$(pg_bin)/pg_ctl" -D "$work/$1/data" -w -t ${patience:-60} -m fast stop >/dev/null 2>&1
 }
 
 run_psql() { "${as_user[@]}" "$(pg_bin)/psql" -X -v ON_ERROR_STOP=1 "$@"; }

@@ -249,8 +249,7 @@ BulkReplace(BulkWriter *writer, ItemPointer place, const Datum *values, const bo
 	FillSlot(writer, slot, values, nulls);
 	if (desc->constr)
 		ExecConstraints(writer->result, slot, writer->estate);
-	if (table_tuple_update(rel, place, slot, writer->opened, GetActiveSnapshot(), InvalidSnapshot,
-						   true, &failure, &lock, &indexes) != TM_Ok)
+	if (UpdateTuple(rel, place, slot, writer->opened, GetActiveSnapshot(), &failure, &lock, &indexes) != TM_Ok)
 		return false;
 	if (writer->result->ri_NumIndices > 0 && indexes)
 		UpdateIndexTuples(writer->result, slot, writer->estate, indexes);
@@ -269,7 +268,7 @@ FillIndexes(BulkWriter *writer)
 	if (writer->written < BUILD_ROWS)
 	{
 		TupleTableSlot *slot = table_slot_create(writer->rel, NULL);
-		TableScanDesc scan = table_beginscan(writer->rel, SnapshotSelf, 0, NULL);
+		TableScanDesc scan = BeginScan(writer->rel, SnapshotSelf);
 
 		ExecOpenIndices(writer->result, false);
 		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))

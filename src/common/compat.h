@@ -1,6 +1,6 @@
 /*
  * compat.h
- *		The differences between PostgreSQL 15 and 18, and nothing else.
+ *		The differences between PostgreSQL 15 and 19, and nothing else.
  *
  * Every check of PG_VERSION_NUM lives here.
  */
@@ -33,12 +33,33 @@
 #define IndexesToUpdate bool
 #define UpdateIndexTuples(result, slot, estate, which) \
 	((void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, NIL))
-#else
+#elif PG_VERSION_NUM < 190000
 #define InsertIndexTuples(result, slot, estate) \
 	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
 #define IndexesToUpdate TU_UpdateIndexes
 #define UpdateIndexTuples(result, slot, estate, which) \
 	((void) ExecInsertIndexTuples(result, slot, estate, true, false, NULL, NIL, (which) == TU_Summarizing))
+#else
+#define InsertIndexTuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, estate, 0, slot, NIL, NULL)
+#define IndexesToUpdate TU_UpdateIndexes
+#define UpdateIndexTuples(result, slot, estate, which) \
+	((void) ExecInsertIndexTuples(result, estate, \
+								  EIIT_IS_UPDATE | ((which) == TU_Summarizing ? EIIT_ONLY_SUMMARIZING : 0), \
+								  slot, NIL, NULL))
+#endif
+
+/* 19 lets scans and updates have options. */
+#if PG_VERSION_NUM < 190000
+#define BeginScan(rel, snapshot)	table_beginscan((rel), (snapshot), 0, NULL)
+#define BeginParallelScan(rel, scan)	table_beginscan_parallel((rel), (scan))
+#define UpdateTuple(rel, place, slot, cid, snapshot, failure, lock, indexes) \
+	table_tuple_update((rel), (place), (slot), (cid), (snapshot), InvalidSnapshot, true, (failure), (lock), (indexes))
+#else
+#define BeginScan(rel, snapshot)	table_beginscan((rel), (snapshot), 0, NULL, SO_NONE)
+#define BeginParallelScan(rel, scan)	table_beginscan_parallel((rel), (scan), SO_NONE)
+#define UpdateTuple(rel, place, slot, cid, snapshot, failure, lock, indexes) \
+	table_tuple_update((rel), (place), (slot), (cid), 0, (snapshot), InvalidSnapshot, true, (failure), (lock), (indexes))
 #endif
 
 /* A range table of one relation, of which some columns are updated. */
@@ -84,6 +105,11 @@
 /* 18 renamed the marker of functions that do not return, and moved it to the front. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* 19 has a word for it, and its compilers take no comment for one. */
+#ifndef pg_fallthrough
+#define pg_fallthrough __attribute__((fallthrough))
 #endif
 
 /* Input functions can report an error without raising it since 16. */

@@ -26,7 +26,6 @@
 #include "storage/lock.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -143,8 +142,8 @@ RunForeign(Oid role, void (*work) (void *arg), void *arg)
 
 		/* Never left: the rollback puts back the user and the settings, too. */
 		GuardEnter(&guard, role);
-		(void) set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		/* Not as a setting, which 19 lets nobody set for a while. */
+		XactReadOnly = true;
 		work(arg);
 	}
 	PG_CATCH();

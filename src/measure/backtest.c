@@ -23,6 +23,7 @@
 #include "utils/date.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "common/guard.h"
 #include "common/settings.h"

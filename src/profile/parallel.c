@@ -50,6 +50,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/wait_event.h"
 
 #include "common/settings.h"
 #include "profile/batch.h"

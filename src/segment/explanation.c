@@ -8,6 +8,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
+#include "utils/tuplestore.h"
 
 #include "segment/explanation.h"
 #include "timeline/amount.h"

@@ -385,7 +385,7 @@ SearchLog(ChangeLook *look, Relation log, Search *search)
 static void
 SearchGaps(Relation gaps, Search *search)
 {
-	TableScanDesc scan = table_beginscan(gaps, search->snapshot, 0, NULL);
+	TableScanDesc scan = BeginScan(gaps, search->snapshot);
 	HeapTuple	tuple;
 	bool		isnull;
 

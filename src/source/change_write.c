@@ -24,6 +24,7 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
 #include "common/attempt.h"
@@ -200,15 +201,14 @@ WriteGap(void *arg)
 	table_close(gap, NoLock);
 }
 
-void
-ChangeLogWrite(const Change *changes, int n)
+static void
+WriteOrWarn(void *arg)
 {
-	Changes		all = {changes, n};
-	ErrorData  *error = Attempt(WriteLog, &all);
+	ErrorData  *error = Attempt(WriteLog, arg);
 
 	if (error)
 	{
-		ErrorData  *worse = Attempt(WriteGap, &all);
+		ErrorData  *worse = Attempt(WriteGap, arg);
 
 		log_relid = InvalidOid;
 		ereport(WARNING,
@@ -217,4 +217,25 @@ ChangeLogWrite(const Change *changes, int n)
 				 worse ? errhint("CALL custseg.refresh(rebuild => true) once this is mended.") :
 				 errhint("The next refresh reads the source whole.")));
 	}
+}
+
+void
+ChangeLogWrite(const Change *changes, int n)
+{
+	Changes		all = {changes, n};
+	const char *assertions = GetConfigOption("debug_assertions", true, false);
+	ErrorData  *error;
+
+	/* The transaction has none any more, and a row that is moved out of line must be written under one. */
+	PushActiveSnapshot(GetTransactionSnapshot());
+
+	/*
+	 * A server with assertions allows for subtransactions at the end of a
+	 * transaction, but not for one that fails there; within another it may.
+	 */
+	if (assertions == NULL || strcmp(assertions, "on") != 0)
+		WriteOrWarn(&all);
+	else if ((error = Attempt(WriteOrWarn, &all)) != NULL)
+		ReThrowError(error);
+	PopActiveSnapshot();
 }

@@ -221,7 +221,7 @@ ShareScans(SharedRead *read, char *space)
 		if (shared->relation != RelationGetRelid(ScanRelation(scan)))
 			elog(ERROR, "processes that read a source together do not agree on its tables");
 		scan->ss.ss_currentScanDesc =
-			table_beginscan_parallel(ScanRelation(scan), (ParallelTableScanDesc) (space + SHARED_SCAN_AT));
+			BeginParallelScan(ScanRelation(scan), (ParallelTableScanDesc) (space + SHARED_SCAN_AT));
 		space += shared->size;
 	}
 }

@@ -47,6 +47,7 @@
 #include "common/int.h"
 #include "miscadmin.h"
 
+#include "common/compat.h"
 #include "timeline/timeline.h"
 
 const int64 timeline_units[5] = {1, 10, 100, 1000, 10000};
@@ -128,19 +129,19 @@ Droppable(int64 amount, int dropped)
 		case 4:
 			if (amount % 10000 == 0)
 				return 4;
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case 3:
 			if (amount % 1000 == 0)
 				return 3;
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case 2:
 			if (amount % 100 == 0)
 				return 2;
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		case 1:
 			if (amount % 10 == 0)
 				return 1;
-			/* FALLTHROUGH */
+			pg_fallthrough;
 		default:
 			return 0;
 	}

@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -45,6 +46,7 @@ PG_FUNCTION_INFO_V1(custseg_entries);
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
+#include "utils/tuplestore.h"
 
 /* What the header may lack; the sums it always has. */
 #define NEED_SUMS			0

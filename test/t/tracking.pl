@@ -325,7 +325,7 @@ $node->safe_psql('near', q{
 	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true)});
 refreshed($node, 'near', 'whole', 'before the subscription');
 $node->safe_psql('near', sprintf q{CREATE SUBSCRIPTION orders CONNECTION '%s' PUBLICATION orders}, $far->connstr . ' dbname=postgres');
-$node->wait_for_subscription_sync($far, 'orders');
+$node->wait_for_subscription_sync($far, 'orders', 'near');
 is($node->safe_psql('near', $log), '1,2', 'the first copy is noted');
 # An empty shop knows nothing; with the first orders it learns, and only then are changes changes.
 refreshed($node, 'near', 'whole', 'after the first copy');
