@@ -91,7 +91,7 @@ SELECT playbook,
        c.enabled_at,
        c.dry_run_at,
        coalesce(c.version, 1) AS version
-FROM (VALUES ('silent_churn', 'win_back')) AS d (playbook, goal)
+FROM (VALUES ('silent_customers', 'win_back')) AS d (playbook, goal)
 FULL JOIN custseg.playbook_choice c USING (playbook);
 
 CREATE FUNCTION custseg.playbook_edit() RETURNS trigger
@@ -106,7 +106,7 @@ FOR EACH ROW EXECUTE FUNCTION custseg.playbook_edit();
 CREATE TRIGGER overlay INSTEAD OF INSERT OR UPDATE OR DELETE ON custseg.playbook
 FOR EACH ROW EXECUTE FUNCTION custseg.overlay('playbook_choice', 'playbook');
 COMMENT ON VIEW custseg.playbook IS
-'The playbooks. silent_churn is shipped, switched off: customers who fall silent get one win-back task each. Change it with UPDATE, add one with INSERT.';
+'The playbooks. silent_customers is shipped, switched off: customers who fall silent get one win-back task each. Change it with UPDATE, add one with INSERT.';
 COMMENT ON COLUMN custseg.playbook.playbook IS 'name of the playbook';
 COMMENT ON COLUMN custseg.playbook.goal IS 'what it is for; a customer in the control arm of a goal is contacted by no playbook of that goal';
 COMMENT ON COLUMN custseg.playbook.holdout IS 'share of customers drawn into the control arm; default 0.1. Customers drawn before a change keep their arm';
@@ -137,18 +137,18 @@ COMMENT ON CONSTRAINT template_choice_body_check ON custseg.template_choice IS '
 CREATE VIEW custseg.template AS
 SELECT playbook, channel, language, coalesce(c.body, d.body) AS body
 FROM (VALUES
-    ('silent_churn', 'phone', 'en', 'Hello {name}, this is your shop. Your last order with us was on {last_order}, {days_silent} days ago. Were you happy with it, and is there anything we can do for you?'),
-    ('silent_churn', 'sms', 'en', 'Hello {name}, we have not seen you since {last_order}. New things have come in that we would like to show you.'),
-    ('silent_churn', 'email', 'en', 'Hello {name}, it has been {days_silent} days since your last order. A lot is new in our shop since {last_order}; come and have a look.'),
-    ('silent_churn', 'phone', 'zh', '{name}您好，这里是您光顾过的店铺。您上次下单是{last_order}，距今{days_silent}天。请问上次购买的商品您还满意吗？有什么可以为您效劳的？'),
-    ('silent_churn', 'sms', 'zh', '{name}您好，自{last_order}以来好久不见。店里新到了不少好物，欢迎回来看看。'),
-    ('silent_churn', 'email', 'zh', '{name}您好，您已有{days_silent}天没有光顾。自{last_order}以来，我们上新了许多商品，期待您再来看看。'))
+    ('silent_customers', 'phone', 'en', 'Hello {name}, this is your shop. Your last order with us was on {last_order}, {days_silent} days ago. Were you happy with it, and is there anything we can do for you?'),
+    ('silent_customers', 'sms', 'en', 'Hello {name}, we have not seen you since {last_order}. New things have come in that we would like to show you.'),
+    ('silent_customers', 'email', 'en', 'Hello {name}, it has been {days_silent} days since your last order. A lot is new in our shop since {last_order}; come and have a look.'),
+    ('silent_customers', 'phone', 'zh', '{name}您好，这里是您光顾过的店铺。您上次下单是{last_order}，距今{days_silent}天。请问上次购买的商品您还满意吗？有什么可以为您效劳的？'),
+    ('silent_customers', 'sms', 'zh', '{name}您好，自{last_order}以来好久不见。店里新到了不少好物，欢迎回来看看。'),
+    ('silent_customers', 'email', 'zh', '{name}您好，您已有{days_silent}天没有光顾。自{last_order}以来，我们上新了许多商品，期待您再来看看。'))
     AS d (playbook, channel, language, body)
 FULL JOIN custseg.template_choice c USING (playbook, channel, language);
 CREATE TRIGGER overlay INSTEAD OF INSERT OR UPDATE OR DELETE ON custseg.template
 FOR EACH ROW EXECUTE FUNCTION custseg.overlay('template_choice', 'playbook', 'channel', 'language');
 COMMENT ON VIEW custseg.template IS
-'What is said, by playbook, channel and language: shipped for silent_churn in English and Chinese; change with UPDATE, add with INSERT.';
+'What is said, by playbook, channel and language: shipped for silent_customers in English and Chinese; change with UPDATE, add with INSERT.';
 COMMENT ON COLUMN custseg.template.playbook IS 'the playbook';
 COMMENT ON COLUMN custseg.template.channel IS 'the channel';
 COMMENT ON COLUMN custseg.template.language IS 'en or zh; custseg.settings.language chooses, English stands in';
@@ -256,10 +256,10 @@ CREATE TABLE custseg.arm (
     arm text NOT NULL CHECK (arm IN ('contact', 'control')),
     share double precision NOT NULL CHECK (share BETWEEN 0 AND 1),
     drawn_at timestamptz NOT NULL,
-    PRIMARY KEY (goal, person)
+    PRIMARY KEY (person, goal)
 );
 COMMENT ON TABLE custseg.arm IS
-'Who is contacted and who is watched for comparison, by goal. Drawn once a person and never changed.';
+'Who is contacted and who is watched for comparison, by goal. Drawn once a person and never changed; as long as all playbooks have the same trigger, a person has the same arm for every goal.';
 COMMENT ON COLUMN custseg.arm.goal IS 'the goal';
 COMMENT ON COLUMN custseg.arm.person IS 'the customer''s key in the shop, or the number where that is the key';
 COMMENT ON COLUMN custseg.arm.arm IS 'contact, or control: never contacted for this goal';

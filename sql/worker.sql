@@ -72,10 +72,13 @@ COMMENT ON FUNCTION custseg.worker_state() IS
 REVOKE ALL ON FUNCTION custseg.worker_state() FROM PUBLIC;
 
 CREATE VIEW custseg.worker_status AS
-SELECT launcher_pid, enabled, covered, worker_pid, running_job, waiting_since, last_look, next_look, troubles, note, contact
+SELECT launcher_pid, enabled, covered, worker_pid, running_job, waiting_since, last_look, next_look, troubles, note, contact,
+       (SELECT count(*) FROM custseg.task t WHERE t.outcome = 'lease_expired' AND t.state = 'failed'
+        AND t.closed_at > pg_catalog.clock_timestamp() - interval '7 days') AS lease_expired
 FROM custseg.worker_state();
 COMMENT ON VIEW custseg.worker_status IS
 'What the background workers are doing for this database, one row; note says why nothing would run.';
+COMMENT ON COLUMN custseg.worker_status.lease_expired IS 'recall tasks of the last 7 days that were handed out as often as allowed and never brought back: a sender that dies, or leases that are too short';
 COMMENT ON COLUMN custseg.worker_status.launcher_pid IS 'process ID of the launcher; NULL when it does not run';
 COMMENT ON COLUMN custseg.worker_status.enabled IS 'whether custseg is preloaded and custseg.enabled is on';
 COMMENT ON COLUMN custseg.worker_status.covered IS 'whether custseg.databases names this database';

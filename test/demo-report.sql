@@ -62,11 +62,11 @@ FROM custseg.sleeping_gold GROUP BY tier, quadrant ORDER BY tier, quadrant;
 \echo
 \pset tuples_only on
 \pset format unaligned
-SELECT custseg.dry_run_at(:as_of, 'silent_churn');
+SELECT custseg.dry_run_at(:as_of, 'silent_customers');
 \echo
 \echo And switched on:
 \echo
-SELECT custseg.enable_at(:as_of, 'silent_churn');
+SELECT custseg.enable_at(:as_of, 'silent_customers');
 \pset tuples_only off
 \pset format aligned
 

@@ -224,7 +224,7 @@ LookAtAudience(DryRun *run)
 	Portal		portal;
 
 	portal = SpiPrivateCursor(psprintf("SELECT a.customer_id,"
-									   " coalesce(r.arm, " ARM_OF_A ") = 'control',"
+									   " " ARM_OF_A " = 'control',"
 									   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = a.customer_id"
 									   "  AND (x.channel IS NULL OR x.channel = y.channel)"
 									   "  AND (x.until IS NULL OR x.until > $1)),"
@@ -232,8 +232,7 @@ LookAtAudience(DryRun *run)
 									   "  AND m.channel = y.channel AND m.language IN ($4, 'en')"
 									   "  AND m.body IS NOT NULL ORDER BY m.language = $4 DESC LIMIT 1), "
 									   FACTS_COLUMNS
-									   " FROM (%s) a"
-									   " LEFT JOIN custseg.arm r USING (goal, person)"
+									   " FROM (%s) a" ARM_BEFORE
 									   " JOIN custseg.standing s ON s.customer_id = a.customer_id"
 									   " JOIN custseg.profile p ON p.customer_id = a.customer_id"
 									   " LEFT JOIN custseg.tier_policy y ON y.tier = s.tier"

@@ -112,11 +112,14 @@ DATEOID, FLOAT8OID};
 	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) a" \
 	" (goal, playbook, version, holdout, window_days, expire_days, customer_id, opened_by, person, since, priority)"
 
+/* Who is eligible for several goals at once is drawn for the first of them. */
 #define DRAW \
 	"INSERT INTO custseg.arm (goal, person, arm, share, drawn_at)" \
-	" SELECT DISTINCT ON (a.goal, a.person) a.goal, a.person, " ARM_OF_A ", a.holdout, $12" \
-	FROM_AUDIENCE \
-	" ORDER BY a.goal, a.person, a.playbook" \
+	" SELECT DISTINCT ON (a.for_goal, a.person) a.for_goal, a.person, " ARM_OF_A ", coalesce(r.share, a.holdout), $12" \
+	" FROM (SELECT n.person, n.goal AS for_goal, n.playbook, first_value(n.goal) OVER w AS goal," \
+	"  first_value(n.holdout) OVER w AS holdout FROM (SELECT a.*" FROM_AUDIENCE ") n" \
+	"  WINDOW w AS (PARTITION BY n.person ORDER BY n.goal COLLATE \"C\", n.playbook COLLATE \"C\")) a" ARM_BEFORE \
+	" ORDER BY a.for_goal, a.person, a.playbook" \
 	" ON CONFLICT (goal, person) DO NOTHING"
 
 #define OPEN \

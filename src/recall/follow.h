@@ -31,11 +31,20 @@ extern void DrawSalt(void);
  */
 extern const char *BacklogAudience(void);
 
-/* The arm of a person, drawn or as it would be drawn, given the above as a. */
+/*
+ * One person, one arm: whoever was drawn for any goal has that arm for all of
+ * them, since all playbooks have the same trigger, and a control is contacted by
+ * none. r is the first that was drawn for the person of a, or all NULL.
+ */
+#define ARM_BEFORE \
+	" LEFT JOIN LATERAL (SELECT d.arm, d.share FROM custseg.arm d WHERE d.person = a.person" \
+	" ORDER BY d.drawn_at, d.goal COLLATE \"C\" LIMIT 1) r ON true"
+
+/* The arm of such a person; a has person, goal and holdout as above. */
 #define ARM_OF_A \
-	"CASE WHEN ((pg_catalog.hashtextextended(a.goal || E'\\x1f' || a.person," \
+	"coalesce(r.arm, CASE WHEN ((pg_catalog.hashtextextended(a.goal || E'\\x1f' || a.person," \
 	" (SELECT salt FROM custseg.arm_salt)) >> 11) & 9007199254740991)::float8" \
-	" / 9007199254740992 < a.holdout THEN 'control' ELSE 'contact' END"
+	" / 9007199254740992 < a.holdout THEN 'control' ELSE 'contact' END)"
 
 /* Open the backlog of a playbook; returns how many episodes, of which controls. */
 extern void OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day,

@@ -192,7 +192,7 @@ bloat()
 		INSERT INTO clock VALUES ('2026-01-01 12:00+00')"
 	watch bloat "'2026-01-01 12:00+00'" || die "cannot set up"
 	ask bloat "UPDATE custseg.tier_policy SET channel = 'phone'; UPDATE custseg.channel SET daily_capacity = 120 WHERE channel = 'phone';
-		SELECT custseg.enable_at('2026-01-01 12:00+00', 'silent_churn', force => true)" >/dev/null
+		SELECT custseg.enable_at('2026-01-01 12:00+00', 'silent_customers', force => true)" >/dev/null
 	"${as_user[@]}" tee "$work/clerk.sql" >/dev/null <<-SQL
 		\\set id random(1, $people)
 		INSERT INTO shop.orders (customer_id, paid_at, amount) SELECT :id, at, 19.99 FROM clock;

@@ -12,10 +12,10 @@ CREATE INDEX ON shop.orders (customer_id);
 INSERT INTO shop.orders (customer_id, paid_at, amount)
 SELECT c, timestamptz '2024-01-01 12:00' + o * interval '5 days', 2000 - c FROM generate_series(1, 200) c, generate_series(1, 4) o;
 SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers', force => true);
 SELECT channel, count(*) FROM custseg.task_queue GROUP BY 1;
 CREATE FUNCTION claim(n int, at timestamptz) RETURNS TABLE (customer bigint, fresh boolean) LANGUAGE sql AS
 $$ SELECT customer_id, orders_checked_at >= now() FROM custseg.claim_at(at, 'phone', n, 'desk', '1 hour') $$;
@@ -100,9 +100,9 @@ CREATE TABLE shop.orders (customer text, paid_at date, amount int);
 CREATE INDEX ON shop.orders (customer);
 INSERT INTO shop.orders SELECT 'c' || c, date '2024-01-01' + o * 5, 200 - c FROM generate_series(1, 50) c, generate_series(1, 4) o;
 SELECT custseg.add_orders('shop.orders', 'customer', 'paid_at', 'amount', track => true) AS orders \gset
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers', force => true);
 UPDATE shop.orders SET amount = amount + 1 WHERE customer = 'c1';
 UPDATE shop.orders SET amount = amount + 1 WHERE customer IN ('c3', 'c4', 'c5', 'c6', 'c7');
 SELECT customer_key FROM custseg.claim_at('2024-06-01 13:00', 'phone', 3, 'desk', '1 hour');
@@ -124,14 +124,14 @@ INSERT INTO shop.orders SELECT c, date '2024-01-01' + o * 5, 5000 - c FROM gener
 SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
 UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers', force => true);
 ANALYZE custseg.task;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 1;
 SELECT * FROM claim(1, '2024-06-01 13:00');
 INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day)
-SELECT 1000 + i, 1000 + i, 'silent_churn', 'phone', 'open', 0, now(), '2024-06-01', '2024-07-01', 'one of many', 'Hello', '2024-06-01'
+SELECT 1000 + i, 1000 + i, 'silent_customers', 'phone', 'open', 0, now(), '2024-06-01', '2024-07-01', 'one of many', 'Hello', '2024-06-01'
 FROM generate_series(1, 5000) i;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 3;
 BEGIN;
@@ -151,9 +151,9 @@ INSERT INTO shop.orders SELECT c, timestamptz '2024-01-01 12:00' + o * interval 
 SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
 UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers', force => true);
 SELECT * FROM claim(1, '2024-06-01 13:00');
 ALTER TABLE shop.orders DISABLE TRIGGER custseg_track_1;
 INSERT INTO shop.orders VALUES (2, '2024-06-01 12:30', 10);
@@ -188,9 +188,9 @@ INSERT INTO shop.orders SELECT c, timestamptz '2024-01-01 12:00' + o * interval 
 SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true) AS orders \gset
 UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 5000 WHERE channel = 'phone';
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 CALL custseg.refresh('2024-06-01 12:00');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers', force => true);
 SELECT * FROM claim(1, '2024-06-01 13:00');
 ALTER TABLE shop.orders DETACH PARTITION shop.late;
 INSERT INTO shop.late VALUES (2, '2024-06-01 12:30', 10);

@@ -139,8 +139,11 @@ SELECT row_number() OVER (ORDER BY customer_id, began, n) AS task_id, customer_i
 FROM (SELECT s.customer_id, s.began, n, (array['done', 'failed', 'claimed', 'withdrawn', 'open', 'expired'])[1 + (s.customer_id % 6)::int] AS state,
              CASE (s.customer_id / 7) % 5 WHEN 0 THEN coalesce(s.ended, s.began) WHEN 1 THEN s.began WHEN 2 THEN s.began - 5 WHEN 3 THEN (s.ended + 1) ELSE s.began + 10 END + 15 * n AS day
       FROM shop.silence s, generate_series(0, 2) n WHERE s.customer_id % 3 > 0) c WHERE day IS NOT NULL;
+-- Nobody has two open tasks.
+UPDATE shop.contact c SET state = 'done' WHERE state IN ('claimed', 'open')
+AND EXISTS (SELECT FROM shop.contact o WHERE o.customer_id = c.customer_id AND o.task_id < c.task_id);
 INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day, claimed_at, lease_until, closed_at)
-SELECT task_id, customer_id, 'silent_churn', 'phone', state, 1, day, day, day + 30, 'test', 'test', day, CASE WHEN n <> 1 THEN day + time '12:00' END,
+SELECT task_id, customer_id, 'silent_customers', 'phone', state, 1, day, day, day + 30, 'test', 'test', day, CASE WHEN n <> 1 THEN day + time '12:00' END,
        CASE state WHEN 'claimed' THEN day + time '13:00' END, CASE WHEN state NOT IN ('open', 'claimed') THEN day + time '13:00' END
 FROM shop.contact;
 DELETE FROM custseg.calibration;

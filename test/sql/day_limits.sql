@@ -98,9 +98,9 @@ CREATE INDEX ON shop.orders (customer_id);
 INSERT INTO shop.orders SELECT i, now() - interval '150 days', 1000 - i FROM generate_series(1, 30) i;
 INSERT INTO shop.orders VALUES (1, '2999-12-31', 5);
 SELECT custseg.add_orders('shop.orders', customer => 'customer_id', at => 'paid_at', amount => 'amount') > 0 AS added;
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 CALL custseg.refresh();
-SELECT custseg.enable('silent_churn', force => true) IS NOT NULL AS enabled;
+SELECT custseg.enable('silent_customers', force => true) IS NOT NULL AS enabled;
 INSERT INTO shop.orders VALUES (3, now(), 5);
 SELECT customer_id FROM custseg.claim('phone', max_tasks => 3, worker => 'desk') ORDER BY 1;
 

@@ -46,7 +46,7 @@ CALL custseg.refresh(as_of => '2023-06-01');
 SELECT profiles_written, evaluated, standings_written, transitions, calibrated FROM custseg.run ORDER BY run_id DESC LIMIT 1;
 
 -- Time passes.
-SELECT custseg.enable_at('2023-06-01', 'silent_churn', force => true) LIKE '%is on%' AS enabled;
+SELECT custseg.enable_at('2023-06-01', 'silent_customers', force => true) LIKE '%is on%' AS enabled;
 SELECT count(*) > 0 AS backlog, count(*) FILTER (WHERE since IS NULL) AS without_since FROM custseg.episode;
 SELECT max(episode_id) AS backlog_end FROM custseg.episode \gset
 CALL custseg.refresh(as_of => '2023-06-05');

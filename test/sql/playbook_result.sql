@@ -18,9 +18,9 @@ UNION ALL
 SELECT c, '2024-07-01', 0.5, 0.05 FROM generate_series(3001, 6000) c;
 INSERT INTO custseg.profile
 SELECT c, NULL, (SELECT custseg.timeline(at, 10, 'UTC') FROM (VALUES (since - 100 + time '10:00')) o (at)) FROM shop.silent;
-SELECT count(*) > 5 AS looked FROM custseg.dry_run('silent_churn');
-UPDATE custseg.playbook SET holdout = 0.1 WHERE playbook = 'silent_churn';
-SELECT custseg.enable('silent_churn') IS NOT NULL AS enabled;
+SELECT count(*) > 5 AS looked FROM custseg.dry_run('silent_customers');
+UPDATE custseg.playbook SET holdout = 0.1 WHERE playbook = 'silent_customers';
+SELECT custseg.enable('silent_customers') IS NOT NULL AS enabled;
 CREATE FUNCTION shop.fall_silent(month date) RETURNS void LANGUAGE sql AS $$
 INSERT INTO custseg.standing (customer_id, tier, lifecycle, quadrant, activity, silent_at)
 SELECT c, 'low', 'silent', 'silent_churn', 'low_silent', since FROM shop.silent WHERE since = month;
@@ -28,7 +28,7 @@ INSERT INTO custseg.transition (customer_id, label, from_value, to_value, at, ch
 SELECT c, 'lifecycle', 'at_risk', 'silent', since + time '10:00', since, 1, 'time' FROM shop.silent WHERE since = month $$;
 SELECT shop.fall_silent('2024-06-01');
 SELECT custseg.recall_follow(1, '2024-06-01 12:00', 0);
-UPDATE custseg.playbook SET holdout = 0.5 WHERE playbook = 'silent_churn';
+UPDATE custseg.playbook SET holdout = 0.5 WHERE playbook = 'silent_customers';
 SELECT coalesce(max(transition_id), 0) AS seen FROM custseg.transition \gset
 SELECT shop.fall_silent('2024-07-01');
 SELECT custseg.recall_follow(2, '2024-07-01 12:00', :seen);
@@ -106,10 +106,10 @@ FROM (SELECT t, array_agg(x1) AS x1, array_agg(n1) AS n1, array_agg(x0) AS x0, a
 -- Somebody whose share nobody can tell, and a share without controls, say
 -- nothing about the difference; they stay in the counts.
 INSERT INTO custseg.profile VALUES (9001, NULL, (SELECT custseg.timeline(at, 10, 'UTC') FROM (VALUES (timestamptz '2024-03-01 10:00')) o (at)));
-INSERT INTO custseg.arm (goal, person, arm, share, drawn_at) SELECT goal, '9001', 'contact', 0, '2024-06-01' FROM custseg.playbook WHERE playbook = 'silent_churn';
+INSERT INTO custseg.arm (goal, person, arm, share, drawn_at) SELECT goal, '9001', 'contact', 0, '2024-06-01' FROM custseg.playbook WHERE playbook = 'silent_customers';
 INSERT INTO custseg.episode (goal, playbook, version, customer_id, since, eligible_at, eligible_on, window_days, expires_on, arm, state, priority, opened_by)
 SELECT goal, playbook, version, c, '2024-03-01', '2024-06-01', '2024-06-01', 30, '2024-07-01', 'contact', 'expired', 1, 'time'
-FROM custseg.playbook, (VALUES (9001), (9002)) v (c) WHERE playbook = 'silent_churn';
+FROM custseg.playbook, (VALUES (9001), (9002)) v (c) WHERE playbook = 'silent_customers';
 INSERT INTO custseg.outcome SELECT episode_id, '2024-06-05', 1, 10, true, '2024-09-01' FROM custseg.episode WHERE customer_id > 9000;
 CREATE TEMP TABLE before AS SELECT contacts, contacts_measured, contact_rate, difference, difference_low, difference_high FROM custseg.playbook_result;
 DELETE FROM custseg.outcome o USING custseg.episode e WHERE o.episode_id = e.episode_id AND e.customer_id > 9000;

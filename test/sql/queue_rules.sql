@@ -14,10 +14,10 @@ INSERT INTO shop.customers SELECT c, 'Name ' || c, CASE c WHEN 2 THEN '0049 (30)
     CASE c WHEN 3 THEN 'Ann@Example.org' WHEN 4 THEN ' ann@example.org' ELSE 'c' || c || '@example.org' END FROM generate_series(1, 12) c;
 SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount') AS orders \gset
 SELECT custseg.add_customers('shop.customers', 'id', 'name', 'phone', 'email') AS customers \gset
-UPDATE custseg.playbook SET holdout = 0, window_days = 300, expire_days = 300, task_days = 60 WHERE playbook = 'silent_churn';
+UPDATE custseg.playbook SET holdout = 0, window_days = 300, expire_days = 300, task_days = 60 WHERE playbook = 'silent_customers';
 UPDATE custseg.tier_policy SET channel = 'phone';
 CALL custseg.refresh('2024-05-01');
-SELECT custseg.enable_at('2024-05-01', 'silent_churn', true) LIKE '%is on%' AS enabled;
+SELECT custseg.enable_at('2024-05-01', 'silent_customers', true) LIKE '%is on%' AS enabled;
 CALL custseg.refresh('2024-09-01 12:00');
 SELECT count(*) FROM custseg.task WHERE state = 'open';
 
@@ -39,7 +39,7 @@ UPDATE custseg.task SET expires_at = 'infinity' WHERE state = 'open';
 SET ROLE desk_one;
 SELECT task_id, token FROM custseg.claim('phone', 1, 'one', '1 hour') \gset
 SELECT custseg.claim_at('2030-01-01', 'phone');
-SELECT custseg.claim_at('2030-01-01', 'phone');
+SELECT custseg.claim('phone', 1, 'one', '1 hour', timestamptz '2030-01-01');
 SET ROLE desk_two;
 SELECT custseg.complete(:task_id, :'token');
 SELECT custseg.fail(:task_id, :'token', 'busy');
@@ -87,8 +87,8 @@ SELECT customer_id, state, reason FROM custseg.episode WHERE customer_id = 2;
 UPDATE custseg.task SET state = 'open', lease_until = NULL, wake_at = NULL, token = NULL, attempts = 0 WHERE state = 'claimed';
 CREATE TABLE shop.seen AS SELECT * FROM custseg.claim_at('2024-09-03 10:00', 'phone', 100, 'sleepy', '10 minutes');
 INSERT INTO shop.seen SELECT c.* FROM custseg.claim_at('2024-09-03 10:20', 'phone', 100, 'sleepy', '10 minutes') c;
-SELECT custseg.disable_at('2024-09-03 10:40', 'silent_churn') LIKE '%is off%' AS disabled;
-SELECT custseg.enable_at('2024-09-03 10:50', 'silent_churn', true) LIKE '%is on%' AS enabled;
+SELECT custseg.disable_at('2024-09-03 10:40', 'silent_customers') LIKE '%is off%' AS disabled;
+SELECT custseg.enable_at('2024-09-03 10:50', 'silent_customers', true) LIKE '%is on%' AS enabled;
 INSERT INTO shop.seen SELECT c.* FROM custseg.claim_at('2024-09-03 11:00', 'phone', 100, 'sleepy', '10 minutes') c;
 CREATE TABLE shop.lost AS SELECT customer_id, max(task_id) AS task_id FROM shop.seen GROUP BY 1 HAVING count(*) = 3;
 SELECT count(*) > 5 AS some, array_agg(DISTINCT attempt) AS attempts FROM shop.seen WHERE customer_id IN (SELECT customer_id FROM shop.lost);
@@ -111,11 +111,14 @@ SELECT count(*) FROM custseg.claim_at('2024-09-03 13:00', 'phone', 100) c LEFT J
 SELECT outcome, count(*) FROM custseg.task WHERE outcome = 'gone' GROUP BY 1;
 
 -- One task over all goals.
-INSERT INTO custseg.playbook (playbook, goal, holdout) VALUES ('second', 'care', 0);
+INSERT INTO custseg.playbook (playbook, goal, holdout) VALUES ('second', 'care', 0.9);
 INSERT INTO custseg.template VALUES ('second', 'phone', 'en', 'Hello {name}');
 UPDATE custseg.settings SET backlog_days = 3000;
 SELECT custseg.enable_at('2024-09-04 10:00', 'second', true) LIKE '%is on%' AS enabled;
 SELECT customer_id, count(*) FROM custseg.task WHERE state IN ('open', 'claimed') GROUP BY 1 HAVING count(*) > 1;
+
+-- And one arm: nobody is a control of one goal and called for another.
+SELECT count(DISTINCT goal) AS goals, count(DISTINCT arm) AS arms, min(share) AS least, max(share) AS most FROM custseg.arm;
 
 -- Why there is nothing.
 SET client_min_messages = notice;

@@ -17,7 +17,7 @@ UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0;
 INSERT INTO custseg.playbook (playbook, goal, holdout) VALUES ('second', 'care', 0);
 INSERT INTO custseg.template (playbook, channel, language, body) VALUES ('second', 'phone', 'en', 'Hi {name}');
-SELECT custseg.enable_at('2024-02-01', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-02-01', 'silent_customers', force => true);
 SELECT custseg.enable_at('2024-02-01', 'second', force => true);
 CALL custseg.refresh(as_of => '2024-07-29');
 SELECT goal, state, reason, count(*) FROM custseg.episode GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
@@ -78,7 +78,7 @@ CREATE TABLE shop.corrected AS
 SELECT custseg.add_orders('shop.corrected', 'c', 'at', 'amount') > 0 AS added;
 CALL custseg.refresh(as_of => '2024-02-01');
 UPDATE custseg.playbook SET holdout = 0;
-SELECT custseg.enable_at('2024-02-01', 'silent_churn', force => true) LIKE '%is on%' AS enabled;
+SELECT custseg.enable_at('2024-02-01', 'silent_customers', force => true) LIKE '%is on%' AS enabled;
 CALL custseg.refresh(as_of => '2024-08-05');
 SELECT customer_id, since, state, opened_by FROM custseg.episode ORDER BY 1, 2;
 UPDATE custseg.tier_policy SET silent_days = 200;

@@ -15,7 +15,7 @@ CALL custseg.refresh('2024-02-10');
 UPDATE custseg.tier_policy SET channel = 'phone', silence = 'fixed', silent_days = 60;
 UPDATE custseg.channel SET daily_capacity = 100 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0;
-SELECT custseg.enable_at('2024-02-10', 'silent_churn', force => true) IS NOT NULL AS enabled;
+SELECT custseg.enable_at('2024-02-10', 'silent_customers', force => true) IS NOT NULL AS enabled;
 CALL custseg.refresh('2024-02-11');
 CALL custseg.refresh('2024-04-15');
 CREATE VIEW shop.state AS
@@ -27,7 +27,7 @@ SET client_min_messages = warning;
 TABLE shop.state;
 
 -- Deleted, moved to another customer, cancelled, made a draft, deleted from a task in somebody's hands.
-SELECT token > 0 AS claimed, customer_id AS mine FROM custseg.claim_at('2024-04-15', 'phone', 1) \gset
+SELECT token IS NOT NULL AS claimed, customer_id AS mine FROM custseg.claim_at('2024-04-15', 'phone', 1) \gset
 DELETE FROM shop.orders WHERE c IN (1, :mine);
 UPDATE shop.orders SET c = 1000 WHERE c = 2;
 UPDATE shop.orders SET status = 'cancelled' WHERE c = 3;

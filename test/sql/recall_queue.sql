@@ -42,24 +42,24 @@ INSERT INTO custseg.channel (channel, handle, daily_capacity) VALUES ('letter', 
 SELECT * FROM custseg.channel ORDER BY channel;
 DELETE FROM custseg.channel WHERE channel = 'letter';
 SELECT playbook, goal, holdout, window_days, expire_days, task_days, max_attempts, retry_days, enabled, version FROM custseg.playbook;
-UPDATE custseg.playbook SET holdout = 0 WHERE playbook = 'silent_churn';
+UPDATE custseg.playbook SET holdout = 0 WHERE playbook = 'silent_customers';
 SELECT playbook, holdout, version FROM custseg.playbook;
-UPDATE custseg.playbook SET enabled = true WHERE playbook = 'silent_churn';
-UPDATE custseg.playbook SET version = 9 WHERE playbook = 'silent_churn';
-UPDATE custseg.template SET body = 'Hi {nam}, you have {orders} orders' WHERE playbook = 'silent_churn' AND channel = 'sms' AND language = 'en';
-UPDATE custseg.template SET body = 'Hi {name' WHERE playbook = 'silent_churn' AND channel = 'sms' AND language = 'en';
-UPDATE custseg.template SET body = '{name}: {orders} {spend} {last_order} {days_silent}' WHERE playbook = 'silent_churn' AND channel = 'sms' AND language = 'en';
-SELECT channel, language, length(body) > 10 FROM custseg.template WHERE playbook = 'silent_churn' ORDER BY 1, 2;
+UPDATE custseg.playbook SET enabled = true WHERE playbook = 'silent_customers';
+UPDATE custseg.playbook SET version = 9 WHERE playbook = 'silent_customers';
+UPDATE custseg.template SET body = 'Hi {nam}, you have {orders} orders' WHERE playbook = 'silent_customers' AND channel = 'sms' AND language = 'en';
+UPDATE custseg.template SET body = 'Hi {name' WHERE playbook = 'silent_customers' AND channel = 'sms' AND language = 'en';
+UPDATE custseg.template SET body = '{name}: {orders} {spend} {last_order} {days_silent}' WHERE playbook = 'silent_customers' AND channel = 'sms' AND language = 'en';
+SELECT channel, language, length(body) > 10 FROM custseg.template WHERE playbook = 'silent_customers' ORDER BY 1, 2;
 
 -- Enabling wants a look first.
 SELECT custseg.enable('silent_chrun');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn');
-SELECT custseg.dry_run_at('2024-06-01 12:00', 'silent_churn');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers');
+SELECT custseg.dry_run_at('2024-06-01 12:00', 'silent_customers');
 SELECT count(*) FROM custseg.episode;
 SELECT dry_run_at FROM custseg.playbook;
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn');
-SELECT custseg.enable_at('2024-06-01 12:00', 'silent_churn');
-DELETE FROM custseg.playbook WHERE playbook = 'silent_churn';
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers');
+SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers');
+DELETE FROM custseg.playbook WHERE playbook = 'silent_customers';
 
 -- Best first, within capacity; who cannot be reached says why; not the angry
 -- one (11), and not the one who has been silent for too long (12).
@@ -168,8 +168,8 @@ SELECT custseg.unsuppress(9), custseg.unsuppress(9);
 
 -- What a worker reports after the task was withdrawn is not lost.
 SELECT task_id, token FROM custseg.claim_at('2024-06-03 13:00', 'phone', 1, 'desk-1', '1 minute') \gset
-SELECT custseg.disable_at('2024-06-03 13:30', 'silent_churn');
-SELECT custseg.disable('silent_churn');
+SELECT custseg.disable_at('2024-06-03 13:30', 'silent_customers');
+SELECT custseg.disable('silent_customers');
 SELECT state, outcome FROM custseg.task WHERE task_id = :task_id;
 SELECT custseg.complete_at('2024-06-03 13:31', :task_id, :'token', 'message_left');
 SELECT state, outcome FROM custseg.task WHERE task_id = :task_id;
@@ -178,7 +178,7 @@ SELECT customer_id, state, reason FROM custseg.episode ORDER BY customer_id;
 -- Off means off, and on again goes on where it was.
 SELECT custseg.recall_plan(4, '2024-06-04 11:00');
 SELECT count(*) FROM custseg.task WHERE planned_run = 4;
-SELECT custseg.enable_at('2024-06-04 12:00', 'silent_churn');
+SELECT custseg.enable_at('2024-06-04 12:00', 'silent_customers');
 SELECT customer_id, state, reason FROM custseg.episode ORDER BY customer_id;
 
 -- Silence that came with data or time opens an episode; a setting or a
@@ -226,9 +226,9 @@ SELECT task_id, token FROM custseg.claim_at('2024-08-19 12:00', 'phone') \gset t
 SELECT custseg.complete_at('2024-08-19 12:10', :t_task_id, :'t_token');
 SELECT count(*) FROM custseg.explain_task(:t_task_id);
 SELECT custseg.suppress(1), custseg.unsuppress(1);
-SELECT count(*) > 5 FROM custseg.dry_run_at('2024-08-20 11:40', 'silent_churn');
-SELECT custseg.disable_at('2024-08-20 11:40', 'silent_churn');
-SELECT custseg.enable_at('2024-08-20 11:40', 'silent_churn');
+SELECT count(*) > 5 FROM custseg.dry_run_at('2024-08-20 11:40', 'silent_customers');
+SELECT custseg.disable_at('2024-08-20 11:40', 'silent_customers');
+SELECT custseg.enable_at('2024-08-20 11:40', 'silent_customers');
 SELECT count(*) FROM custseg.task;
 SELECT count(*) FROM shop.customers;
 SELECT custseg.measure_outcomes(1, now());
@@ -240,36 +240,36 @@ WHERE p.pronamespace = 'custseg'::regnamespace AND has_function_privilege('publi
   AND p.proname ~ '^(claim|complete|fail|extend|release|enable|disable|dry_run|suppress|unsuppress|recall|measure|explain_task|playbook_edit|template)';
 
 -- Arms: by the key, in the share asked for, and for good.
-SELECT custseg.disable('silent_churn');
-UPDATE custseg.playbook SET holdout = 0.5 WHERE playbook = 'silent_churn';
+SELECT custseg.disable('silent_customers');
+UPDATE custseg.playbook SET holdout = 0.5 WHERE playbook = 'silent_customers';
 TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 INSERT INTO custseg.profile
 SELECT -i, 'key-' || i, (SELECT custseg.timeline(at, 10, 'UTC') FROM (VALUES (timestamptz '2024-05-01 10:00+00')) o (at))
 FROM generate_series(1, 1000) i;
 INSERT INTO custseg.standing (customer_id, tier, lifecycle, quadrant, activity, silent_at)
 SELECT -i, 'low', 'silent', 'silent_churn', 'low_silent', '2024-10-28' FROM generate_series(1, 1000) i;
-SELECT custseg.enable_at('2024-11-01 10:00', 'silent_churn');
+SELECT custseg.enable_at('2024-11-01 10:00', 'silent_customers');
 SELECT arm, state, count(*) FROM custseg.episode GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT count(*) FROM custseg.task t JOIN custseg.episode e USING (episode_id) WHERE e.arm = 'control';
 SELECT a.arm, count(*) FROM custseg.arm a WHERE a.person LIKE 'key-%' GROUP BY 1 ORDER BY 1;
 CREATE TEMP TABLE before AS SELECT * FROM custseg.arm;
-SELECT custseg.disable('silent_churn');
+SELECT custseg.disable('silent_customers');
 TRUNCATE custseg.episode, custseg.task, custseg.outcome;
-UPDATE custseg.playbook SET holdout = 0.9 WHERE playbook = 'silent_churn';
-SELECT custseg.enable_at('2024-11-01 10:00', 'silent_churn');
+UPDATE custseg.playbook SET holdout = 0.9 WHERE playbook = 'silent_customers';
+SELECT custseg.enable_at('2024-11-01 10:00', 'silent_customers');
 SELECT * FROM custseg.arm EXCEPT SELECT * FROM before;
 SELECT count(*) FROM custseg.episode e JOIN custseg.profile p USING (customer_id)
 JOIN custseg.arm a ON a.goal = e.goal AND a.person = p.customer_key WHERE a.arm <> e.arm;
 
 -- In Chinese.
 UPDATE custseg.settings SET language = 'zh';
-SELECT custseg.disable('silent_churn');
-UPDATE custseg.playbook SET holdout = 0 WHERE playbook = 'silent_churn';
+SELECT custseg.disable('silent_customers');
+UPDATE custseg.playbook SET holdout = 0 WHERE playbook = 'silent_customers';
 TRUNCATE custseg.episode, custseg.task, custseg.outcome;
 DELETE FROM custseg.standing WHERE customer_id < 0;
 UPDATE custseg.standing SET silent_at = '2024-11-01', lifecycle = 'silent' WHERE customer_id IN (5, 8);
-SELECT custseg.dry_run_at('2024-11-01 10:00', 'silent_churn');
-SELECT custseg.enable_at('2024-11-01 10:00', 'silent_churn');
+SELECT custseg.dry_run_at('2024-11-01 10:00', 'silent_customers');
+SELECT custseg.enable_at('2024-11-01 10:00', 'silent_customers');
 SELECT name, message, reason FROM custseg.claim_at('2024-11-01 11:00', 'sms');
 UPDATE shop.customers SET name = NULL WHERE id = 5;
 SELECT name, message FROM custseg.claim_at('2024-11-01 11:00', 'phone');

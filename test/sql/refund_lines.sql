@@ -165,9 +165,9 @@ CREATE INDEX ON shop.orders (customer_id);
 INSERT INTO shop.orders SELECT i, now() - interval '150 days', 1000 - i FROM generate_series(1, 30) i;
 INSERT INTO shop.orders VALUES (1, now() - interval '140 days', 5), (1, now() - interval '140 days', -5);
 SELECT custseg.add_orders('shop.orders', customer => 'customer_id', at => 'paid_at', amount => 'amount') > 0 AS added;
-INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 CALL custseg.refresh();
-SELECT custseg.enable('silent_churn', force => true) IS NOT NULL AS enabled;
+SELECT custseg.enable('silent_customers', force => true) IS NOT NULL AS enabled;
 SELECT customer_id FROM custseg.claim('phone', max_tasks => 2, worker => 'desk') ORDER BY 1;
 
 DROP SCHEMA shop CASCADE;

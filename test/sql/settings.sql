@@ -39,8 +39,8 @@ SELECT pg_temp.refusal('INSERT INTO custseg.channel (handle) VALUES (''phone'')'
 SELECT pg_temp.refusal('INSERT INTO custseg.channel (channel) VALUES (''fax''), (''fax'')');
 SELECT pg_temp.refusal('UPDATE custseg.playbook SET holdout = 1');
 SELECT pg_temp.refusal('INSERT INTO custseg.playbook (playbook, window_days) VALUES (''care'', 0)');
-SELECT pg_temp.refusal('INSERT INTO custseg.template (playbook, channel, language, body) VALUES (''silent_churn'', ''sms'', ''fr'', ''Bonjour'')');
-SELECT pg_temp.refusal('INSERT INTO custseg.template (playbook, channel, body) VALUES (''silent_churn'', ''sms'', ''Hello'')');
+SELECT pg_temp.refusal('INSERT INTO custseg.template (playbook, channel, language, body) VALUES (''silent_customers'', ''sms'', ''fr'', ''Bonjour'')');
+SELECT pg_temp.refusal('INSERT INTO custseg.template (playbook, channel, body) VALUES (''silent_customers'', ''sms'', ''Hello'')');
 
 -- A refusal leaves nothing behind, and what is allowed still is.
 SELECT margin, discount_rate, lost_days FROM custseg.settings;

@@ -15,7 +15,7 @@ CALL custseg.refresh(as_of => '2024-07-29 12:00+00');
 UPDATE custseg.tier_policy SET channel = 'phone';
 UPDATE custseg.channel SET daily_capacity = 10 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0;
-SELECT custseg.enable_at('2024-07-29 12:00+00', 'silent_churn', force => true);
+SELECT custseg.enable_at('2024-07-29 12:00+00', 'silent_customers', force => true);
 
 CREATE VIEW settled AS SELECT settled_at IS NOT NULL AS settled, to_char(settled_at AT TIME ZONE 'UTC', 'DD HH24:MI') AS at FROM custseg.refresh_state;
 CREATE VIEW queue AS SELECT e.state, e.reason, t.state AS task, count(*) FROM custseg.episode e LEFT JOIN custseg.task t USING (episode_id)

@@ -96,8 +96,8 @@ sub enable_recall
 
 	$node->safe_psql($db, qq{
 		INSERT INTO custseg.arm_salt (salt) VALUES (4711);
-		SELECT custseg.dry_run_at('$as_of', 'silent_churn');
-		SELECT custseg.enable_at('$as_of', 'silent_churn');
+		SELECT custseg.dry_run_at('$as_of', 'silent_customers');
+		SELECT custseg.enable_at('$as_of', 'silent_customers');
 	});
 	return;
 }

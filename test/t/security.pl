@@ -182,8 +182,8 @@ $psql->query_safe($_) foreach (
 	q{SELECT custseg.add_orders('mallory.orders', 'customer_id', 'paid_at', 'amount', status => 'state', accepted => ARRAY['paid'])},
 	q{SELECT custseg.add_customers('mallory.people', 'id', 'name', 'phone', 'email')},
 	$refresh,
-	q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_churn')},
-	q{SELECT custseg.enable_at('2024-06-30 12:00 UTC', 'silent_churn')},
+	q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_customers')},
+	q{SELECT custseg.enable_at('2024-06-30 12:00 UTC', 'silent_customers')},
 	refresh_sql('2024-09-30', 'rebuild => true'));
 is(last_run($node, 'shop', 'status, rows_read'), 'succeeded|' . (200 + 50 + $node->safe_psql('shop', 'SELECT pg_catalog.count(*) FROM shop.orders')),
 	'the sources of mallory are read whole');

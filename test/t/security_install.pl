@@ -118,8 +118,8 @@ my ($rc, $out, $err) = $node->psql('shop', q{
 	SELECT * FROM custseg.explain(1);
 	SELECT * FROM custseg.verify();
 	SELECT * FROM custseg.silence_report();
-	SELECT custseg.dry_run('silent_churn');
-	SELECT custseg.enable('silent_churn');
+	SELECT custseg.dry_run('silent_customers');
+	SELECT custseg.enable('silent_customers');
 	SELECT * FROM custseg.claim('phone');
 	SELECT custseg.suppress(1);
 	SELECT custseg.add_tag(1, 'vip');

@@ -24,7 +24,7 @@ $node->safe_psql('shop', q{
 	CREATE SCHEMA private; CREATE TABLE private.secret AS SELECT 42 AS answer;
 	GRANT USAGE ON SCHEMA custseg, private TO sender; GRANT SELECT ON private.secret TO sender;
 	GRANT USAGE ON SCHEMA mallory TO PUBLIC;
-	GRANT EXECUTE ON FUNCTION custseg.claim TO sender;
+	GRANT EXECUTE ON FUNCTION custseg.claim_at TO sender;
 });
 
 # Mallory opens a cursor over something that robs whoever runs it, and leaves it
@@ -94,8 +94,8 @@ is_not_robbed('verify()');
 
 # Planning and claiming, where names are read; and claiming in a procedure that
 # commits, by somebody whom it would be worth to rob.
-$psql->query_safe(q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_churn')});
-$psql->query_safe(q{SELECT custseg.enable_at('2024-06-30 12:00 UTC', 'silent_churn')});
+$psql->query_safe(q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_customers')});
+$psql->query_safe(q{SELECT custseg.enable_at('2024-06-30 12:00 UTC', 'silent_customers')});
 nothing_is_open('enable()');
 $psql->query_safe('SET ROLE sender');
 $psql->query_safe(q{DO $$ BEGIN FOR i IN 1 .. 3 LOOP
@@ -138,7 +138,7 @@ sub try_all
 
 	foreach my $statement (refresh_sql('2024-06-30', 'rebuild => true'), 'SELECT count(*) FROM custseg.verify(300)',
 		q{SELECT count(*) FROM custseg.claim_at('2024-07-01 12:00 UTC', 'phone', 20)},
-		q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_churn')},
+		q{SELECT custseg.dry_run_at('2024-06-30 12:00 UTC', 'silent_customers')},
 		q{SELECT custseg.recall_plan(0, '2024-07-03 12:00 UTC')})
 	{
 		my ($rc, $out, $err) = $node->psql('shop', $statement);

@@ -103,9 +103,9 @@ $node->safe_psql('desk', q{
 	FROM generate_series(1, 60) c, generate_series(1, 4) o;
 	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true);
 	UPDATE custseg.tier_policy SET channel = 'phone';
-	INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_churn', 0);
+	INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 	CALL custseg.refresh('2024-06-01 12:00 UTC');
-	SELECT custseg.enable_at('2024-06-01 12:00 UTC', 'silent_churn', force => true)});
+	SELECT custseg.enable_at('2024-06-01 12:00 UTC', 'silent_customers', force => true)});
 my $desk = $node->background_psql('desk', on_error_stop => 1);
 
 sub next_is
