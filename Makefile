@@ -44,9 +44,7 @@ endif
 HEADERS_ALL = $(wildcard src/*/*.h)
 $(OBJS): $(HEADERS_ALL) Makefile
 
-# Names are looked up where only superusers can put something. Upgrade scripts must begin like this, too.
 $(BUILT_SQL): $(SQLPARTS) custseg.control Makefile
 	@echo "joining $(SQLPARTS)"
-	@{ printf '%s\n' '\echo Use "CREATE EXTENSION custseg" to load this file. \quit' '' \
-	     'SET LOCAL search_path = pg_catalog, pg_temp;'; \
+	@{ printf '%s\n' '\echo Use "CREATE EXTENSION custseg" to load this file. \quit'; \
 	   for f in $(SQLPARTS); do echo; cat $$f; done; } > $@

@@ -1,3 +1,7 @@
+-- The first statement of every script of ours: names are looked up where only
+-- superusers can put something, and never in public.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- common: the schema, the settings, and the trigger behind every view of
 -- defaults and choices.
 

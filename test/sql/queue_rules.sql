@@ -136,3 +136,5 @@ DROP SCHEMA shop CASCADE;
 DROP OWNED BY desk_one, desk_two;
 DROP ROLE desk_two;
 DROP ROLE desk_one;
+DROP EXTENSION custseg CASCADE;
+CREATE EXTENSION custseg;
