@@ -10,6 +10,18 @@
 
 #include "common/attempt.h"
 
+/*
+ * Does somebody want the whole to end? A function may raise an error with the
+ * code of a cancellation, so the code alone says nothing: only what PostgreSQL
+ * raises itself comes from here.
+ */
+static bool
+IsInterrupt(const ErrorData *error)
+{
+	return (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) &&
+		error->funcname != NULL && strcmp(error->funcname, "ProcessInterrupts") == 0;
+}
+
 ErrorData *
 Attempt(void (*work) (void *arg), void *arg)
 {
@@ -30,7 +42,7 @@ Attempt(void (*work) (void *arg), void *arg)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+		if (IsInterrupt(error))
 			ReThrowError(error);
 	}
 	PG_END_TRY();

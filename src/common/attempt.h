@@ -9,8 +9,8 @@
 
 /*
  * Do the work in a subtransaction. NULL if that went well; else its error, and
- * nothing else of it is left. Somebody who wants the whole to end gets his way:
- * cancellation and shutdown are raised.
+ * nothing else of it is left. A cancellation or shutdown by PostgreSQL itself is
+ * raised; an error that only bears its code is the work's own.
  */
 extern ErrorData *Attempt(void (*work) (void *arg), void *arg);
 

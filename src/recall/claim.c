@@ -377,7 +377,8 @@ Return(Claim *claim, Picked *task, const Contact *contact, TimestampTz checked_a
 }
 
 /* Remember under which number a customer can be reached now, where that is another than planned. */
-static void
+/* True when it is another than the task was planned with. */
+static bool
 NoteHandle(Picked *task, int64 handle)
 {
 	static SPIPlanPtr kept = NULL;
@@ -385,9 +386,32 @@ NoteHandle(Picked *task, int64 handle)
 	Datum		values[] = {Int64GetDatum(task->task_id), Int64GetDatum(handle)};
 
 	if (task->handle == handle)
-		return;
+		return false;
 	task->handle = handle;
 	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET handle = nullif($2, 0) WHERE task_id = $1", 2, types), values, NULL);
+	return handle != NO_HANDLE;
+}
+
+/*
+ * What the handles are now. Tasks that were planned have different ones; whose
+ * number changed since then lets those with the same number go first, and of
+ * two at the same moment one waits.
+ */
+static void
+CheckHandles(Claim *claim, Picked *picked, const Contact *contacts, const int64 *ids, int n, HandleState *states)
+{
+	int64	   *handles = palloc(sizeof(int64) * n);
+	bool	   *changed = palloc(sizeof(bool) * n);
+	uint64		salt = HandleSalt();
+
+	for (int i = 0; i < n; i++)
+	{
+		handles[i] = HandleHash(salt, &contacts[i], claim->by_email);
+		changed[i] = NoteHandle(&picked[i], handles[i]);
+	}
+	LookAtHandles(n, handles, ids, claim->channel, claim->as_of, changed, states);
+	for (int i = 0; i < n; i++)
+		states[i].taken = states[i].taken || (changed[i] && !LockHandle(handles[i]));
 }
 
 /* Is there one among those that are about to be claimed? */
@@ -457,15 +481,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 
 	level = PinPlans();
 	if (claim->contacts)
-	{
-		int64	   *hashes = palloc(sizeof(int64) * n);
-
-		for (int i = 0; i < n; i++)
-			hashes[i] = HandleHash(&contacts[i], claim->by_email);
-		LookAtHandles(n, hashes, ids, claim->channel, claim->as_of, false, handles);
-		for (int i = 0; i < n; i++)
-			NoteHandle(&picked[i], hashes[i]);
-	}
+		CheckHandles(claim, picked, contacts, ids, n, handles);
 	for (int i = 0; i < n && good < most; i++)
 	{
 		const char *outcome = NULL;
@@ -479,7 +495,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 			outcome = "gone";
 		else if (ordered[i])
 			outcome = "ordered";
-		else if (picked[i].suppressed || handles[i].suppressed)
+		else if (picked[i].suppressed)
 			outcome = "suppressed";
 		else if (!picked[i].open)
 			outcome = "closed";
@@ -488,7 +504,7 @@ Round(Claim *claim, int look, int most, int *claimed)
 		else if (picked[i].expires_at <= claim->as_of)
 			outcome = "expired";
 		else if (claim->contacts)
-			outcome = Unreachable(&contacts[i], claim->by_email, false, true);
+			outcome = Unreachable(&contacts[i], claim->by_email, false, true, handles[i].suppressed);
 
 		if (outcome != NULL)
 			Drop(claim, &picked[i], outcome);

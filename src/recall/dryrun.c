@@ -23,6 +23,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "recall/follow.h"
+#include "recall/handle.h"
 #include "recall/input.h"
 #include "recall/plan.h"
 #include "recall/playbook.h"
@@ -60,6 +61,7 @@ typedef struct DryRun
 	DateADT		day;
 	bool		zh;
 	bool		contacts;
+	OptOuts		opt_outs;		/* of the shop's own */
 	int			nlanes;
 	Lane	   *lanes;
 	MemoryContext keep;
@@ -144,6 +146,29 @@ Sample(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *body, co
 	MemoryContextSwitchTo(old);
 }
 
+/* Whether somebody with the same number must not be contacted through the channel of their lane. */
+static void
+LookAtLanes(DryRun *run, const CustomerFacts *facts, const Contact *contacts, const int64 *ids, int n, bool *suppressed)
+{
+	int64	   *handles = palloc(sizeof(int64) * n);
+	bool	   *open_too = palloc0(sizeof(bool) * n);
+	HandleState *states = palloc(sizeof(HandleState) * n);
+	uint64		salt = HandleSalt();
+
+	for (int l = 0; l < run->nlanes; l++)
+	{
+		const Lane *lane = &run->lanes[l];
+
+		if (lane->channel == NULL)
+			continue;
+		for (int i = 0; i < n; i++)
+			handles[i] = LaneOf(run, facts[i].tier) == lane ? HandleHash(salt, &contacts[i], lane->by_email) : NO_HANDLE;
+		LookAtHandles(n, handles, ids, lane->channel, run->as_of, open_too, states);
+		for (int i = 0; i < n; i++)
+			suppressed[i] |= states[i].suppressed || IsOptOut(&run->opt_outs, handles[i]);
+	}
+}
+
 static bool
 LookAtChunk(DryRun *run, Portal portal)
 {
@@ -152,6 +177,7 @@ LookAtChunk(DryRun *run, Portal portal)
 	Contact    *contacts;
 	bool	   *control;
 	bool	   *suppressed;
+	bool	   *same_suppressed;
 	char	  **bodies;
 	CustomerFacts *facts;
 	MemoryContext chunk = CurrentMemoryContext;
@@ -167,6 +193,7 @@ LookAtChunk(DryRun *run, Portal portal)
 	contacts = palloc0(sizeof(Contact) * n);
 	control = palloc(sizeof(bool) * n);
 	suppressed = palloc(sizeof(bool) * n);
+	same_suppressed = palloc0(sizeof(bool) * n);
 	bodies = palloc(sizeof(char *) * n);
 	facts = palloc0(sizeof(CustomerFacts) * n);
 	for (int i = 0; i < n; i++)
@@ -179,7 +206,10 @@ LookAtChunk(DryRun *run, Portal portal)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	if (run->contacts)
+	{
 		ReadContacts(n, ids, contacts);
+		LookAtLanes(run, facts, contacts, ids, n, same_suppressed);
+	}
 
 	for (int i = 0; i < n; i++)
 	{
@@ -197,7 +227,7 @@ LookAtChunk(DryRun *run, Portal portal)
 		if (lane->channel == NULL)
 			reason = "channel_off";
 		else if (run->contacts)
-			reason = Unreachable(&contacts[i], lane->by_email, suppressed[i], bodies[i] != NULL);
+			reason = Unreachable(&contacts[i], lane->by_email, suppressed[i], bodies[i] != NULL, same_suppressed[i]);
 		else
 			reason = suppressed[i] ? "suppressed" : bodies[i] == NULL ? "no_template" : NULL;
 		if (reason == NULL)
@@ -368,6 +398,8 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	run.zh = settings->chinese;
 	run.day = ShopDay(run.as_of, settings->time_zone);
 	run.contacts = ContactsMapped();
+	if (run.contacts)
+		run.opt_outs = OptOutHandles();
 	(void) PlaybookIsEnabled(run.playbook, &tried);
 	SpiRun("SELECT b.holdout, s.backlog_days FROM custseg.playbook b, custseg.settings s WHERE b.playbook = $1",
 		   1, types, values, NULL);

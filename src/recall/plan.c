@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "common/attempt.h"
 #include "common/changes.h"
 #include "common/guard.h"
 #include "common/settings.h"
@@ -46,6 +47,8 @@ typedef struct Planning
 	DateADT		day;
 	bool		chinese;
 	bool		contacts;		/* a customer table is mapped */
+	bool		reading;		/* it is being read */
+	uint64		salt;			/* of handles */
 	ArrayType  *customers;		/* whom to look at; NULL: all */
 	HTAB	   *planned;		/* numbers and handles of those who got a task */
 
@@ -85,7 +88,7 @@ RunForAll(Planning *plan, const char *sql)
 }
 
 const char *
-Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_template)
+Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_template, bool same_suppressed)
 {
 	const char *handle = by_email ? contact->email : contact->phone;
 
@@ -97,6 +100,8 @@ Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_tem
 		return "no_contact";
 	if (contact->do_not_contact)
 		return "opted_out";
+	if (same_suppressed)
+		return "suppressed";
 	if (handle == NULL || handle[strspn(handle, " \t")] == '\0')
 		return "no_handle";
 	return NULL;
@@ -382,11 +387,15 @@ static HandleState *
 HandlesOf(Planning *plan, Channel *channel, Candidate *candidates, const Contact *contacts, const int64 *ids, int n)
 {
 	int64	   *handles = palloc(sizeof(int64) * n);
+	bool	   *open_too = palloc(sizeof(bool) * n);
 	HandleState *states = palloc0(sizeof(HandleState) * n);
 
 	for (int i = 0; i < n; i++)
-		handles[i] = candidates[i].handle = HandleHash(&contacts[i], channel->by_email);
-	LookAtHandles(n, handles, ids, channel->name, plan->as_of, true, states);
+	{
+		open_too[i] = true;
+		handles[i] = candidates[i].handle = HandleHash(plan->salt, &contacts[i], channel->by_email);
+	}
+	LookAtHandles(n, handles, ids, channel->name, plan->as_of, open_too, states);
 	return states;
 }
 
@@ -432,7 +441,9 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal)
 
 	if (plan->contacts)
 	{
+		plan->reading = true;
 		ReadContacts(n, ids, contacts);
+		plan->reading = false;
 		handles = HandlesOf(plan, channel, candidates, contacts, ids, n);
 	}
 
@@ -443,7 +454,7 @@ PlanChunk(Planning *plan, Channel *channel, Portal portal)
 		const char *reason;
 
 		if (plan->contacts)
-			reason = Unreachable(&contacts[i], channel->by_email, who->suppressed || handles[i].suppressed, who->body != NULL);
+			reason = Unreachable(&contacts[i], channel->by_email, who->suppressed, who->body != NULL, handles[i].suppressed);
 		else
 			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
 		if (reason != NULL)
@@ -481,6 +492,34 @@ FillChannel(Planning *plan, Channel *channel)
 	SPI_cursor_close(portal);
 }
 
+/* Fill all channels, by what the customer table says now. */
+static void
+FillChannels(void *arg)
+{
+	Planning   *plan = arg;
+	Channel    *channels;
+	int			nchannels;
+
+	plan->chinese = ReadShopSettings()->chinese;
+	plan->contacts = ContactsMapped();
+	plan->salt = HandleSalt();
+	if (plan->customers == NULL)
+	{
+		OptOuts		opt_outs;
+
+		plan->reading = true;
+		opt_outs = OptOutHandles();
+		plan->reading = false;
+		StoreOptOuts(&opt_outs);
+	}
+	plan->planned = hash_create("custseg planned", 256,
+								&(HASHCTL) {.keysize = sizeof(int64),.entrysize = sizeof(int64),.hcxt = CurrentMemoryContext},
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	channels = ReadChannels(plan, &nchannels);
+	for (int i = 0; i < nchannels; i++)
+		FillChannel(plan, &channels[i]);
+}
+
 char *
 RecallChoices(void)
 {
@@ -494,14 +533,14 @@ RecallChoices(void)
 }
 
 bool
-RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since)
+RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
+		   ErrorData **unread)
 {
 	Planning	plan = {run_id, as_of, day,.customers = customers};
-	Channel    *channels;
-	int			nchannels;
 	int			level;
 	bool		all;
 
+	*unread = NULL;
 	plan.types[0] = TIMESTAMPTZOID;
 	plan.types[1] = DATEOID;
 	plan.types[2] = INT8ARRAYOID;
@@ -529,17 +568,23 @@ RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, T
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
 	if (SPI_processed > 0)
 	{
-		plan.chinese = ReadShopSettings()->chinese;
-		plan.contacts = ContactsMapped();
-		plan.planned = hash_create("custseg planned", 256,
-								   &(HASHCTL) {.keysize = sizeof(int64),.entrysize = sizeof(int64),.hcxt = CurrentMemoryContext},
-								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		channels = ReadChannels(&plan, &nchannels);
-		for (int i = 0; i < nchannels; i++)
-			FillChannel(&plan, &channels[i]);
+		*unread = Attempt(FillChannels, &plan);
+		/* A mistake of ours is no fault of the customer table. */
+		if (*unread && !plan.reading)
+			ReThrowError(*unread);
 	}
 	PlanByIndexEnd(level);
-	return all;
+	return all && *unread == NULL;
+}
+
+void
+RecallPlanAll(int64 run_id, TimestampTz as_of, DateADT day)
+{
+	ErrorData  *unread;
+
+	(void) RecallPlan(run_id, as_of, day, NULL, 0, &unread);
+	if (unread)
+		ReThrowError(unread);
 }
 
 Datum
@@ -551,7 +596,7 @@ custseg_recall_plan(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	(void) RecallPlan(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), NULL, 0);
+	RecallPlanAll(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone));
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();

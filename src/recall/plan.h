@@ -21,7 +21,11 @@
 /* Those columns of a row of the last result, from column first on. */
 extern void FactsFromRow(uint64 row, int first, CustomerFacts *facts);
 
-/* Why a customer cannot be reached, or NULL. */
-extern const char *Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_template);
+/*
+ * Why a customer cannot be reached, or NULL. same_suppressed: somebody with the
+ * same handle must not be contacted.
+ */
+extern const char *Unreachable(const Contact *contact, bool by_email, bool suppressed, bool has_template,
+							   bool same_suppressed);
 
 #endif							/* CUSTSEG_PLAN_H */

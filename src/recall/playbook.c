@@ -162,7 +162,7 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	PlaybookNote(playbook, "enabled", BoolGetDatum(true), BOOLOID);
 	PlaybookNote(playbook, "enabled_at", TimestampTzGetDatum(as_of), TIMESTAMPTZOID);
 	OpenBacklog(playbook, as_of, day, &episodes, &controls);
-	(void) RecallPlan(0, as_of, day, NULL, 0);
+	RecallPlanAll(0, as_of, day);
 
 	SpiRun("SELECT count(*) FROM custseg.task WHERE playbook = $1 AND state IN ('open', 'claimed')",
 		   1, types, values, NULL);

@@ -22,12 +22,17 @@ extern int64 RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 af
 
 /*
  * Once per refresh, at its end: end what is over, and fill the day's free
- * slots with the best of those who wait. Looks at all customers; or, where
+ * slots with the best of those who wait. No slot is filled while the customer
+ * table cannot be read: *unread is why, or NULL. Looks at all customers; or, where
  * that was done earlier on the day, only at those (bigint[]) whose profile
  * changed since, and at the tasks that claim() closed since that moment. True
  * when there are episodes and nothing is left to be done for any of them.
  */
-extern bool RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since);
+extern bool RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
+					   ErrorData **unread);
+
+/* The same for all customers, by itself: then a customer table that cannot be read is an error. */
+extern void RecallPlanAll(int64 run_id, TimestampTz as_of, DateADT day);
 
 /* Digest of what the shop chose: when it differs, all customers are to be looked at. */
 extern char *RecallChoices(void);

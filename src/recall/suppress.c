@@ -64,8 +64,8 @@ SuppressHandles(const Suppression *suppression)
 						 (long long) suppression->customer_id)));
 	else if (contact.found)
 	{
-		handles[1] = HandleHash(&contact, false);
-		handles[2] = HandleHash(&contact, true);
+		handles[1] = HandleHash(HandleSalt(), &contact, false);
+		handles[2] = HandleHash(HandleSalt(), &contact, true);
 	}
 	for (int i = 0; i < lengthof(handles); i++)
 	{
@@ -117,7 +117,7 @@ SuppressedBecause(int64 customer_id, int64 handle, const char *channel, Timestam
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT x.reason FROM custseg.suppression x WHERE x.customer_id = $1"
 					   " AND (x.channel IS NULL OR x.channel = $2) AND (x.until IS NULL OR x.until > $3)"
-					   " UNION ALL SELECT 'customer ' || h.customer_id || ', who has the same number, must not be contacted'"
+					   " UNION ALL SELECT coalesce('customer ' || h.customer_id, 'somebody') || ', who has the same number, must not be contacted'"
 					   " FROM custseg.suppressed_handle h WHERE h.handle = $4"
 					   " AND (h.channel IS NULL OR h.channel = $2) AND (h.until IS NULL OR h.until > $3) LIMIT 1",
 					   4, types), values, NULL);

@@ -40,6 +40,7 @@
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/run.h"
+#include "refresh/trust.h"
 
 PG_FUNCTION_INFO_V1(custseg_refresh);
 PG_FUNCTION_INFO_V1(custseg_calibrate);
@@ -157,12 +158,14 @@ PlanAndMeasure(Run *run, const State *state)
 {
 	char	   *choices = state->settled_at != DT_NOBEGIN ? RecallChoices() : NULL;
 	ArrayType  *customers = NULL;
+	ErrorData  *unread;
 	bool		done;
 
 	if (choices && IsSettled(run, state, choices))
 		customers = DatumGetArrayTypeP(IdArray(run->touched, run->n_touched));
 	RunActivity(run, "planning recall tasks");
-	done = RecallPlan(run->run_id, run->as_of, run->day, customers, state->settled_at);
+	done = RecallPlan(run->run_id, run->as_of, run->day, customers, state->settled_at, &unread);
+	TellContacts(run, unread);
 	RunStage(run, STAGE_MEASURE);
 	MeasureOutcomes(run->run_id, run->day, customers);
 	if (done)

@@ -247,6 +247,29 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 }
 
 void
+TellContacts(Run *run, const ErrorData *error)
+{
+	List	   *sources = ListSources(false);
+	Source	   *source = sources ? linitial(sources) : NULL;
+
+	if (source == NULL)
+		return;
+	if (error == NULL)
+	{
+		ForgetProblem(source);
+		return;
+	}
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("no task is planned, because %s cannot be read: %s", Named(source), error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+	SetProblem(source, RunErrorText(run, error));
+	RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", Named(source), error->message));
+	run->left++;
+}
+
+void
 TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found)
 {
 	char	   *problem = psprintf("it had " INT64_FORMAT " customers then and has " INT64_FORMAT " now",

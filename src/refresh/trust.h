@@ -36,6 +36,9 @@ extern ArrayType *ReadStatuses(const Source *source);
 /* Say what is odd about a complete read: nothing in it, nearly nothing usable, statuses that no row has. */
 extern void TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses);
 
+/* The customer table could be read while tasks were planned, or (error) could not. Inside SPI. */
+extern void TellContacts(Run *run, const ErrorData *error);
+
 /* It could not be read, or is not believed: it stays as it was last read, and everybody is told. */
 extern void TellFailure(Run *run, const Source *source, const ErrorData *error);
 extern void TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found);

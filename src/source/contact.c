@@ -9,6 +9,7 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "common/spi.h"
 #include "common/stream.h"
@@ -63,24 +64,16 @@ ContactRow(TupleTableSlot *slot, void *arg)
 	}
 }
 
-void
-ReadContacts(int n, const int64 *ids, Contact *out)
+/* The customer table, open to be read; NULL when none is mapped. */
+static Source *
+OpenContacts(void)
 {
 	List	   *sources = ListSources(false);
 	Source	   *source;
-	StringInfoData sql;
-	ContactRead read = {.out = out};
-	char	  **keys;
-	Oid			types[1];
-	Datum		values[1];
 	ErrorContextCallback callback;
 
-	memset(out, 0, n * sizeof(Contact));
-	for (int i = 0; i < n; i++)
-		out[i].customer_id = ids[i];
-	if (sources == NIL || n == 0)
-		return;
-
+	if (sources == NIL)
+		return NULL;
 	source = linitial(sources);
 	callback.callback = SourceContext;
 	callback.arg = SourceRelation(source);
@@ -88,6 +81,25 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	error_context_stack = &callback;
 	SourceOpen(source);
 	error_context_stack = callback.previous;
+	return source;
+}
+
+void
+ReadContacts(int n, const int64 *ids, Contact *out)
+{
+	Source	   *source;
+	StringInfoData sql;
+	ContactRead read = {.out = out};
+	char	  **keys;
+	Oid			types[1];
+	Datum		values[1];
+
+	memset(out, 0, n * sizeof(Contact));
+	for (int i = 0; i < n; i++)
+		out[i].customer_id = ids[i];
+	if (n == 0 || (source = OpenContacts()) == NULL)
+		return;
+
 	keys = IdentityKeys(source, n, ids);
 	read.index = KeyIndexCreate(n, keys);
 	values[0] = IdentityKeyArray(source, n, keys, &types[0]);
@@ -100,4 +112,46 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 					 source->column[COLUMN_DO_NOT_CONTACT] ? SourceColumn(source, COLUMN_DO_NOT_CONTACT) : "false",
 					 SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
 	SourceQuery(source, sql.data, 1, types, values, StreamTo(ContactRow, &read));
+}
+
+typedef struct OptOutRead
+{
+	void		(*found) (const Contact *contact, void *arg);
+	void	   *arg;
+	MemoryContext row;
+} OptOutRead;
+
+static void
+OptOutRow(TupleTableSlot *slot, void *arg)
+{
+	const OptOutRead *read = arg;
+	Contact		contact = {.found = true,.do_not_contact = true};
+	MemoryContext old = MemoryContextSwitchTo(read->row);
+
+	contact.phone = Filled(slot, 0);
+	contact.email = Filled(slot, 1);
+	MemoryContextSwitchTo(old);
+	read->found(&contact, read->arg);
+	MemoryContextReset(read->row);
+}
+
+void
+ReadOptOuts(void (*found) (const Contact *contact, void *arg), void *arg)
+{
+	Source	   *source = OpenContacts();
+	OptOutRead	read = {found, arg};
+	StringInfoData sql;
+
+	if (source == NULL || source->column[COLUMN_DO_NOT_CONTACT] == NULL ||
+		(source->column[COLUMN_PHONE] == NULL && source->column[COLUMN_EMAIL] == NULL))
+		return;
+	read.row = AllocSetContextCreate(CurrentMemoryContext, "custseg opt-out", ALLOCSET_SMALL_SIZES);
+	initStringInfo(&sql);
+	for (int column = COLUMN_PHONE; column <= COLUMN_EMAIL; column++)
+		appendStringInfo(&sql, "%s%s::pg_catalog.text", column == COLUMN_PHONE ? "SELECT " : ", ",
+						 source->column[column] ? SourceColumn(source, column) : "NULL");
+	appendStringInfo(&sql, " FROM %s WHERE %s::pg_catalog.bool", SourceRelation(source),
+					 SourceColumn(source, COLUMN_DO_NOT_CONTACT));
+	SourceQuery(source, sql.data, 0, NULL, NULL, StreamTo(OptOutRow, &read));
+	MemoryContextDelete(read.row);
 }

@@ -23,4 +23,11 @@ extern bool ContactsMapped(void);
 /* Read them fresh, as the owner of that table. Call inside SPI. */
 extern void ReadContacts(int n, const int64 *ids, Contact *out);
 
+/*
+ * Everybody who must not be contacted by what that table says, whether we know
+ * the customer or not: the phone and e-mail of a contact whose other fields
+ * mean nothing. The callback runs as the table's owner. Call inside SPI.
+ */
+extern void ReadOptOuts(void (*found) (const Contact *contact, void *arg), void *arg);
+
 #endif							/* CUSTSEG_CONTACT_H */

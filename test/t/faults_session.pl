@@ -46,8 +46,9 @@ $node->safe_psql('shop', q{
 	CREATE ROLE keeper; GRANT keeper TO clerk;
 	CREATE SCHEMA clerk AUTHORIZATION clerk;
 	CREATE TABLE shop.switch (divisor int); INSERT INTO shop.switch VALUES (1); ALTER TABLE shop.switch OWNER TO shop;
+	CREATE FUNCTION shop.cancel_me() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN PERFORM pg_cancel_backend(pg_backend_pid()), pg_sleep(10); END $$;
 	CREATE FUNCTION shop.divide(a numeric, b int) RETURNS numeric LANGUAGE plpgsql AS $$ BEGIN
-		IF b < 0 THEN RAISE query_canceled USING MESSAGE = 'closed'; END IF;
+		IF b < 0 THEN PERFORM shop.cancel_me(); END IF;
 		RETURN a / b; END $$;
 	ALTER FUNCTION shop.divide OWNER TO shop;
 	CREATE VIEW shop.till AS SELECT customer_id, paid_at, shop.divide(amount, divisor) AS amount FROM shop.orders, shop.switch WHERE customer_id % 7 = 0;
@@ -85,7 +86,7 @@ sub session_keeps
 		}
 		else
 		{
-			like($psql->{stderr}, qr/closed.*reading shop\.till as role shop/s, "$what: the error");
+			like($psql->{stderr}, qr/canceling statement due to user request.*reading shop\.till as role shop/s, "$what: the error");
 			is(last_run($node, 'shop', 'status, batches > 2'), 'failed|t', "$what: the run failed after it had committed");
 		}
 		$psql->{stderr} = '';
