@@ -22,6 +22,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/stream.h"
 #include "recall/follow.h"
 #include "recall/handle.h"
 #include "recall/input.h"
@@ -180,6 +181,7 @@ LookAtChunk(DryRun *run, Portal portal)
 	bool	   *same_suppressed;
 	char	  **bodies;
 	CustomerFacts *facts;
+	int			level;
 	MemoryContext chunk = CurrentMemoryContext;
 
 	CHECK_FOR_INTERRUPTS();
@@ -208,7 +210,9 @@ LookAtChunk(DryRun *run, Portal portal)
 	if (run->contacts)
 	{
 		ReadContacts(n, ids, contacts);
+		level = PlanByIndexBegin();
 		LookAtLanes(run, facts, contacts, ids, n, same_suppressed);
+		PlanByIndexEnd(level);
 	}
 
 	for (int i = 0; i < n; i++)

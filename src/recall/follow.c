@@ -85,8 +85,8 @@ DrawSalt(void)
 	" AND custseg.last_order_day(p.timeline, $2) IS NOT NULL" \
 	" AND NOT EXISTS (SELECT FROM custseg.suppression x" \
 	"   WHERE x.customer_id = f.customer_id AND x.channel IS NULL AND x.until IS NULL)" \
-	" AND NOT EXISTS (SELECT FROM custseg.episode o" \
-	"   WHERE o.customer_id = f.customer_id AND o.goal = b.goal AND o.state IN " EPISODE_OPEN ")" \
+	" AND (SELECT o.episode_id FROM custseg.episode o" \
+	"   WHERE o.customer_id = f.customer_id AND o.goal = b.goal AND o.state IN " EPISODE_OPEN " LIMIT 1) IS NULL" \
 	" ORDER BY b.goal, f.customer_id, b.playbook"
 
 #define FRESHLY_SILENT \

@@ -248,7 +248,11 @@ OpenCandidates(Planning *plan, Channel *channel)
 	int			level = PlanInOrderBegin();
 	Portal		portal;
 
-	/* Best first off the index of those who wait: few places may be free, and very many wait. */
+	/*
+	 * Best first off the index of those who wait: few places may be free, and
+	 * very many wait. Tasks are looked up one by one, as in claim.c: a join may
+	 * walk all that were planned since the cursor was opened, for each.
+	 */
 	portal = SpiPrivateCursor("WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days, b.max_attempts,"
 							  "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
 							  "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
@@ -270,8 +274,8 @@ OpenCandidates(Planning *plan, Channel *channel)
 							  " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
 							  " AND s.lifecycle IN ('silent', 'lost')"
 							  " AND s.quadrant IS DISTINCT FROM 'angry_churn'"
-							  " AND NOT EXISTS (SELECT FROM custseg.task t WHERE t.customer_id = e.customer_id"
-							  "  AND t.state IN ('open', 'claimed'))"
+							  " AND (SELECT t.task_id FROM custseg.task t WHERE t.customer_id = e.customer_id"
+							  "  AND t.state IN ('open', 'claimed')) IS NULL"
 							  " ORDER BY e.priority DESC, e.since DESC,"
 							  " p.customer_key COLLATE \"C\", e.customer_id"
 							  " FOR NO KEY UPDATE OF e SKIP LOCKED",
