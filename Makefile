@@ -4,11 +4,12 @@ EXTENSION = custseg
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" custseg.control)
 MODULE_big = custseg
 
-# The rooms, in the order of the way of the data.
-ROOMS = common timeline source profile model segment recall measure report refresh worker
+# The rooms, in the order of the way of the data. A room whose SQL is long has a folder, and SQL_room is its order.
+ROOMS = common timeline source person track profile model segment playbook recall queue measure report refresh worker
 
-OBJS = $(patsubst %.c,%.o,src/custseg.c $(foreach room,$(ROOMS),$(sort $(wildcard src/$(room)/*.c))))
-SQLPARTS = $(wildcard $(foreach room,$(ROOMS),sql/$(room).sql))
+OBJS = $(patsubst %.c,%.o,src/custseg.c $(foreach room,$(ROOMS),$(sort $(wildcard src/$(room)/*.c src/$(room)/*/*.c))))
+SQL_model = fit purchase spend calibration prediction
+SQLPARTS = $(wildcard $(foreach room,$(ROOMS),sql/$(room).sql $(SQL_$(room):%=sql/$(room)/%.sql)))
 BUILT_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 DATA = $(filter-out $(BUILT_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
@@ -41,7 +42,7 @@ $(shlib): src/custseg.map
 endif
 
 # -Wextra asks for things PostgreSQL's own headers do not keep to; what it asks of our files we keep.
-HEADERS_ALL = $(wildcard src/*/*.h)
+HEADERS_ALL = $(wildcard src/*/*.h src/*/*/*.h)
 $(OBJS): $(HEADERS_ALL) Makefile
 
 $(BUILT_SQL): $(SQLPARTS) custseg.control Makefile

@@ -1,26 +1,6 @@
 -- source: which of the shop's tables are read, how their columns are mapped,
 -- and what could not be read.
 
-CREATE SEQUENCE custseg.customer_id_seq AS bigint
-    INCREMENT -1 START -1 MINVALUE -9223372036854775807 MAXVALUE -1;
-COMMENT ON SEQUENCE custseg.customer_id_seq IS
-'Customer ids for sources whose own key is a uuid or a text; negative, so that they never meet the shop''s own numbers.';
-SELECT pg_catalog.pg_extension_config_dump('custseg.customer_id_seq', '');
-
-CREATE TABLE custseg.identity (
-    namespace text COLLATE "C" NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    customer_id bigint NOT NULL,
-    PRIMARY KEY (key, namespace)
-);
-COMMENT ON TABLE custseg.identity IS
-'Customers whose key in the shop is a uuid or a text, and the number custseg gave each. Sources that share a namespace share their customers.';
-COMMENT ON COLUMN custseg.identity.namespace IS 'the set of keys this key belongs to; ''shop'' unless the source says otherwise';
-COMMENT ON COLUMN custseg.identity.key IS 'the key as the shop writes it';
-COMMENT ON COLUMN custseg.identity.customer_id IS 'the customer''s id in custseg, negative';
-CREATE INDEX identity_customer_id_idx ON custseg.identity (customer_id);
-SELECT pg_catalog.pg_extension_config_dump('custseg.identity', '');
-
 CREATE TABLE custseg.source_mapping (
     source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('orders', 'customers')),
@@ -130,65 +110,6 @@ COMMENT ON COLUMN custseg.rejected_sample.amount IS 'the row''s amount, as text'
 COMMENT ON COLUMN custseg.rejected_sample.order_id IS 'the row''s order, as text';
 SELECT pg_catalog.pg_extension_config_dump('custseg.rejected_sample', '');
 
--- What tracked tables say of their changes. Only appended to by the shop's
--- transactions and emptied by refreshes; see src/source/change_write.c.
-
-CREATE TABLE custseg.change_log (
-    source_id integer NOT NULL,
-    xact xid8 NOT NULL,
-    customer bigint,
-    key text COLLATE "C",
-    customers bigint[],
-    keys text[] COLLATE "C"
-) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
-        autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_threshold = 1000000);
--- A writer of the shop never toasts: what is longer takes several rows.
-ALTER TABLE custseg.change_log ALTER COLUMN key SET STORAGE PLAIN,
-    ALTER COLUMN customers SET STORAGE PLAIN, ALTER COLUMN keys SET STORAGE PLAIN;
--- No index and no key: the shop would have to write them.
-ALTER TABLE custseg.change_log REPLICA IDENTITY FULL;
-COMMENT ON TABLE custseg.change_log IS
-'Customers whose orders changed in a tracked source since a refresh read them: written by the triggers of track() at the end of each transaction of the shop, removed by the refresh that has read those customers. A row names one customer (customer), several (customers) or, with neither, all of the source. Leave it without an index: rows are written past any.';
-COMMENT ON COLUMN custseg.change_log.source_id IS 'the source';
-COMMENT ON COLUMN custseg.change_log.xact IS 'the transaction that changed it';
-COMMENT ON COLUMN custseg.change_log.customer IS 'the customer: the shop''s number, or a hash of key';
-COMMENT ON COLUMN custseg.change_log.key IS 'the customer''s key in the shop, where it is not a number';
-COMMENT ON COLUMN custseg.change_log.customers IS 'the customers, ascending, of a transaction that changed several';
-COMMENT ON COLUMN custseg.change_log.keys IS 'their keys, in the same order, where those are not numbers';
-
-CREATE TABLE custseg.change_gap (
-    source_id integer NOT NULL,
-    xact xid8 NOT NULL
-);
-ALTER TABLE custseg.change_gap REPLICA IDENTITY FULL;
-COMMENT ON TABLE custseg.change_gap IS
-'Transactions of the shop whose changes could not be written to custseg.change_log: the next refresh reads their source whole.';
-COMMENT ON COLUMN custseg.change_gap.source_id IS 'the source';
-COMMENT ON COLUMN custseg.change_gap.xact IS 'the transaction';
-
-CREATE FUNCTION custseg.track_change() RETURNS trigger
-LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_track_change';
-COMMENT ON FUNCTION custseg.track_change() IS
-'Trigger of tracked tables: notes whose orders a transaction changes. Made by custseg.track(), with the source and the customer column as arguments; on any other table it does nothing. Whoever adds a partition to a tracked table copies it, so anybody may use it.';
-
-CREATE FUNCTION custseg.track(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_track';
-COMMENT ON FUNCTION custseg.track(integer, interval) IS
-'From now on a refresh reads only the customers whose orders changed in this source, a table or partitioned table. Puts triggers on it, which needs a lock on it and its partitions that waits for writers and stops new ones, and readers too where older triggers of ours are to be replaced. It is tried for lock_timeout in all, then it is an error; new ones wait for at most half of deadlock_timeout at a time, so that nobody is ended for a deadlock. Of several sources, track each in a transaction of its own. Says so where an index on the customer column is missing. The first refresh afterwards reads the source whole. The caller must be a member of the role that owns the table.';
-REVOKE ALL ON FUNCTION custseg.track(integer, interval) FROM PUBLIC;
-
-CREATE FUNCTION custseg.untrack(source integer, lock_timeout interval DEFAULT '5 seconds') RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_untrack';
-COMMENT ON FUNCTION custseg.untrack(integer, interval) IS
-'Takes the triggers of track() off the source''s table again, under a lock that waits for readers as well, and is tried in the same way; from then on every refresh reads it whole.';
-REVOKE ALL ON FUNCTION custseg.untrack(integer, interval) FROM PUBLIC;
-
-CREATE FUNCTION custseg.set_rescan(source integer, every interval) RETURNS void
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_set_rescan';
-COMMENT ON FUNCTION custseg.set_rescan(integer, interval) IS
-'How long after its last read a source that is not tracked is read again; NULL: with every refresh. A rebuild reads it whatever this says.';
-REVOKE ALL ON FUNCTION custseg.set_rescan(integer, interval) FROM PUBLIC;
-
 CREATE VIEW custseg.source AS
 SELECT m.source_id, m.kind, m.relation,
        pg_catalog.pg_get_userbyid(c.relowner) AS owner,
@@ -232,26 +153,3 @@ COMMENT ON COLUMN custseg.source.do_not_contact_column IS 'boolean column, true 
 COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
-
-CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
-    order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,
-    promotion name DEFAULT NULL, namespace text DEFAULT 'shop',
-    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_orders';
-COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) FROM PUBLIC;
-
-CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
-    name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
-    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
-COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) IS
-'Registers the shop''s own customer table, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean. One such table at a time.';
-REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) FROM PUBLIC;
-
-CREATE FUNCTION custseg.drop_source(source_id integer) RETURNS void
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_drop_source';
-COMMENT ON FUNCTION custseg.drop_source(integer) IS
-'Forgets a source. What was read from it leaves the profiles with the next refresh; the shop''s table is not touched.';
-REVOKE ALL ON FUNCTION custseg.drop_source(integer) FROM PUBLIC;

@@ -8,7 +8,7 @@
 #include "utils/guc.h"
 
 #include "common/settings.h"
-#include "source/capture.h"
+#include "track/capture.h"
 #include "worker/launcher.h"
 #include "worker/shared.h"
 

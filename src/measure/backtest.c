@@ -30,9 +30,9 @@
 #include "common/spi.h"
 #include "common/stream.h"
 #include "measure/score.h"
+#include "model/fit/interrupt.h"
 #include "model/fits.h"
-#include "model/interrupt.h"
-#include "model/values.h"
+#include "model/values_sql.h"
 #include "timeline/history.h"
 
 PG_FUNCTION_INFO_V1(custseg_backtest);

@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "measure/score.h"
-#include "model/interrupt.h"
+#include "model/fit/interrupt.h"
 
 #define ST_SORT SortScored
 #define ST_ELEMENT_TYPE Scored

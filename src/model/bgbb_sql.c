@@ -8,9 +8,9 @@
 
 #include "fmgr.h"
 
-#include "model/bgbb.h"
-#include "model/fit_state.h"
-#include "model/values.h"
+#include "model/fit_agg.h"
+#include "model/purchase/bgbb.h"
+#include "model/values_sql.h"
 
 PG_FUNCTION_INFO_V1(custseg_bgbb_fit_trans);
 PG_FUNCTION_INFO_V1(custseg_bgbb_fit_combine);

@@ -10,7 +10,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 
-#include "model/fit.h"
+#include "model/fit/fit.h"
 
 /* Up to MAX_PARAMS numbers of an array; an error names it as what. How many there are. */
 extern int	NumbersOfArray(ArrayType *array, const char *what, double *numbers);

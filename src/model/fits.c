@@ -6,8 +6,8 @@
 
 #include "utils/memutils.h"
 
+#include "model/fit/interrupt.h"
 #include "model/fits.h"
-#include "model/interrupt.h"
 
 void
 ModelDataInit(ModelData *data)

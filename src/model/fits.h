@@ -9,10 +9,10 @@
 
 #include "utils/date.h"
 
-#include "model/gap.h"
+#include "model/gap/gap.h"
 #include "model/predict.h"
-#include "model/purchase.h"
-#include "model/spend.h"
+#include "model/purchase/purchase.h"
+#include "model/spend/spend.h"
 #include "timeline/history.h"
 
 /* A set of customers to fit models to: at most 64 bytes each at any time. */

@@ -10,10 +10,10 @@
 #include "fmgr.h"
 #include "utils/array.h"
 
-#include "model/gap.h"
-#include "model/interrupt.h"
-#include "model/special.h"
-#include "model/values.h"
+#include "model/fit/interrupt.h"
+#include "model/fit/special.h"
+#include "model/gap/gap.h"
+#include "model/values_sql.h"
 
 PG_FUNCTION_INFO_V1(custseg_gap_trans);
 PG_FUNCTION_INFO_V1(custseg_gap_final);

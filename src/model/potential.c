@@ -12,9 +12,9 @@
 
 #include "common/hashfn.h"
 
-#include "model/interrupt.h"
+#include "model/fit/interrupt.h"
+#include "model/fit/quantile.h"
 #include "model/potential.h"
-#include "model/quantile.h"
 
 typedef struct Sampled
 {

@@ -9,10 +9,10 @@
 
 #include "postgres.h"
 
-#include "model/comeback.h"
-#include "model/gap.h"
-#include "model/purchase.h"
-#include "model/spend.h"
+#include "model/gap/comeback.h"
+#include "model/gap/gap.h"
+#include "model/purchase/purchase.h"
+#include "model/spend/spend.h"
 #include "timeline/history.h"
 
 #define DAYS_A_YEAR		365.25

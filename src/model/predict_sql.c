@@ -21,8 +21,8 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "model/values.h"
 #include "model/predict.h"
+#include "model/values_sql.h"
 #include "timeline/amount.h"
 
 PG_FUNCTION_INFO_V1(custseg_predict_alive);

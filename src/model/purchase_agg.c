@@ -6,10 +6,10 @@
 
 #include "fmgr.h"
 
-#include "model/fit_state.h"
-#include "model/purchase.h"
+#include "model/fit_agg.h"
+#include "model/purchase/purchase.h"
 #include "model/purchase_sql.h"
-#include "model/values.h"
+#include "model/values_sql.h"
 
 PG_FUNCTION_INFO_V1(custseg_purchase_fit_trans);
 PG_FUNCTION_INFO_V1(custseg_purchase_fit_combine);

@@ -14,7 +14,7 @@
 #include "utils/memutils.h"
 
 #include "model/fit_sql.h"
-#include "model/purchase.h"
+#include "model/purchase/purchase.h"
 #include "model/purchase_sql.h"
 
 #define DAYS_OF_YEAR 365.25

@@ -34,8 +34,9 @@
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
+#include "person/identity.h"
+#include "source/keys.h"
 #include "profile/state.h"
-#include "source/identity.h"
 #include "source/read.h"
 
 #define REPORT_ROWS		(1 << 20)
@@ -248,7 +249,7 @@ CollectorKnowKey(Collector *c, const char *text, int len, int64 customer_id)
 		pg_uuid_t	uuid;
 
 		/* A text of another source in the same namespace. */
-		if (!IdentityIsUuid(text, len, &uuid))
+		if (!KeyIsUuid(text, len, &uuid))
 			return;
 		known.key = UuidKey(uuid.data);
 	}

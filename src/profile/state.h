@@ -2,8 +2,8 @@
  * state.h
  *		A collection that goes on: what the files of the collector share.
  */
-#ifndef CUSTSEG_COLLECTOR_STATE_H
-#define CUSTSEG_COLLECTOR_STATE_H
+#ifndef CUSTSEG_STATE_H
+#define CUSTSEG_STATE_H
 
 #include "profile/collector.h"
 #include "profile/partition.h"
@@ -131,4 +131,4 @@ RowPut(Collector *c, char *row, int64 amount, int32 day, bool promotion,
 		memcpy(row + ROW_ORDER_AT(c), &order, sizeof(order));
 }
 
-#endif							/* CUSTSEG_COLLECTOR_STATE_H */
+#endif							/* CUSTSEG_STATE_H */

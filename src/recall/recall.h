@@ -1,8 +1,8 @@
 /*
  * recall.h
- *		The steps of a refresh that belong to recall.
+ *		Opening and closing episodes.
  *
- * Call them inside SPI and a transaction, as the owner of the extension.
+ * Call inside SPI and a transaction, as the owner of the extension.
  */
 #ifndef CUSTSEG_RECALL_H
 #define CUSTSEG_RECALL_H
@@ -10,31 +10,26 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "utils/array.h"
 #include "utils/date.h"
+
+/* One writer of episodes and tasks that looks at all of them at a time, until the end of the transaction. */
+extern void RecallLock(void);
+
+/* What following transitions came to. */
+typedef struct Followed
+{
+	bool		closed;			/* episodes may have ended, and their tasks are to be withdrawn */
+	int64		left_out;		/* customers without an episode, because the silence that data brought to light is an old one */
+} Followed;
 
 /*
  * Open and close episodes by the transitions after a given one. run_id may be
- * 0 for work outside of a refresh. Returns how many customers got no episode
- * because the silence that data brought to light is an old one.
+ * 0 for work outside of a refresh.
  */
-extern int64 RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
+extern Followed RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
 
-/*
- * Once per refresh, at its end: end what is over, and fill the day's free
- * slots with the best of those who wait. No slot is filled while the customer
- * table cannot be read: *unread is why, or NULL. Looks at all customers; or, where
- * that was done earlier on the day, only at those (bigint[]) whose profile
- * changed since, and at the tasks that claim() closed since that moment. True
- * when there are episodes and nothing is left to be done for any of them.
- */
-extern bool RecallPlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
-					   ErrorData **unread);
-
-/* The same for all customers, by itself: then a customer table that cannot be read is an error. */
-extern void RecallPlanAll(int64 run_id, TimestampTz as_of, DateADT day);
-
-/* Digest of what the shop chose: when it differs, all customers are to be looked at. */
-extern char *RecallChoices(void);
+/* Open the backlog of a playbook; how many episodes, of which controls. */
+extern void OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day,
+						int64 *episodes, int64 *controls);
 
 #endif							/* CUSTSEG_RECALL_H */

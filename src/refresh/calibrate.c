@@ -21,13 +21,13 @@
 
 #include "common/spi.h"
 #include "common/stream.h"
-#include "model/values.h"
-#include "refresh/calibrate.h"
-#include "refresh/cuts.h"
 #include "model/fits.h"
 #include "model/potential.h"
-#include "segment/evaluate.h"
+#include "model/values_sql.h"
+#include "refresh/calibrate.h"
+#include "refresh/cuts.h"
 #include "segment/clock.h"
+#include "segment/evaluate.h"
 #include "timeline/amount.h"
 
 #define FEWEST_CUSTOMERS 20

@@ -20,15 +20,15 @@
 
 #include "common/attempt.h"
 #include "common/spi.h"
+#include "person/identity.h"
 #include "profile/writer.h"
-#include "refresh/apply.h"
 #include "refresh/collect.h"
 #include "refresh/incremental.h"
+#include "refresh/merge_profile.h"
 #include "refresh/trust.h"
-#include "source/change_log.h"
-#include "source/identity.h"
 #include "source/read.h"
-#include "source/layout.h"
+#include "track/change_log.h"
+#include "track/trigger_digest.h"
 
 #define LOAD_CUSTOMERS	1000000 /* a first load commits this often */
 

@@ -5,7 +5,7 @@
 #ifndef CUSTSEG_COLLECT_H
 #define CUSTSEG_COLLECT_H
 
-#include "refresh/apply.h"
+#include "refresh/merge_profile.h"
 
 /*
  * Read what the sources (all, or the one the run names) have that is new, and

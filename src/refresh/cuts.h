@@ -9,7 +9,7 @@
 
 #include "utils/date.h"
 
-#include "model/quantile.h"
+#include "model/fit/quantile.h"
 #include "timeline/history.h"
 
 /* Cut points; amounts are scaled by 10^4. */

@@ -25,10 +25,11 @@
 #include "common/spi.h"
 #include "refresh/incremental.h"
 #include "refresh/trust.h"
-#include "source/change_log.h"
+#include "source/keys.h"
 #include "source/read.h"
-#include "source/layout.h"
-#include "source/track.h"
+#include "track/change_log.h"
+#include "track/track.h"
+#include "track/trigger_digest.h"
 
 #define FEW_CUSTOMERS	10		/* are read one by one however small the shop is */
 
@@ -172,7 +173,7 @@ Collected *
 ReadSomeCustomers(Source *source, Collector *collector, char **keys, const int64 *ids, int n, int *n_rows)
 {
 	Oid			type;
-	Datum		array = IdentityKeyArray(source, n, keys, &type);
+	Datum		array = KeyArray(source, n, keys, &type);
 
 	SourceReadCustomers(source, type, array, CollectorReceiver(collector));
 	if (source->key_kind != KEY_NATIVE)

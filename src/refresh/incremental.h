@@ -5,7 +5,7 @@
 #ifndef CUSTSEG_INCREMENTAL_H
 #define CUSTSEG_INCREMENTAL_H
 
-#include "refresh/apply.h"
+#include "refresh/merge_profile.h"
 
 typedef enum Reading
 {

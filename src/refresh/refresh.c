@@ -36,7 +36,7 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "measure/measure.h"
-#include "recall/recall.h"
+#include "queue/queue.h"
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/run.h"
@@ -156,7 +156,7 @@ Settle(const Run *run, const State *state, bool all, const char *choices)
 static void
 PlanAndMeasure(Run *run, const State *state)
 {
-	char	   *choices = state->settled_at != DT_NOBEGIN ? RecallChoices() : NULL;
+	char	   *choices = state->settled_at != DT_NOBEGIN ? QueueChoices() : NULL;
 	ArrayType  *customers = NULL;
 	ErrorData  *unread;
 	bool		done;
@@ -164,12 +164,12 @@ PlanAndMeasure(Run *run, const State *state)
 	if (choices && IsSettled(run, state, choices))
 		customers = DatumGetArrayTypeP(IdArray(run->touched, run->n_touched));
 	RunActivity(run, "planning recall tasks");
-	done = RecallPlan(run->run_id, run->as_of, run->day, customers, state->settled_at, &unread);
+	done = QueuePlan(run->run_id, run->as_of, run->day, customers, state->settled_at, &unread);
 	TellContacts(run, unread);
 	RunStage(run, STAGE_MEASURE);
 	MeasureOutcomes(run->run_id, run->day, customers);
 	if (done)
-		Settle(run, state, customers == NULL, choices ? choices : RecallChoices());
+		Settle(run, state, customers == NULL, choices ? choices : QueueChoices());
 }
 
 /*
@@ -277,7 +277,7 @@ EvaluateDue(Run *run, StandingRun *standing)
 		RunStage(run, STAGE_RECALL);
 		if (n > 0)
 		{
-			run->left_out += RecallFollow(run->run_id, run->as_of, run->day, last_transition);
+			run->left_out += QueueFollow(run->run_id, run->as_of, run->day, last_transition);
 			run->touched_all = true;
 		}
 		RunActivity(run, "evaluating due customers, " INT64_FORMAT " customers", standing->evaluated);

@@ -29,9 +29,9 @@
 #include "common/spi.h"
 #include "common/stream.h"
 #include "refresh/incremental.h"
-#include "source/change_log.h"
-#include "source/change_pending.h"
 #include "source/read.h"
+#include "track/change_log.h"
+#include "track/change_pending.h"
 
 PG_FUNCTION_INFO_V1(custseg_verify);
 

@@ -11,9 +11,9 @@
 #include "access/tupdesc.h"
 #include "utils/date.h"
 
-#include "model/gap.h"
-#include "model/purchase.h"
-#include "model/quantile.h"
+#include "model/fit/quantile.h"
+#include "model/gap/gap.h"
+#include "model/purchase/purchase.h"
 
 /* The labels, in the order of their SQL enum types. */
 typedef enum Tier

@@ -20,8 +20,8 @@
 #include "utils/typcache.h"
 
 #include "common/compat.h"
-#include "model/special.h"
-#include "model/values.h"
+#include "model/fit/special.h"
+#include "model/values_sql.h"
 #include "segment/clock.h"
 #include "segment/evaluate.h"
 #include "timeline/amount.h"

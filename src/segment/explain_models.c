@@ -10,7 +10,7 @@
 #include "catalog/pg_type.h"
 
 #include "common/spi.h"
-#include "model/values.h"
+#include "model/values_sql.h"
 #include "segment/explain_models.h"
 
 const char *const churn_risk_names[LEVELS][2] = {

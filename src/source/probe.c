@@ -1,6 +1,6 @@
 /*
  * probe.c
- *		What the sources know of customers that no refresh has read yet.
+ *		A look for newer orders of some customers in one source.
  */
 #include "postgres.h"
 
@@ -17,24 +17,17 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "common/attempt.h"
-#include "common/guard.h"
-#include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
-#include "source/change_pending.h"
-#include "source/identity.h"
+#include "source/keys.h"
 #include "source/limits.h"
 #include "source/probe.h"
 #include "source/read.h"
-#include "source/layout.h"
 #include "timeline/day.h"
 
 #define SMALL_PAGES		1000	/* a scan of so few takes a millisecond or two */
-#define LONGEST_WAIT	1000	/* ms, for a lock */
 
-/* By an index, or because the table is so small that none is needed. */
-static bool
+bool
 ProbeIsCheap(const Source *source)
 {
 	Relation	rel = relation_open(source->relation, AccessShareLock);
@@ -98,17 +91,16 @@ FirstDayTooLate(const Source *source, DayMapper *days)
 	return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(limits.last + 1)));
 }
 
-static void
-ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
+void
+ProbeSource(const Source *source, DayMapper *days, int n, char **keys, const DateADT *after, bool *ordered)
 {
-	char	  **keys = IdentityKeys(source, n, ids);
 	OrderRead	read = {source, KeyIndexCreate(n, keys), days, after, ordered};
 	Oid			amount = source->type[COLUMN_AMOUNT];
 	Oid			types[2];
 	Datum		values[2];
 	StringInfoData sql;
 
-	values[0] = IdentityKeyArray(source, n, keys, &types[0]);
+	values[0] = KeyArray(source, n, keys, &types[0]);
 	types[1] = TEXTARRAYOID;
 	values[1] = source->accepted;
 
@@ -124,140 +116,4 @@ ProbeSource(const Source *source, DayMapper *days, int n, const int64 *ids, cons
 					 SourceFilter(source, 2, " AND "), SourceCustomerIsAny(source, 1),
 					 FirstDayTooLate(source, days));
 	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, StreamTo(OrderRow, &read));
-}
-
-/* A look at one source. */
-typedef struct Look
-{
-	Source	   *source;
-	DayMapper  *days;
-	int			n;
-	const int64 *ids;
-	const DateADT *after;
-	bool	   *ordered;
-	bool		looked;
-} Look;
-
-static void
-LookAtSource(void *arg)
-{
-	Look	   *look = arg;
-
-	SourceOpen(look->source);
-	look->looked = ProbeIsCheap(look->source);
-	if (look->looked)
-		ProbeSource(look->source, look->days, look->n, look->ids, look->after, look->ordered);
-}
-
-/*
- * Look at one source. A source that cannot be read now, because its table was
- * dropped or is locked, or its owner may not read it, must not stop the desks: a
- * warning, and what is known of it is as old as its last read. True when it was
- * looked at.
- */
-static bool
-TrySource(Source *source, DayMapper *days, int n, const int64 *ids, const DateADT *after, bool *ordered)
-{
-	Look		look = {source, days, n, ids, after, ordered};
-	ErrorData  *error;
-	int			level = LimitLockWait(LONGEST_WAIT);
-
-	error = Attempt(LookAtSource, &look);
-	AtEOXact_GUC(false, level);
-
-	if (error)
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("could not look for new orders in %s: %s", SourceRelation(source), error->message),
-				 error->hint ? errhint("%s", error->hint) : 0));
-	return error == NULL && look.looked;
-}
-
-struct Probe
-{
-	List	   *queried;		/* sources whose own rows are looked at */
-	TimestampTz checked_at;		/* now, or when one was read that could not be looked at */
-	DayMapper  *days;
-	ChangeLook *changes;		/* in those that are tracked; NULL without any */
-	bool		shared;			/* every customer is one of each source */
-};
-
-Probe *
-ProbeSources(void)
-{
-	Probe	   *probe = palloc0(sizeof(Probe));
-	List	   *sources = ListSources(true);
-	List	   *tracked = NIL;
-	ListCell   *cell;
-
-	probe->checked_at = GetCurrentTimestamp();
-	probe->shared = true;
-	foreach(cell, sources)
-	{
-		Source	   *source = lfirst(cell);
-
-		probe->shared &= source->namespace == NULL || list_length(sources) == 1;
-		source->tracked = TrackingIsLive(source);
-		if (source->tracked)
-			tracked = lappend(tracked, source);
-		/* Where another table goes by its name now, the triggers are on the old one; the look says so. */
-		if (!source->tracked || !SourceIsNamed(source) || !TriggersSeeAll(source))
-			probe->queried = lappend(probe->queried, source);
-		else if (source->read_here && !LayoutIsAsRead(source))
-		{
-			/* A partition was attached, or a trigger was off: there may be orders that no trigger saw. */
-			if (TrySource(source, NULL, 0, NULL, NULL, NULL))
-				probe->queried = lappend(probe->queried, source);
-			else
-				source->read_here = false;
-		}
-	}
-	if (probe->queried != NIL)
-		probe->days = DayMapperCreate(ReadShopSettings()->time_zone);
-	if (tracked != NIL)
-		probe->changes = ChangeLogLook(tracked);
-	return probe;
-}
-
-void
-ProbeChanges(Probe *probe, int n, const int64 *ids, bool *pending)
-{
-	if (probe->changes != NULL)
-		ChangeLogPending(probe->changes, n, ids, pending);
-	else
-		memset(pending, 0, n * sizeof(bool));
-}
-
-bool
-ProbeAllChanged(const Probe *probe)
-{
-	return probe->changes != NULL && probe->shared && ChangeLogAll(probe->changes);
-}
-
-bool
-ProbeAheadPays(const Probe *probe)
-{
-	return probe->changes != NULL && ChangeLogIsLong();
-}
-
-void
-ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *ordered, bool *pending,
-			TimestampTz *checked_at)
-{
-	ListCell   *cell;
-
-	memset(ordered, 0, n * sizeof(bool));
-	foreach(cell, probe->queried)
-	{
-		Source	   *source = lfirst(cell);
-
-		if (TrySource(source, probe->days, n, ids, after, ordered))
-			continue;
-		/* Nor will it be the next time. */
-		probe->checked_at = Min(probe->checked_at, source->last_read);
-		probe->queried = foreach_delete_current(probe->queried, cell);
-	}
-	ProbeChanges(probe, n, ids, pending);
-	for (int i = 0; i < n; i++)
-		checked_at[i] = probe->checked_at;
 }

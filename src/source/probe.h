@@ -1,40 +1,27 @@
 /*
  * probe.h
- *		What the sources know of customers that no refresh has read yet.
+ *		A look for newer orders of some customers in one source.
+ *
+ * Call inside SPI and after SourceOpen.
  */
 #ifndef CUSTSEG_PROBE_H
 #define CUSTSEG_PROBE_H
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
 #include "source/mapping.h"
+#include "timeline/day.h"
 #include "utils/date.h"
 
-/*
- * The sources, for questions within one statement. Call inside SPI; it lives
- * as long as the memory context it was made in.
- */
-typedef struct Probe Probe;
-
-extern Probe *ProbeSources(void);
+/* Whether a look costs little: by an index, or because the table is so small that none is needed. */
+extern bool ProbeIsCheap(const Source *source);
 
 /*
- * What they know of customers that no refresh has read yet. pending[i]:
- * something of theirs changed in a tracked source. ordered[i]: there is an
- * order on a later shop day than after[i] in a source that is not tracked, or
- * is partitioned, where an index finds it or the source is small.
- * checked_at[i] is when the probe was made where every source was looked at, else
- * when the longest unread of them was last read.
+ * Set ordered[i] where the customer with keys[i] (NULL: not one of this source's)
+ * has an order on a later day than after[i]. With n = 0 days may be NULL, and the
+ * source is only tried.
  */
-extern void ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after,
-						bool *ordered, bool *pending, TimestampTz *checked_at);
-
-/* pending alone, and whether it pays to ask this early about more customers than needed. */
-extern void ProbeChanges(Probe *probe, int n, const int64 *ids, bool *pending);
-extern bool ProbeAheadPays(const Probe *probe);
-
-/* Whether all customers there are turned out to be pending, not only those asked about. */
-extern bool ProbeAllChanged(const Probe *probe);
+extern void ProbeSource(const Source *source, DayMapper *days, int n, char **keys, const DateADT *after,
+						bool *ordered);
 
 #endif							/* CUSTSEG_PROBE_H */

@@ -1,0 +1,213 @@
+/*
+ * suppress.c
+ *		Who must not be contacted.
+ *
+ * What a customer said is never lost. A suppression only grows: the longer of two
+ * holds, and what was said each time stays in custseg.suppression_history. Only
+ * unsuppress() ends one, and that is written there, too.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "common/attempt.h"
+#include "common/guard.h"
+#include "common/ids.h"
+#include "common/input.h"
+#include "common/spi.h"
+#include "person/contact.h"
+#include "person/handle.h"
+#include "playbook/suppress.h"
+
+PG_FUNCTION_INFO_V1(custseg_unsuppress);
+
+static void
+NoteHistory(int64 customer_id, const char *channel, const char *action, bool forever, TimestampTz until,
+			const char *reason, Oid by, TimestampTz as_of)
+{
+	Oid			types[] = {INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0,
+		CStringGetTextDatum(action), TimestampTzGetDatum(until), reason ? CStringGetTextDatum(reason) : (Datum) 0,
+	CStringGetTextDatum(GetUserNameFromId(by, false)), TimestampTzGetDatum(as_of)};
+	char		nulls[] = {' ', channel ? ' ' : 'n', ' ', forever ? 'n' : ' ', reason ? ' ' : 'n', ' ', ' '};
+
+	SpiRun("INSERT INTO custseg.suppression_history (customer_id, channel, action, until, reason, by_role, at)"
+		   " VALUES ($1, $2, $3, $4, $5, $6, $7)", 7, types, values, nulls);
+}
+
+/* Nobody may be kept from opting out because the customer table cannot be read. */
+static void
+LookUp(void *contact)
+{
+	int64		customer_id = ((Contact *) contact)->customer_id;
+
+	ReadContacts(1, &customer_id, contact);
+}
+
+static void
+SuppressHandles(const Suppression *suppression)
+{
+	Contact		contact = {.customer_id = suppression->customer_id};
+	int64		handles[3] = {suppression->handle};
+	ErrorData  *error = ContactsMapped() ? Attempt(LookUp, &contact) : NULL;
+
+	if (error)
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not look up under which numbers customer %lld must not be contacted: %s",
+						(long long) suppression->customer_id, error->message),
+				 errhint("Once this is mended, SELECT custseg.suppress(%lld) again, so that other accounts with the same number are not contacted either.",
+						 (long long) suppression->customer_id)));
+	else if (contact.found)
+	{
+		handles[1] = HandleHash(HandleSalt(), &contact, false);
+		handles[2] = HandleHash(HandleSalt(), &contact, true);
+	}
+	for (int i = 0; i < lengthof(handles); i++)
+	{
+		Oid			types[] = {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID};
+		Datum		values[] = {Int64GetDatum(handles[i]), Int64GetDatum(suppression->customer_id),
+			suppression->channel ? CStringGetTextDatum(suppression->channel) : (Datum) 0,
+		TimestampTzGetDatum(suppression->until)};
+		char		nulls[] = {' ', ' ', suppression->channel ? ' ' : 'n', suppression->forever ? 'n' : ' '};
+
+		if (handles[i] != NO_HANDLE)
+			SpiRun("INSERT INTO custseg.suppressed_handle AS s (handle, customer_id, channel, until)"
+				   " VALUES ($1, $2, $3, $4) ON CONFLICT (handle, customer_id, channel) DO UPDATE"
+				   " SET until = CASE WHEN EXCLUDED.until IS NOT NULL THEN greatest(s.until, EXCLUDED.until) END"
+				   " WHERE s.until IS NOT NULL", 4, types, values, nulls);
+	}
+}
+
+void
+StoreOptOuts(const OptOuts *opt_outs)
+{
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		values[] = {IdArray(opt_outs->handles, opt_outs->n)};
+
+	SpiRun("WITH told AS MATERIALIZED (SELECT unnest($1) AS handle),"
+		   " taken_back AS (DELETE FROM custseg.suppressed_handle s WHERE s.customer_id IS NULL"
+		   "  AND NOT EXISTS (SELECT FROM told WHERE told.handle = s.handle))"
+		   " INSERT INTO custseg.suppressed_handle (handle) SELECT told.handle FROM told"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.suppressed_handle s"
+		   "  WHERE s.handle = told.handle AND s.customer_id IS NULL)", 1, types, values, NULL);
+}
+
+bool
+Suppress(const Suppression *suppression, TimestampTz as_of)
+{
+	const char *channel = suppression->channel;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(suppression->customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0,
+	TimestampTzGetDatum(suppression->until), CStringGetTextDatum(suppression->reason), TimestampTzGetDatum(as_of)};
+	char		nulls[] = {' ', channel ? ' ' : 'n', suppression->forever ? 'n' : ' ', ' ', ' '};
+	bool		grows;
+
+	grows = SpiRun("INSERT INTO custseg.suppression AS s (customer_id, channel, until, reason, added_at)"
+				   " VALUES ($1, $2, $3, $4, $5)"
+				   " ON CONFLICT (customer_id, channel) DO UPDATE SET until = EXCLUDED.until, reason = EXCLUDED.reason,"
+				   " added_at = EXCLUDED.added_at"
+				   " WHERE s.until IS NOT NULL AND (EXCLUDED.until IS NULL OR EXCLUDED.until > s.until)",
+				   5, types, values, nulls) > 0;
+	NoteHistory(suppression->customer_id, channel, "suppressed", suppression->forever, suppression->until,
+				suppression->reason, suppression->by, as_of);
+	SuppressHandles(suppression);
+	return grows;
+}
+
+char *
+SuppressedBecause(int64 customer_id, int64 handle, const char *channel, TimestampTz as_of)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {Int64GetDatum(customer_id), CStringGetTextDatum(channel), TimestampTzGetDatum(as_of),
+	Int64GetDatum(handle)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT x.reason FROM custseg.suppression x WHERE x.customer_id = $1"
+					   " AND (x.channel IS NULL OR x.channel = $2) AND (x.until IS NULL OR x.until > $3)"
+					   " UNION ALL SELECT coalesce('customer ' || h.customer_id, 'somebody') || ', who has the same number, must not be contacted'"
+					   " FROM custseg.suppressed_handle h WHERE h.handle = $4"
+					   " AND (h.channel IS NULL OR h.channel = $2) AND (h.until IS NULL OR h.until > $3) LIMIT 1",
+					   4, types), values, NULL);
+	return SPI_processed > 0 ? SpiText(0, 1) : NULL;
+}
+
+static void
+CheckChannel(const char *channel)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(channel)};
+
+	SpiRun("SELECT FROM custseg.channel WHERE channel = $1", 1, types, values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("channel \"%s\" does not exist", channel),
+				 errhint("See the view custseg.channel for those that do; leave it out for all of them.")));
+}
+
+static Datum
+SuppressCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
+{
+	Suppression suppression = {
+		.customer_id = ArgInt64(fcinfo, first, "customer_id"),
+		.channel = PG_ARGISNULL(first + 1) ? NULL : ArgText(fcinfo, first + 1, "channel"),
+		.forever = PG_ARGISNULL(first + 2),
+		.reason = ArgText(fcinfo, first + 3, "reason"),
+		.by = GetUserId(),
+		.handle = NO_HANDLE,
+	};
+	Guard		guard;
+
+	if (!suppression.forever)
+		suppression.until = PG_GETARG_TIMESTAMPTZ(first + 2);
+	/* For ever is for ever, however it is said. */
+	if (suppression.until == DT_NOEND)
+		suppression.forever = true;
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	if (suppression.channel != NULL)
+		CheckChannel(suppression.channel);
+	if (!Suppress(&suppression, as_of))
+		ereport(NOTICE,
+				(errmsg("customer %lld is suppressed for as long or longer already, and stays so",
+						(long long) suppression.customer_id),
+				 errhint("To contact the customer sooner, SELECT custseg.unsuppress(%lld) first.",
+						 (long long) suppression.customer_id)));
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+CLOCK_AND_REPLAY(suppress, SuppressCall)
+
+Datum
+custseg_unsuppress(PG_FUNCTION_ARGS)
+{
+	int64		customer_id = ArgInt64(fcinfo, 0, "customer_id");
+	char	   *channel = PG_ARGISNULL(1) ? NULL : ArgText(fcinfo, 1, "channel");
+	char	   *reason = PG_ARGISNULL(2) ? NULL : ArgText(fcinfo, 2, "reason");
+	Oid			by = GetUserId();
+	Oid			types[] = {INT8OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0};
+	const char *nulls = channel ? NULL : " n";
+	bool		found;
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	found = SpiRun("DELETE FROM custseg.suppression WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
+				   2, types, values, nulls) > 0;
+	SpiRun("DELETE FROM custseg.suppressed_handle WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
+		   2, types, values, nulls);
+	if (found)
+		NoteHistory(customer_id, channel, "lifted", true, 0, reason, by, GetCurrentTimestamp());
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_BOOL(found);
+}

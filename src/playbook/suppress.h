@@ -1,0 +1,36 @@
+/*
+ * suppress.h
+ *		Who must not be contacted.
+ */
+#ifndef CUSTSEG_SUPPRESS_H
+#define CUSTSEG_SUPPRESS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "person/handle.h"
+
+typedef struct Suppression
+{
+	int64		customer_id;
+	const char *channel;		/* NULL: any */
+	bool		forever;
+	TimestampTz until;			/* unless forever */
+	const char *reason;
+	Oid			by;				/* the role that says so */
+	int64		handle;			/* one that is known, or NO_HANDLE */
+} Suppression;
+
+/*
+ * Do not contact a customer, nor whoever has the same handle. Never shortens what
+ * is there; false when that lasts as long. Inside SPI, as the extension's owner.
+ */
+extern bool Suppress(const Suppression *suppression, TimestampTz as_of);
+
+/* Why a customer must not be contacted through a channel at a moment; NULL when he may. */
+extern char *SuppressedBecause(int64 customer_id, int64 handle, const char *channel, TimestampTz as_of);
+
+/* Let custseg.suppressed_handle say what they are now. Inside SPI. */
+extern void StoreOptOuts(const OptOuts *opt_outs);
+
+#endif							/* CUSTSEG_SUPPRESS_H */

@@ -1,0 +1,568 @@
+/*
+ * plan.c
+ *		Which tasks exist today.
+ *
+ * A task that was not done yesterday takes a slot of today (slots.c) before a
+ * new one is planned. Then those who wait are taken best first until the slots
+ * are full. Customers who cannot be reached are put aside with the reason and
+ * looked up again some days later, so that a shop without phone numbers does not
+ * read its whole customer table on every refresh.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "common/attempt.h"
+#include "common/changes.h"
+#include "common/guard.h"
+#include "common/ids.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "common/stream.h"
+#include "person/contact.h"
+#include "person/handle.h"
+#include "playbook/audience.h"
+#include "playbook/channel.h"
+#include "playbook/message.h"
+#include "playbook/suppress.h"
+#include "queue/queue.h"
+#include "queue/reach.h"
+#include "queue/same_person.h"
+#include "queue/slots.h"
+#include "queue/task.h"
+#include "recall/episode.h"
+#include "recall/recall.h"
+
+PG_FUNCTION_INFO_V1(custseg_recall_follow);
+PG_FUNCTION_INFO_V1(custseg_recall_plan);
+
+#define CHUNK_MIN 16
+#define CHUNK_MAX 1000
+
+typedef struct Planning
+{
+	int64		run_id;
+	TimestampTz as_of;
+	DateADT		day;
+	bool		chinese;
+	bool		contacts;		/* a customer table is mapped */
+	bool		reading;		/* it is being read */
+	uint64		salt;			/* of handles */
+	ArrayType  *customers;		/* whom to look at; NULL: all */
+	HTAB	   *planned;		/* numbers and handles of those who got a task */
+
+	/* For statements about many: as_of, day, customers, and since when claims are looked at. */
+	Oid			types[4];
+	Datum		values[4];
+	char		nulls[4];
+} Planning;
+
+/* A channel on the day. */
+typedef struct DayOfChannel
+{
+	Channel		channel;
+	Slots		slots;
+	int64		room;			/* tasks that can still be planned */
+} DayOfChannel;
+
+typedef struct Candidate
+{
+	int64		episode_id;
+	int64		customer_id;
+	char	   *playbook;
+	Datum		priority;
+	int			task_days;
+	int			retry_days;
+	int			max_attempts;
+	int64		handle;
+	bool		suppressed;
+	char	   *body;			/* of the template; NULL when there is none */
+	CustomerFacts facts;
+} Candidate;
+
+static uint64
+RunForAll(Planning *plan, const char *sql)
+{
+	return SpiRun(sql, lengthof(plan->types), plan->types, plan->values, plan->nulls);
+}
+
+/* The episodes among some that a worker has a task of now, whose lease goes on. */
+static int
+LeaveOutHeld(int64 *ids, int n, TimestampTz as_of)
+{
+	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
+	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(as_of)};
+	int			left;
+
+	left = (int) SpiRun("SELECT u.id FROM unnest($1) u (id)"
+						" WHERE (SELECT true FROM custseg.task t WHERE t.episode_id = u.id"
+						"  AND t.state = 'claimed' AND t.lease_until > $2 LIMIT 1) IS NULL", 2, types, values, NULL);
+	for (int i = 0; i < left; i++)
+		ids[i] = SpiInt64(i, 1, 0);
+	SPI_freetuptable(SPI_tuptable);
+	return left;
+}
+
+/*
+ * What becomes of the episodes of tasks that ended without a contact, here or
+ * in claim(), which touches no episode. One whose customer was seen to have
+ * ordered waits for that order to be read.
+ */
+static void
+TakeBack(Planning *plan)
+{
+	static const Oid types[] = {INT8OID, TEXTOID, TEXTOID, DATEOID};
+	Changes		back = {lengthof(types)};
+	uint64		n;
+
+	for (int c = 0; c < lengthof(types); c++)
+		back.columns[c].type = types[c];
+	n = RunForAll(plan,
+				  "SELECT e.episode_id,"
+				  "   CASE WHEN l.state = 'failed' THEN 'exhausted'"
+				  "    WHEN l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
+				  "    THEN 'unreachable' ELSE 'waiting' END,"
+				  "   nullif(l.outcome, 'expired'),"
+				  "   CASE WHEN l.state <> 'failed' AND l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
+				  "    THEN $2 + l.retry_days END"
+				  "  FROM custseg.episode e"
+				  "  CROSS JOIN LATERAL (SELECT t.state, t.outcome, t.retry_days FROM custseg.task t"
+				  "   WHERE t.episode_id = e.episode_id ORDER BY t.task_id DESC LIMIT 1) l"
+				  "  WHERE e.state = 'contacting' AND (l.state IN ('withdrawn', 'expired')"
+				  "   OR (l.state = 'failed' AND l.outcome = 'lease_expired'))"
+				  "  AND l.outcome <> 'ordered' AND $1 IS NOT NULL"
+				  "  AND ($3 IS NULL OR e.episode_id = ANY (ARRAY("
+				  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired', 'failed')"
+				  "    AND d.closed_at >= $4"
+				  "   UNION ALL SELECT x.episode_id FROM custseg.episode x WHERE x.customer_id = ANY ($3))))"
+				  "  FOR NO KEY UPDATE OF e SKIP LOCKED");
+	if (n == 0)
+		return;
+	for (uint64 row = 0; row < n; row++)
+	{
+		Datum		columns[lengthof(types)];
+		bool		nulls[lengthof(types)];
+
+		for (int c = 0; c < lengthof(types); c++)
+			columns[c] = SpiField(row, c + 1, &nulls[c]);
+		AddChange(&back, columns, nulls);
+	}
+	EpisodesTakeBack(&back, plan->as_of);
+}
+
+/* End the episodes and tasks whose time is over; false when some could not be. */
+static bool
+EndWhatIsOver(Planning *plan)
+{
+	bool		all;
+	int64	   *due;
+	int			n;
+
+	TasksEndLeases(plan->as_of);
+	all = EpisodesCloseOrdered(plan->as_of, plan->day, plan->customers);
+
+	due = EpisodesDue(plan->day, plan->customers, &n);
+	if (n > 0)
+		n = LeaveOutHeld(due, n, plan->as_of);
+	if (n > 0)
+		EpisodesExpire(due, n, plan->as_of);
+
+	TasksWithdrawClosed(plan->as_of, n > 0 ? NULL : plan->customers);
+	TasksEndSenseless(plan->as_of, plan->customers);
+	TakeBack(plan);
+	EpisodesNoteChannelOff(plan->customers);
+	return all;
+}
+
+static DayOfChannel *
+ReadDay(const Planning *plan, int *n)
+{
+	Channel    *channels = ReadChannelsInUse(n);
+	DayOfChannel *days = palloc0(sizeof(DayOfChannel) * Max(*n, 1));
+
+	for (int i = 0; i < *n; i++)
+	{
+		DayOfChannel *day = &days[i];
+
+		day->channel = channels[i];
+		ReadSlots(channels[i].name, channels[i].capacity, plan->day, &day->slots);
+		day->room = channels[i].capacity - day->slots.ntaken;
+		/* What could not be carried over still needs doing, so it counts. */
+		if (day->room > 0)
+			day->room -= CountLeftOver(channels[i].name, plan->day);
+	}
+	return days;
+}
+
+static Portal
+OpenCandidates(Planning *plan, const Channel *channel)
+{
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
+	Datum		values[] = {plan->values[0], plan->values[1],
+		CStringGetTextDatum(channel->name), CStringGetTextDatum(plan->chinese ? "zh" : "en")};
+	int			level = PlanInOrderBegin();
+	Portal		portal;
+
+	/*
+	 * Best first off the index of those who wait: few slots may be free, and
+	 * very many wait. Tasks are looked up one by one, as in claim.c: a join may
+	 * walk all that were planned since the cursor was opened, for each.
+	 */
+	portal = SpiPrivateCursor("WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days, b.max_attempts,"
+							  "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
+							  "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
+							  "   ORDER BY m.language = $4 DESC LIMIT 1) AS body"
+							  "  FROM custseg.playbook b WHERE b.enabled)"
+							  " SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
+							  " b.task_days, b.retry_days,"
+							  " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
+							  "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
+							  " b.body, b.max_attempts, "
+							  FACTS_COLUMNS
+							  " FROM custseg.episode e"
+							  " JOIN custseg.standing s USING (customer_id)"
+							  " JOIN custseg.profile p USING (customer_id)"
+							  " JOIN playbooks b ON b.playbook = e.playbook"
+							  " WHERE e.arm = 'contact'"
+							  " AND e.state IN ('waiting', 'unreachable')"
+							  " AND (e.state = 'waiting' OR e.look_again_on <= $2)"
+							  " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
+							  " AND " AUDIENCE_STAYS
+							  " AND (SELECT t.task_id FROM custseg.task t WHERE t.customer_id = e.customer_id"
+							  "  AND t.state IN ('open', 'claimed')) IS NULL"
+							  " ORDER BY e.priority DESC, e.since DESC,"
+							  " p.customer_key COLLATE \"C\", e.customer_id"
+							  " FOR NO KEY UPDATE OF e SKIP LOCKED",
+							  4, types, values);
+	PlanByIndexEnd(level);
+	return portal;
+}
+
+/* What a chunk of candidates comes to. */
+typedef struct Decisions
+{
+	Changes		tasks;
+	Changes		aside;
+} Decisions;
+
+static void
+InitDecisions(Decisions *decisions)
+{
+	static const Oid aside_types[] = {INT8OID, TEXTOID, DATEOID};
+
+	memset(decisions, 0, sizeof(*decisions));
+	TasksPlanBegin(&decisions->tasks);
+	decisions->aside.ncolumns = lengthof(aside_types);
+	for (int c = 0; c < lengthof(aside_types); c++)
+		decisions->aside.columns[c].type = aside_types[c];
+}
+
+static void
+PutAside(Planning *plan, Decisions *decisions, Candidate *who, const char *reason, int days)
+{
+	Datum		values[] = {Int64GetDatum(who->episode_id), CStringGetTextDatum(reason),
+		DateADTGetDatum(plan->day + days)};
+	bool		nulls[lengthof(values)] = {false};
+
+	AddChange(&decisions->aside, values, nulls);
+}
+
+static void
+PlanTask(Planning *plan, Decisions *decisions, Candidate *who, int slot)
+{
+	Datum		values[] = {
+		[PLAN_EPISODE_ID] = Int64GetDatum(who->episode_id),
+		[PLAN_CUSTOMER_ID] = Int64GetDatum(who->customer_id),
+		[PLAN_PLAYBOOK] = CStringGetTextDatum(who->playbook),
+		[PLAN_PRIORITY] = who->priority,
+		[PLAN_TASK_DAYS] = Int32GetDatum(who->task_days),
+		[PLAN_RETRY_DAYS] = Int32GetDatum(who->retry_days),
+		[PLAN_MAX_ATTEMPTS] = Int32GetDatum(who->max_attempts),
+		[PLAN_REASON] = CStringGetTextDatum(RenderReason(&who->facts, plan->chinese)),
+		[PLAN_MESSAGE] = CStringGetTextDatum(RenderMessage(who->body, &who->facts)),
+		[PLAN_SLOT] = Int32GetDatum(slot),
+		[PLAN_HANDLE] = Int64GetDatum(who->handle)
+	};
+	bool		nulls[PLAN_COLUMNS] = {false};
+
+	AddChange(&decisions->tasks, values, nulls);
+}
+
+static void
+WriteDecisions(Planning *plan, const Channel *channel, Decisions *decisions)
+{
+	if (decisions->tasks.n > 0)
+	{
+		Changes		episodes = {1, decisions->tasks.n};
+
+		TasksPlan(&decisions->tasks, channel->name, channel->lease, channel->cost, plan->as_of, plan->day, plan->run_id);
+		episodes.columns[0] = decisions->tasks.columns[PLAN_EPISODE_ID];
+		EpisodesContacting(&episodes);
+	}
+	if (decisions->aside.n > 0)
+		EpisodesPutAside(&decisions->aside);
+}
+
+/* Note that a number of ours, or a handle, has got a task; false if it had. */
+static bool
+IsFirst(Planning *plan, int64 number)
+{
+	bool		found;
+
+	(void) hash_search(plan->planned, &number, HASH_ENTER, &found);
+	return !found;
+}
+
+/* The handles of candidates, and what is known of them. */
+static HandleState *
+HandlesOf(Planning *plan, const Channel *channel, Candidate *candidates, const Contact *contacts, const int64 *ids, int n)
+{
+	int64	   *handles = palloc(sizeof(int64) * n);
+	bool	   *open_too = palloc(sizeof(bool) * n);
+	HandleState *states = palloc0(sizeof(HandleState) * n);
+
+	for (int i = 0; i < n; i++)
+	{
+		open_too[i] = true;
+		handles[i] = candidates[i].handle = HandleHash(plan->salt, &contacts[i], channel->by_email);
+	}
+	LookAtHandles(n, handles, ids, channel->name, plan->as_of, open_too, states);
+	return states;
+}
+
+/* Take the next candidates; false when there are none. */
+static bool
+PlanChunk(Planning *plan, DayOfChannel *on, Portal portal)
+{
+	const Channel *channel = &on->channel;
+	int			n;
+	Candidate  *candidates;
+	Contact    *contacts;
+	int64	   *ids;
+	HandleState *handles = NULL;
+	Decisions	decisions;
+	MemoryContext chunk = CurrentMemoryContext;
+
+	CHECK_FOR_INTERRUPTS();
+	SPI_cursor_fetch(portal, true, Min(CHUNK_MAX, Max(CHUNK_MIN, on->room)));
+	MemoryContextSwitchTo(chunk);
+	n = (int) SPI_processed;
+	if (n == 0)
+		return false;
+
+	candidates = palloc0(sizeof(Candidate) * n);
+	contacts = palloc0(sizeof(Contact) * n);
+	ids = palloc(sizeof(int64) * n);
+	for (int i = 0; i < n; i++)
+	{
+		Candidate  *who = &candidates[i];
+		bool		isnull;
+
+		who->episode_id = SpiInt64(i, 1, 0);
+		ids[i] = who->customer_id = SpiInt64(i, 2, 0);
+		who->playbook = SpiText(i, 3);
+		who->priority = Float8GetDatum(DatumGetFloat8(SpiField(i, 4, &isnull)));
+		who->task_days = (int) SpiInt64(i, 5, 0);
+		who->retry_days = (int) SpiInt64(i, 6, 0);
+		who->suppressed = SpiInt64(i, 7, 0) != 0;
+		who->body = SpiText(i, 8);
+		who->max_attempts = (int) SpiInt64(i, 9, 1);
+		FactsFromRow(i, 10, &who->facts);
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	if (plan->contacts)
+	{
+		plan->reading = true;
+		ReadContacts(n, ids, contacts);
+		plan->reading = false;
+		handles = HandlesOf(plan, channel, candidates, contacts, ids, n);
+	}
+
+	InitDecisions(&decisions);
+	for (int i = 0; i < n && on->room > 0; i++)
+	{
+		Candidate  *who = &candidates[i];
+		const char *reason;
+
+		if (plan->contacts)
+			reason = Unreachable(&contacts[i], channel->by_email, who->suppressed, who->body != NULL, handles[i].suppressed);
+		else
+			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
+		if (reason != NULL)
+			PutAside(plan, &decisions, who, reason, who->retry_days);
+		else if (!IsFirst(plan, who->customer_id))
+			continue;			/* for another goal */
+		else if (handles && (handles[i].taken || (who->handle != NO_HANDLE && !IsFirst(plan, who->handle))))
+			PutAside(plan, &decisions, who, "same_handle", 1);
+		else
+		{
+			PlanTask(plan, &decisions, who, NextSlot(&on->slots));
+			on->room--;
+		}
+	}
+	WriteDecisions(plan, channel, &decisions);
+	return true;
+}
+
+static void
+FillChannel(Planning *plan, DayOfChannel *on)
+{
+	Portal		portal;
+	MemoryContext chunk;
+	MemoryContext old;
+
+	if (on->room <= 0)
+		return;
+	portal = OpenCandidates(plan, &on->channel);
+	chunk = AllocSetContextCreate(CurrentMemoryContext, "custseg plan chunk", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(chunk);
+	while (on->room > 0 && PlanChunk(plan, on, portal))
+		MemoryContextReset(chunk);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(chunk);
+	SPI_cursor_close(portal);
+}
+
+/* Fill all channels, by what the customer table says now. */
+static void
+FillChannels(void *arg)
+{
+	Planning   *plan = arg;
+	DayOfChannel *channels;
+	int			nchannels;
+
+	plan->chinese = ReadShopSettings()->chinese;
+	plan->contacts = ContactsMapped();
+	plan->salt = HandleSalt();
+	if (plan->customers == NULL)
+	{
+		OptOuts		opt_outs;
+
+		plan->reading = true;
+		opt_outs = OptOutHandles();
+		plan->reading = false;
+		StoreOptOuts(&opt_outs);
+	}
+	plan->planned = hash_create("custseg planned", 256,
+								&(HASHCTL) {.keysize = sizeof(int64),.entrysize = sizeof(int64),.hcxt = CurrentMemoryContext},
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	channels = ReadDay(plan, &nchannels);
+	for (int i = 0; i < nchannels; i++)
+		FillChannel(plan, &channels[i]);
+}
+
+char *
+QueueChoices(void)
+{
+	SpiRun("SELECT md5(concat_ws('|',"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c.channel) FROM custseg.channel_choice c),"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c.playbook) FROM custseg.playbook_choice c),"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c::text) FROM custseg.template_choice c),"
+		   " (SELECT string_agg(c::text, ' ' ORDER BY c.tier) FROM custseg.tier_policy_choice c),"
+		   " (SELECT c::text FROM custseg.settings_choice c)))", 0, NULL, NULL, NULL);
+	return SpiText(0, 1);
+}
+
+bool
+QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
+		   ErrorData **unread)
+{
+	Planning	plan = {run_id, as_of, day,.customers = customers};
+	int			level;
+	bool		all;
+
+	*unread = NULL;
+	plan.types[0] = TIMESTAMPTZOID;
+	plan.types[1] = DATEOID;
+	plan.types[2] = INT8ARRAYOID;
+	plan.types[3] = TIMESTAMPTZOID;
+	plan.values[0] = TimestampTzGetDatum(as_of);
+	plan.values[1] = DateADTGetDatum(day);
+	plan.values[2] = PointerGetDatum(customers);
+	/* A claim that was under way then may say so with an earlier moment. */
+	plan.values[3] = TimestampTzGetDatum(since - USECS_PER_HOUR);
+	memset(plan.nulls, ' ', sizeof(plan.nulls));
+	if (customers == NULL)
+		plan.nulls[2] = plan.nulls[3] = 'n';
+
+	RecallLock();
+	SpiRun("SELECT FROM custseg.episode LIMIT 1", 0, NULL, NULL, NULL);
+	if (SPI_processed == 0)
+		return false;
+
+	/* What is open is little beside the customers and what was: no estimate may turn this into scans. */
+	level = PlanByIndexBegin();
+	all = EndWhatIsOver(&plan);
+	if (customers == NULL)
+		CarryOver(day);
+
+	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
+	if (SPI_processed > 0)
+	{
+		*unread = Attempt(FillChannels, &plan);
+		/* A mistake of ours is no fault of the customer table. */
+		if (*unread && !plan.reading)
+			ReThrowError(*unread);
+	}
+	PlanByIndexEnd(level);
+	return all && *unread == NULL;
+}
+
+void
+QueuePlanAll(int64 run_id, TimestampTz as_of, DateADT day)
+{
+	ErrorData  *unread;
+
+	(void) QueuePlan(run_id, as_of, day, NULL, 0, &unread);
+	if (unread)
+		ReThrowError(unread);
+}
+
+int64
+QueueFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition)
+{
+	Followed	followed = RecallFollow(run_id, as_of, day, after_transition);
+
+	if (followed.closed)
+		TasksWithdrawClosedAfter(as_of, after_transition);
+	return followed.left_out;
+}
+
+Datum
+custseg_recall_plan(PG_FUNCTION_ARGS)
+{
+	int64		run_id = PG_GETARG_INT64(0);
+	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	QueuePlanAll(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone));
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+Datum
+custseg_recall_follow(PG_FUNCTION_ARGS)
+{
+	int64		run_id = PG_GETARG_INT64(0);
+	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	int64		after_transition = PG_GETARG_INT64(2);
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	(void) QueueFollow(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), after_transition);
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,41 @@
+/*
+ * queue.h
+ *		The steps of a refresh that belong to the queue.
+ *
+ * Call inside SPI and a transaction, as the owner of the extension.
+ */
+#ifndef CUSTSEG_QUEUE_H
+#define CUSTSEG_QUEUE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/array.h"
+#include "utils/date.h"
+
+/*
+ * Open and close episodes by the transitions after a given one, and withdraw the
+ * tasks of those that ended. run_id may be 0 for work outside of a refresh.
+ * Returns how many customers got no episode because the silence that data
+ * brought to light is an old one.
+ */
+extern int64 QueueFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
+
+/*
+ * Once per refresh, at its end: end what is over, and fill the day's free
+ * slots with the best of those who wait. No slot is filled while the customer
+ * table cannot be read: *unread is why, or NULL. Looks at all customers; or, where
+ * that was done earlier on the day, only at those (bigint[]) whose profile
+ * changed since, and at the tasks that claim() closed since that moment. True
+ * when there are episodes and nothing is left to be done for any of them.
+ */
+extern bool QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
+					  ErrorData **unread);
+
+/* The same for all customers, by itself: then a customer table that cannot be read is an error. */
+extern void QueuePlanAll(int64 run_id, TimestampTz as_of, DateADT day);
+
+/* Digest of what the shop chose: when it differs, all customers are to be looked at. */
+extern char *QueueChoices(void);
+
+#endif							/* CUSTSEG_QUEUE_H */

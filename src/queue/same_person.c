@@ -1,0 +1,71 @@
+/*
+ * same_person.c
+ *		Accounts with the same phone number or e-mail address, in the queue.
+ *
+ * They are one person: what one of them asked for holds for all, and one of them
+ * is contacted on a day.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "common/ids.h"
+#include "common/spi.h"
+#include "person/handle.h"
+#include "queue/same_person.h"
+
+static Datum
+BoolArray(const bool *bools, int n)
+{
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		values[i] = BoolGetDatum(bools[i]);
+	return PointerGetDatum(construct_array(values, n, BOOLOID, sizeof(bool), true, TYPALIGN_CHAR));
+}
+
+void
+LookAtHandles(int n, const int64 *handles, const int64 *customers, const char *channel, TimestampTz as_of,
+			  const bool *open_too, HandleState *states)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTOID, TIMESTAMPTZOID, BOOLARRAYOID};
+	Datum		values[] = {IdArray(handles, n), IdArray(customers, n), CStringGetTextDatum(channel),
+	TimestampTzGetDatum(as_of), BoolArray(open_too, n)};
+
+	memset(states, 0, n * sizeof(HandleState));
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT w.n,"
+					   " (SELECT true FROM custseg.suppressed_handle s WHERE s.handle = w.handle"
+					   "  AND (s.channel IS NULL OR s.channel = $3) AND (s.until IS NULL OR s.until > $4) LIMIT 1),"
+					   " (SELECT true FROM custseg.task t WHERE t.handle = w.handle AND t.customer_id <> w.customer_id"
+					   "  AND (t.state = 'claimed' OR (w.open_too AND t.state = 'open')"
+					   "   OR custseg.day_of(t.claimed_at, z.time_zone) = custseg.day_of($4, z.time_zone)) LIMIT 1)"
+					   " FROM unnest($1, $2, $5) WITH ORDINALITY w (handle, customer_id, open_too, n), custseg.settings z"
+					   " WHERE w.handle <> 0", 5, types), values, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		HandleState *state = &states[SpiInt64(row, 1, 0) - 1];
+
+		state->suppressed = SpiInt64(row, 2, 0) != 0;
+		state->taken = SpiInt64(row, 3, 0) != 0;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+bool
+LockHandle(int64 handle)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("custseg", false)),
+					   (uint32) handle, (uint16) ((uint64) handle >> 32));
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}

@@ -1,0 +1,116 @@
+/*
+ * switch.c
+ *		Switching playbooks on and off.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "common/guard.h"
+#include "common/input.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "playbook/message.h"
+#include "playbook/playbook.h"
+#include "queue/queue.h"
+#include "queue/task.h"
+#include "recall/episode.h"
+#include "recall/recall.h"
+
+static Datum
+Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
+{
+	char	   *playbook = ArgText(fcinfo, first, "playbook");
+	bool		force = !PG_ARGISNULL(first + 1) && PG_GETARG_BOOL(first + 1);
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(playbook)};
+	ShopSettings *settings;
+	DateADT		day;
+	int64		episodes,
+				controls,
+				tasks;
+	bool		tried;
+	text	   *result;
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	RecallLock();
+	settings = ReadShopSettings();
+	day = ShopDay(as_of, settings->time_zone);
+
+	if (PlaybookIsEnabled(playbook, &tried))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("playbook \"%s\" is enabled already", playbook)));
+	if (!tried && !force)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("playbook \"%s\" has not been looked at yet", playbook),
+				 errhint("See with SELECT custseg.dry_run(%s) what it would do, or pass force => true.",
+						 quote_literal_cstr(playbook))));
+
+	PlaybookNote(playbook, "enabled", BoolGetDatum(true), BOOLOID);
+	PlaybookNote(playbook, "enabled_at", TimestampTzGetDatum(as_of), TIMESTAMPTZOID);
+	OpenBacklog(playbook, as_of, day, &episodes, &controls);
+	QueuePlanAll(0, as_of, day);
+
+	SpiRun("SELECT count(*) FROM custseg.task WHERE playbook = $1 AND state IN ('open', 'claimed')",
+		   1, types, values, NULL);
+	tasks = SpiInt64(0, 1, 0);
+	MemoryContextSwitchTo(caller);
+	result = cstring_to_text(psprintf(Words(settings->chinese,
+											"方案%s已启用：从积压中开启%lld个沉默周期，其中对照组%lld个；现有%lld个待办任务",
+											"playbook %s is on: %lld episodes opened from the backlog, %lld of them controls; %lld tasks to do"),
+									  playbook, (long long) episodes, (long long) controls, (long long) tasks));
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_TEXT_P(result);
+}
+
+static Datum
+Disable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
+{
+	char	   *playbook = ArgText(fcinfo, first, "playbook");
+	MemoryContext caller = CurrentMemoryContext;
+	int64	   *episodes;
+	int			tasks;
+	bool		chinese;
+	bool		tried;
+	text	   *result;
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	RecallLock();
+	chinese = ReadShopSettings()->chinese;
+	if (!PlaybookIsEnabled(playbook, &tried))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("playbook \"%s\" is not enabled", playbook)));
+
+	PlaybookNote(playbook, "enabled", BoolGetDatum(false), BOOLOID);
+	TasksEndLeases(as_of);
+
+	/*
+	 * A task that a worker is just claiming is seen by claim() or the next
+	 * plan, and so is an episode that one is just reporting on.
+	 */
+	episodes = TasksWithdrawPlaybook(playbook, as_of, &tasks);
+	EpisodesDisabled(episodes, tasks);
+	MemoryContextSwitchTo(caller);
+	result = cstring_to_text(psprintf(Words(chinese,
+											"方案%s已停用：撤回%d个尚未领取的任务",
+											"playbook %s is off: %d tasks nobody had claimed withdrawn"),
+									  playbook, tasks));
+	GuardLeave(&guard);
+	SPI_finish();
+	PG_RETURN_TEXT_P(result);
+}
+
+CLOCK_AND_REPLAY(enable, Enable)
+CLOCK_AND_REPLAY(disable, Disable)

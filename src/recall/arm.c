@@ -1,0 +1,34 @@
+/*
+ * arm.c
+ *		Who is contacted, and who is left alone to compare with.
+ *
+ * An arm is drawn by a salted hash of the customer's own key, stored, and never
+ * drawn again, so that a later holdout leaves the people drawn before alone.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/timestamp.h"
+
+#include "recall/arm.h"
+#include "recall/audience.h"
+
+/* Who is eligible for several goals at once is drawn for the first of them. */
+#define DRAW \
+	"INSERT INTO custseg.arm (goal, person, arm, share, drawn_at)" \
+	" SELECT DISTINCT ON (a.for_goal, a.person) a.for_goal, a.person, " ARM_OF_A ", coalesce(r.share, a.holdout), $12" \
+	" FROM (SELECT n.person, n.goal AS for_goal, n.playbook, first_value(n.goal) OVER w AS goal," \
+	"  first_value(n.holdout) OVER w AS holdout FROM (SELECT a.*" FROM_AUDIENCE ") n" \
+	"  WINDOW w AS (PARTITION BY n.person ORDER BY n.goal COLLATE \"C\", n.playbook COLLATE \"C\")) a" ARM_BEFORE \
+	" ORDER BY a.for_goal, a.person, a.playbook" \
+	" ON CONFLICT (goal, person) DO NOTHING"
+
+void
+DrawArms(const Changes *audience, TimestampTz as_of)
+{
+	static SPIPlanPtr draw = NULL;
+	Oid			types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(as_of)};
+
+	(void) WriteChanges(&draw, DRAW, audience, 1, types, values);
+}

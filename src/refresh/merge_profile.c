@@ -1,0 +1,207 @@
+/*
+ * merge_profile.c
+ *		What sources say, made the profiles' own, and what follows from it.
+ *
+ * A customer whose profile changed is evaluated, and recall follows, in the
+ * transaction that wrote it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "common/ids.h"
+#include "common/settings.h"
+#include "common/spi.h"
+#include "common/stream.h"
+#include "queue/queue.h"
+#include "refresh/merge_profile.h"
+#include "source/read.h"
+
+#define TOUCH_MOST		20000	/* customers remembered for recall */
+
+int
+CompareCollected(const void *a, const void *b)
+{
+	int64		ida = ((const Collected *) a)->customer_id;
+	int64		idb = ((const Collected *) b)->customer_id;
+
+	return ida < idb ? -1 : ida > idb;
+}
+
+void
+NumberCustomers(IdentityWriter **identities, const Source *source, Collected *rows, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (rows[i].customer_id != 0)
+			continue;
+		if (*identities == NULL)
+			*identities = IdentityOpen(source->namespace);
+		rows[i].customer_id = IdentityAdd(*identities, rows[i].key);
+	}
+}
+
+/* Remember whom recall has to look at, unless they are so many that it may as well look at all. */
+static void
+Touch(Run *run, const int64 *ids, int n)
+{
+	if (run->n_touched + n > TOUCH_MOST)
+		run->touched_all = true;
+	if (run->touched_all)
+		return;
+	if (run->touched == NULL)
+		run->touched = MemoryContextAlloc(run->context, TOUCH_MOST * sizeof(int64));
+	memcpy(run->touched + run->n_touched, ids, n * sizeof(int64));
+	run->n_touched += n;
+}
+
+/* Who would have an episode now, had he not come, or lost orders, together with so many. */
+static void
+CountSudden(Run *run, int64 after_transition)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(after_transition)};
+
+	SpiRun("SELECT count(*) FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'"
+		   " AND to_value = 'silent' AND cause = 'setting'"
+		   " AND EXISTS (SELECT FROM custseg.playbook_choice WHERE enabled)", 1, types, values, NULL);
+	run->left_out_sudden += SpiInt64(0, 1, 0);
+}
+
+/* Evaluate them and let recall follow the transitions, in one batch. */
+static void
+FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *changes)
+{
+	StandingRun *standing = follower->standing;
+	int64		last_transition;
+
+	Touch(run, changes->ids, changes->n);
+	if (standing == NULL)
+		return;
+	RunStage(run, STAGE_EVALUATE);
+	SpiRun("SELECT coalesce(max(transition_id), 0) FROM custseg.transition", 0, NULL, NULL, NULL);
+	last_transition = SpiInt64(0, 1, 0);
+	StandingEvaluateChanged(standing, changes->ids, changes->timelines, changes->n, follower->cause);
+	RunStage(run, STAGE_RECALL);
+	if (follower->sudden)
+		CountSudden(run, last_transition);
+	run->left_out += QueueFollow(run->run_id, run->as_of, run->day, last_transition);
+}
+
+void
+NotePending(const int64 *ids, int n)
+{
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {IdArray(ids, n)};
+
+	SpiRun("INSERT INTO custseg.profile_pending SELECT unnest($1) ON CONFLICT DO NOTHING", 1, types, values, NULL);
+}
+
+void
+AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower, const ProfileChanges *changes)
+{
+	if (changes->n == 0)
+		return;
+	if (target->source_id)
+		NotePending(changes->ids, changes->n);
+	else
+	{
+		if (run->profiles_written + run->profiles_removed == 0)
+			SpiRun("UPDATE custseg.refresh_state SET cut_day = NULL WHERE cut_day IS NOT NULL", 0, NULL, NULL, NULL);
+		run->profiles_written += changes->written;
+		run->profiles_removed += changes->removed;
+		FollowChanges(run, follower, changes);
+	}
+}
+
+/* Merge the parts of some customers, by ascending id, into their profiles. */
+static void
+MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
+{
+	const ProfileTarget profile = {0};
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {IdArray(ids, n)};
+	Collected  *rows;
+	ProfileChanges changes;
+	int			merged;
+	int			level = PlanByIndexBegin();
+
+	SpiRun("SELECT p.customer_id, custseg.merge(p.timeline), " CUSTOMER_KEY("p.customer_id")
+		   " FROM custseg.profile_part p WHERE p.customer_id = ANY ($1) GROUP BY 1 ORDER BY 1",
+		   1, types, values, NULL);
+	PlanByIndexEnd(level);
+	merged = SPI_processed;
+	rows = palloc(Max(merged, 1) * sizeof(Collected));
+	for (int i = 0; i < merged; i++)
+	{
+		bool		isnull;
+
+		rows[i].customer_id = SpiInt64(i, 1, 0);
+		rows[i].timeline = PG_DETOAST_DATUM(SpiField(i, 2, &isnull));
+		rows[i].key = SpiText(i, 3);
+	}
+	ProfileWriteIds(&profile, ids, n, rows, merged, &changes);
+	SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
+	AfterChanges(run, &profile, follower, &changes);
+}
+
+/* Merge the parts of the customers just found; the last of them, if there are any. */
+static bool
+MergeFound(Run *run, const ChangeFollower *follower, int64 *last)
+{
+	int			n = SPI_processed;
+	int64	   *ids = palloc(Max(n, 1) * sizeof(int64));
+
+	if (n == 0)
+		return false;
+	for (int i = 0; i < n; i++)
+		ids[i] = SpiInt64(i, 1, 0);
+	*last = ids[n - 1];
+	MergeCustomers(run, follower, ids, n);
+	return true;
+}
+
+bool
+MergePending(Run *run, const ChangeFollower *follower)
+{
+	int64		last;
+
+	RunStage(run, STAGE_WRITE);
+	SpiRun(psprintf("SELECT customer_id FROM custseg.profile_pending ORDER BY customer_id LIMIT %d",
+					custseg_batch_size), 0, NULL, NULL, NULL);
+	return MergeFound(run, follower, &last);
+}
+
+bool
+MergeRange(Run *run, const ChangeFollower *follower, int64 *last)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[2] = {INT8OID, INT4OID};
+	Datum		values[2] = {Int64GetDatum(*last), Int32GetDatum(custseg_batch_size)};
+	int			level = PlanInOrderBegin();
+
+	RunStage(run, STAGE_WRITE);
+	SpiRunPlan(SpiKeep(&plan,
+					   "(SELECT DISTINCT customer_id FROM custseg.profile_part WHERE customer_id > $1"
+					   " ORDER BY customer_id LIMIT $2)"
+					   " UNION (SELECT customer_id FROM custseg.profile WHERE customer_id > $1"
+					   " ORDER BY customer_id LIMIT $2)"
+					   " ORDER BY customer_id LIMIT $2",
+					   2, types), values, NULL);
+	PlanByIndexEnd(level);
+	return MergeFound(run, follower, last);
+}
+
+void
+CountRows(Run *run, const Source *source, const CollectCounts *counts)
+{
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	run->rows_read += counts->rows;
+	run->rows_rejected += rejected;
+	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected%s",
+			SourceRelation(source), counts->rows, rejected,
+			counts->processes > 1 ? psprintf(", by %d processes", counts->processes) : "");
+}

@@ -1,0 +1,150 @@
+/*
+ * add_source.c
+ *		Adding and forgetting sources, with or without tracking.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "common/compat.h"
+#include "common/guard.h"
+#include "common/spi.h"
+#include "source/register.h"
+#include "track/change_log.h"
+#include "track/track.h"
+
+PG_FUNCTION_INFO_V1(custseg_add_orders);
+PG_FUNCTION_INFO_V1(custseg_add_customers);
+PG_FUNCTION_INFO_V1(custseg_drop_source);
+
+static char *
+NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
+{
+	if (PG_ARGISNULL(arg))
+	{
+		if (required)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must name a column", what),
+					 errhint("Pass it as %s => 'column_name'.", what)));
+		return NULL;
+	}
+	return pstrdup(NameStr(*PG_GETARG_NAME(arg)));
+}
+
+Datum
+custseg_add_orders(PG_FUNCTION_ARGS)
+{
+	Source		source = {.is_orders = true};
+	int			id;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the shop's order table, for example 'shop.orders'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
+	source.column[COLUMN_AT] = NameArgument(fcinfo, 2, "at", true);
+	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 3, "amount", true);
+	source.column[COLUMN_ORDER_ID] = NameArgument(fcinfo, 4, "order_id", false);
+	source.column[COLUMN_STATUS] = NameArgument(fcinfo, 5, "status", false);
+	source.column[COLUMN_PROMOTION] = NameArgument(fcinfo, 7, "promotion", false);
+	if (PG_ARGISNULL(5) != PG_ARGISNULL(6))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("status and accepted go together"),
+				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
+	if (!PG_ARGISNULL(6))
+	{
+		ArrayType  *accepted = PG_GETARG_ARRAYTYPE_P(6);
+
+		if (ArrayGetNItems(ARR_NDIM(accepted), ARR_DIMS(accepted)) == 0 || array_contains_nulls(accepted))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("accepted must list at least one status, and no null"),
+					 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
+		source.accepted = PointerGetDatum(accepted);
+	}
+	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
+	id = RegisterSource(&source);
+
+	SPI_connect();
+	if (!PG_ARGISNULL(10))
+		SetRescan(id, PG_GETARG_INTERVAL_P(10));
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+	{
+		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+
+		Track(id, &timeout);
+	}
+	SPI_finish();
+	PG_RETURN_INT32(id);
+}
+
+Datum
+custseg_add_customers(PG_FUNCTION_ARGS)
+{
+	Source		source = {.is_orders = false};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the shop's customer table, for example 'shop.customers'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
+	source.column[COLUMN_NAME] = NameArgument(fcinfo, 2, "name", false);
+	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 3, "phone", false);
+	source.column[COLUMN_EMAIL] = NameArgument(fcinfo, 4, "email", false);
+	source.column[COLUMN_DO_NOT_CONTACT] = NameArgument(fcinfo, 5, "do_not_contact", false);
+	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
+
+	PG_RETURN_INT32(RegisterSource(&source));
+}
+
+Datum
+custseg_drop_source(PG_FUNCTION_ARGS)
+{
+	int32		id = PG_GETARG_INT32(0);
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(id)};
+	Oid			relation;
+	Guard		guard;
+
+	SPI_connect();
+	GuardEnter(&guard, ExtensionOwner());
+	SpiRun("DELETE FROM custseg.source_mapping WHERE source_id = $1"
+		   " RETURNING relation::oid, tracked_since IS NOT NULL", 1, types, values, NULL);
+	if (SPI_processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("source %d does not exist", id),
+				 errhint("See custseg.source for the sources there are.")));
+	relation = SpiInt64(0, 1, InvalidOid);
+	if (SpiInt64(0, 2, 0) != 0 && get_rel_name(relation) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("source %d is tracked: there are triggers on %s", id, get_rel_name(relation)),
+				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
+	ChangeLogDrop(id);
+	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
+	GuardLeave(&guard);
+
+	/* Whoever may add a source may forget it; one whose table is gone, anybody. */
+	if (get_rel_name(relation) != NULL && !object_ownercheck_relation(relation, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be a member of the role that owns %s to forget it as a source",
+						get_rel_name(relation)),
+				 errhint("Ask a member of that role.")));
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,277 @@
+/*
+ * change_log.c
+ *		Customers whose orders changed in tracked sources, as a refresh sees
+ *		them.
+ *
+ * Entries are only ever added by the shop's transactions (change_write.c) and
+ * removed by refreshes, of which one runs at a time. So an entry that a
+ * refresh has seen stays where it is until that refresh removes it, and two
+ * rules make sure that no change is lost:
+ *
+ * - Changed customers are read after their entries were taken, in the same
+ *	 transaction. The snapshot of the reading is later than that of the taking,
+ *	 so it sees every transaction whose entries were taken.
+ *
+ * - A source that is read whole keeps its entries until all profiles are
+ *	 written, in later transactions. Removed then are those that the snapshot
+ *	 taken before the reading can see, by the number of the transaction in each.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "storage/itemptr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "common/ids.h"
+#include "common/spi.h"
+#include "track/change_log.h"
+
+#define FETCH_ENTRIES 1000
+
+int64
+ChangeHash(const char *key, int len)
+{
+	return (int64) hash_bytes_extended((const unsigned char *) key, len, 0);
+}
+
+void
+ChangeLogSummary(const Source *source, ChangeSummary *summary)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT coalesce(pg_catalog.bool_or(customer IS NULL AND customers IS NULL), false),"
+					   " coalesce(pg_catalog.sum(coalesce(pg_catalog.cardinality(customers), 1))::bigint, 0),"
+					   " EXISTS (SELECT FROM custseg.change_gap WHERE source_id = $1)"
+					   " FROM custseg.change_log WHERE source_id = $1", 1, types), values, NULL);
+	summary->customers = SpiInt64(0, 2, 0);
+	summary->missed = SpiInt64(0, 3, 0) != 0;
+	summary->everything = SpiInt64(0, 1, 0) != 0 || summary->missed;
+}
+
+int64
+ChangeLogCustomers(const Source *source)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+
+	SpiRunPlan(SpiKeep(&kept,
+					   "SELECT count(*) FROM (SELECT customer, key FROM custseg.change_log"
+					   "  WHERE source_id = $1 AND customer IS NOT NULL UNION"
+					   " SELECT u.customer, u.key FROM custseg.change_log, unnest(customers, keys) AS u (customer, key)"
+					   "  WHERE source_id = $1) c", 1, types), values, NULL);
+	return SpiInt64(0, 1, 0);
+}
+
+static int
+CompareKeys(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Room for that many more. */
+static void
+Grow(ChangedCustomers *taken, int *size, int more)
+{
+	if (taken->n + more <= *size)
+		return;
+	*size = Max(*size * 2, taken->n + more);
+	if (taken->ids)
+		taken->ids = repalloc_huge(taken->ids, *size * sizeof(int64));
+	else
+		taken->keys = repalloc_huge(taken->keys, *size * sizeof(char *));
+}
+
+/*
+ * An entry's customers: a row of customer, key, customers, keys, from column 2 on.
+ * From a time when the keys were of the other kind, it names nobody there is now.
+ */
+static void
+AddEntry(ChangedCustomers *taken, int *size, uint64 row)
+{
+	bool		one;
+	bool		no_key;
+	bool		no_keys;
+	Datum		keys = SpiField(row, 5, &no_keys);
+	Datum		array = SpiField(row, 4, &one);
+	Datum	   *elements;
+	int			n;
+
+	(void) SpiField(row, 3, &no_key);
+	if ((taken->ids != NULL) != (no_key && no_keys))
+		return;
+	if (taken->ids == NULL)
+		array = keys;
+	if (one)
+	{
+		Grow(taken, size, 1);
+		if (taken->ids)
+			taken->ids[taken->n++] = SpiInt64(row, 2, 0);
+		else
+			taken->keys[taken->n++] = SpiText(row, 3);
+		return;
+	}
+	if (taken->ids)
+		deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+						  &elements, NULL, &n);
+	else
+		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	Grow(taken, size, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (taken->ids)
+			taken->ids[taken->n++] = DatumGetInt64(elements[i]);
+		else
+			taken->keys[taken->n++] = TextDatumGetCString(elements[i]);
+	}
+	pfree(elements);
+}
+
+/* Rows by their places. */
+typedef struct Places
+{
+	Datum	   *tids;
+	int			n;
+	int			size;
+} Places;
+
+static void
+AddPlace(Places *places, ItemPointer tid)
+{
+	ItemPointer copy = palloc(sizeof(ItemPointerData));
+
+	ItemPointerCopy(tid, copy);
+	if (places->n == places->size)
+	{
+		places->size = Max(places->size * 2, FETCH_ENTRIES);
+		places->tids = places->tids ? repalloc_huge(places->tids, places->size * sizeof(Datum)) :
+			palloc(places->size * sizeof(Datum));
+	}
+	places->tids[places->n++] = PointerGetDatum(copy);
+}
+
+static void
+RemoveEntries(const Places *places)
+{
+	static SPIPlanPtr kept = NULL;
+	Oid			types[1] = {TIDARRAYOID};
+	Datum		values[1];
+
+	if (places->n == 0)
+		return;
+	values[0] = PointerGetDatum(construct_array(places->tids, places->n, TIDOID, sizeof(ItemPointerData), false,
+												TYPALIGN_SHORT));
+	SpiRunPlan(SpiKeep(&kept, "DELETE FROM custseg.change_log WHERE ctid = ANY ($1)", 1, types), values, NULL);
+	if (SPI_processed != places->n)
+		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, places->n);
+}
+
+bool
+ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
+{
+	static SPIPlanPtr kept = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+	bool		native = source->key_kind == KEY_NATIVE;
+	int			size = FETCH_ENTRIES;
+	Places		places = {0};
+	bool		more = true;
+	Portal		cursor;
+
+	taken->n = 0;
+	taken->ids = native ? palloc(size * sizeof(int64)) : NULL;
+	taken->keys = native ? NULL : palloc(size * sizeof(char *));
+
+	SpiKeep(&kept,
+			"SELECT ctid, customer, key, customers, keys FROM custseg.change_log"
+			" WHERE source_id = $1 AND (customer IS NOT NULL OR customers IS NOT NULL)", 1, types);
+	cursor = SPI_cursor_open(NULL, kept, values, NULL, false);
+	while (more && taken->n < most)
+	{
+		SPI_cursor_fetch(cursor, true, FETCH_ENTRIES);
+		MemoryContextSwitchTo(caller);
+		more = SPI_processed == FETCH_ENTRIES;
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			bool		isnull;
+			ItemPointer tid = (ItemPointer) DatumGetPointer(SpiField(row, 1, &isnull));
+
+			AddPlace(&places, tid);
+			AddEntry(taken, &size, row);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(cursor);
+	MemoryContextSwitchTo(caller);
+	RemoveEntries(&places);
+
+	if (native)
+		taken->n = SortIds(taken->ids, taken->n);
+	else
+	{
+		int			different = 0;
+
+		qsort(taken->keys, taken->n, sizeof(char *), CompareKeys);
+		for (int i = 0; i < taken->n; i++)
+			if (i == 0 || strcmp(taken->keys[i], taken->keys[different - 1]) != 0)
+				taken->keys[different++] = taken->keys[i];
+		taken->n = different;
+	}
+	return more;
+}
+
+void
+ChangeLogEverything(int source_id)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source_id)};
+
+	SpiRun("INSERT INTO custseg.change_log (source_id, xact)"
+		   " SELECT $1, pg_catalog.pg_current_xact_id()"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.change_log WHERE source_id = $1"
+		   "  AND customer IS NULL AND customers IS NULL)", 1, types, values, NULL);
+}
+
+char *
+ChangeLogSnapshot(void)
+{
+	SpiRun("SELECT pg_catalog.pg_current_snapshot()::text", 0, NULL, NULL, NULL);
+	return SpiText(0, 1);
+}
+
+void
+ChangeLogForget(int source_id, const char *snapshot)
+{
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source_id), CStringGetTextDatum(snapshot)};
+
+	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1"
+		   " AND pg_catalog.pg_visible_in_snapshot(xact, $2::pg_catalog.pg_snapshot)", 2, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1"
+		   " AND pg_catalog.pg_visible_in_snapshot(xact, $2::pg_catalog.pg_snapshot)", 2, types, values, NULL);
+}
+
+void
+ChangeLogDrop(int source_id)
+{
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source_id)};
+
+	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1", 1, types, values, NULL);
+}
+
+void
+ChangeLogDropUnknown(void)
+{
+	SpiRun("DELETE FROM custseg.change_log l"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = l.source_id)", 0, NULL, NULL, NULL);
+	SpiRun("DELETE FROM custseg.change_gap g"
+		   " WHERE NOT EXISTS (SELECT FROM custseg.source_mapping m WHERE m.source_id = g.source_id)", 0, NULL, NULL, NULL);
+}
