@@ -7,8 +7,11 @@
 
 #include "postgres.h"
 
-#include "segment/evaluate.h"
+#include "utils/date.h"
 
+#include "segment/rules.h"
+
+#define NO_DAY		PG_INT32_MIN	/* "-infinity", which no shop day is */
 #define LAST_DAY (DATE_END_JULIAN - POSTGRES_EPOCH_JDATE - 1)
 
 /* A day that many days later, or the last there is. */
@@ -19,6 +22,15 @@ DaysAfter(DateADT day, int64 days)
 
 	return (DateADT) Min(sum, LAST_DAY);
 }
+
+/* When a customer ordered. */
+typedef struct Rhythm
+{
+	int32		order_days;
+	DateADT		first_order;	/* NO_DAY without one */
+	DateADT		last_order;
+	double		log_gaps;		/* sum of ln days between order days, where there is a gap rule */
+} Rhythm;
 
 extern Tier TierOfSpend(const Rules *rules, int64 spend);
 

@@ -16,7 +16,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "model/purchase.h"
+#include "model/purchase/purchase.h"
 
 PG_MODULE_MAGIC;
 

@@ -7,7 +7,8 @@
 
 #include "postgres.h"
 
-#include "model/purchase/purchase.h"
+#include "model/fit/fit.h"
+#include "model/purchase/repeats.h"
 
 /*
  * What a likelihood sums over (its data pointer): collapsed histories, sorted

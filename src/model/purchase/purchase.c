@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "model/purchase/family.h"
+#include "model/purchase/purchase.h"
 
 struct Purchase
 {

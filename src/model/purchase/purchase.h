@@ -15,11 +15,8 @@
 #include "postgres.h"
 
 #include "model/fit/fit.h"
+#include "model/purchase/repeats.h"
 
-#define SHORTEST_TIME 1e-100	/* but for zero */
-#define LONGEST_TIME 1e100
-#define LEAST_PARAM 1e-12		/* of those that are no times */
-#define GREATEST_PARAM 1e12
 #define LEAST_ANNUAL_RATE 1e-6	/* of discounts, but for zero */
 #define GREATEST_ANNUAL_RATE 10.0
 
@@ -36,15 +33,6 @@ extern const char *const purchase_model_names[PURCHASE_MODELS]; /* "nbd", "bgnbd
 extern const char *const purchase_param_names[PURCHASE_MODELS][MAX_PARAMS];
 extern const int purchase_nparams[PURCHASE_MODELS];
 extern const bool purchase_param_is_time[PURCHASE_MODELS][MAX_PARAMS];
-
-/* One history, and how many customers share it. 24 bytes. */
-typedef struct Repeats
-{
-	double		t_x;
-	double		T;
-	int32		x;
-	int32		customers;
-} Repeats;
 
 /* ------------------------------------------------------------------ fits */
 

@@ -27,6 +27,7 @@
 
 #include "model/fit/interrupt.h"
 #include "model/purchase/family.h"
+#include "model/purchase/purchase.h"
 
 #define SAMPLE 20000			/* customers that the starts climb on */
 #define STARTS 3
