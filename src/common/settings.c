@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "common/moment.h"
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/zone.h"
@@ -95,6 +96,12 @@ ShopDay(TimestampTz moment, const char *time_zone)
 				 errmsg("the moment must be a finite time"),
 				 errhint("Pass a timestamp such as now().")));
 	return date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
+}
+
+Moment
+MomentOf(TimestampTz as_of)
+{
+	return (Moment) {as_of, ShopDay(as_of, ReadShopSettings()->time_zone), 0};
 }
 
 Datum

@@ -8,13 +8,14 @@
 #include "postgres.h"
 
 #include "utils/array.h"
-#include "utils/date.h"
+
+#include "common/moment.h"
 
 /*
- * After RecallPlan, inside SPI and a transaction, as the extension's owner.
+ * After QueuePlan, inside SPI and a transaction, as the extension's owner.
  * Looks at the new episodes, and at those of some customers (bigint[]) or,
  * with NULL, of all.
  */
-extern void MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers);
+extern void MeasureOutcomes(const Moment *now, ArrayType *customers);
 
 #endif							/* CUSTSEG_MEASURE_H */

@@ -38,10 +38,10 @@ PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
  * meets, and so writes it, whether it is then changed or not.
  */
 void
-MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
+MeasureOutcomes(const Moment *now, ArrayType *customers)
 {
 	Oid			types[] = {DATEOID, INT8ARRAYOID, INT8OID};
-	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers), (Datum) 0};
+	Datum		values[] = {DateADTGetDatum(now->day), PointerGetDatum(customers), (Datum) 0};
 	int			level = PlanByIndexBegin();
 
 	/* Known beforehand, it tells the planner how few are new. */
@@ -76,13 +76,14 @@ MeasureOutcomes(int64 run_id, DateADT day, ArrayType *customers)
 Datum
 custseg_measure_outcomes(PG_FUNCTION_ARGS)
 {
-	int64		run_id = PG_GETARG_INT64(0);
-	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	Moment		now;
 	Guard		guard;
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	MeasureOutcomes(run_id, ShopDay(as_of, ReadShopSettings()->time_zone), NULL);
+	now = MomentOf(PG_GETARG_TIMESTAMPTZ(1));
+	now.run_id = PG_GETARG_INT64(0);
+	MeasureOutcomes(&now, NULL);
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -48,9 +48,7 @@ PG_FUNCTION_INFO_V1(custseg_recall_plan);
 
 typedef struct Planning
 {
-	int64		run_id;
-	TimestampTz as_of;
-	DateADT		day;
+	const Moment *now;
 	bool		chinese;
 	bool		contacts;		/* a customer table is mapped */
 	bool		reading;		/* it is being read */
@@ -154,7 +152,7 @@ TakeBack(Planning *plan)
 			columns[c] = SpiField(row, c + 1, &nulls[c]);
 		AddChange(&back, columns, nulls);
 	}
-	EpisodesTakeBack(&back, plan->as_of);
+	EpisodesTakeBack(&back, plan->now);
 }
 
 /* End the episodes and tasks whose time is over; false when some could not be. */
@@ -165,17 +163,17 @@ EndWhatIsOver(Planning *plan)
 	int64	   *due;
 	int			n;
 
-	TasksEndLeases(plan->as_of);
-	all = EpisodesCloseOrdered(plan->as_of, plan->day, plan->customers);
+	TasksEndLeases(plan->now->as_of);
+	all = EpisodesCloseOrdered(plan->now, plan->customers);
 
-	due = EpisodesDue(plan->day, plan->customers, &n);
+	due = EpisodesDue(plan->now, plan->customers, &n);
 	if (n > 0)
-		n = LeaveOutHeld(due, n, plan->as_of);
+		n = LeaveOutHeld(due, n, plan->now->as_of);
 	if (n > 0)
-		EpisodesExpire(due, n, plan->as_of);
+		EpisodesExpire(due, n, plan->now);
 
-	TasksWithdrawClosed(plan->as_of, n > 0 ? NULL : plan->customers);
-	TasksEndSenseless(plan->as_of, plan->customers);
+	TasksWithdrawClosed(plan->now, n > 0 ? NULL : plan->customers);
+	TasksEndSenseless(plan->now, plan->customers);
 	TakeBack(plan);
 	EpisodesNoteChannelOff(plan->customers);
 	return all;
@@ -192,11 +190,11 @@ ReadDay(const Planning *plan, int *n)
 		DayOfChannel *day = &days[i];
 
 		day->channel = channels[i];
-		ReadSlots(channels[i].name, channels[i].capacity, plan->day, &day->slots);
+		ReadSlots(channels[i].name, channels[i].capacity, plan->now->day, &day->slots);
 		day->room = channels[i].capacity - day->slots.ntaken;
 		/* What could not be carried over still needs doing, so it counts. */
 		if (day->room > 0)
-			day->room -= CountLeftOver(channels[i].name, plan->day);
+			day->room -= CountLeftOver(channels[i].name, plan->now->day);
 	}
 	return days;
 }
@@ -268,7 +266,7 @@ static void
 PutAside(Planning *plan, Decisions *decisions, Candidate *who, const char *reason, int days)
 {
 	Datum		values[] = {Int64GetDatum(who->episode_id), CStringGetTextDatum(reason),
-		DateADTGetDatum(plan->day + days)};
+		DateADTGetDatum(plan->now->day + days)};
 	bool		nulls[lengthof(values)] = {false};
 
 	AddChange(&decisions->aside, values, nulls);
@@ -302,7 +300,7 @@ WriteDecisions(Planning *plan, const Channel *channel, Decisions *decisions)
 	{
 		Changes		episodes = {1, decisions->tasks.n};
 
-		TasksPlan(&decisions->tasks, channel->name, channel->lease, channel->cost, plan->as_of, plan->day, plan->run_id);
+		TasksPlan(&decisions->tasks, channel->name, channel->lease, channel->cost, plan->now);
 		episodes.columns[0] = decisions->tasks.columns[PLAN_EPISODE_ID];
 		EpisodesContacting(&episodes);
 	}
@@ -333,7 +331,7 @@ HandlesOf(Planning *plan, const Channel *channel, Candidate *candidates, const C
 		open_too[i] = true;
 		handles[i] = candidates[i].handle = HandleHash(plan->salt, &contacts[i], channel->by_email);
 	}
-	LookAtHandles(n, handles, ids, channel->name, plan->as_of, open_too, states);
+	LookAtHandles(n, handles, ids, channel->name, plan->now->as_of, open_too, states);
 	return states;
 }
 
@@ -472,10 +470,9 @@ QueueChoices(void)
 }
 
 bool
-QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
-		   ErrorData **unread)
+QueuePlan(const Moment *now, ArrayType *customers, TimestampTz since, ErrorData **unread)
 {
-	Planning	plan = {run_id, as_of, day,.customers = customers};
+	Planning	plan = {now,.customers = customers};
 	int			level;
 	bool		all;
 
@@ -484,8 +481,8 @@ QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, Ti
 	plan.types[1] = DATEOID;
 	plan.types[2] = INT8ARRAYOID;
 	plan.types[3] = TIMESTAMPTZOID;
-	plan.values[0] = TimestampTzGetDatum(as_of);
-	plan.values[1] = DateADTGetDatum(day);
+	plan.values[0] = TimestampTzGetDatum(now->as_of);
+	plan.values[1] = DateADTGetDatum(now->day);
 	plan.values[2] = PointerGetDatum(customers);
 	/* A claim that was under way then may say so with an earlier moment. */
 	plan.values[3] = TimestampTzGetDatum(since - USECS_PER_HOUR);
@@ -502,7 +499,7 @@ QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, Ti
 	level = PlanByIndexBegin();
 	all = EndWhatIsOver(&plan);
 	if (customers == NULL)
-		CarryOver(day);
+		CarryOver(now->day);
 
 	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
 	if (SPI_processed > 0)
@@ -517,35 +514,36 @@ QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, Ti
 }
 
 void
-QueuePlanAll(int64 run_id, TimestampTz as_of, DateADT day)
+QueuePlanAll(const Moment *now)
 {
 	ErrorData  *unread;
 
-	(void) QueuePlan(run_id, as_of, day, NULL, 0, &unread);
+	(void) QueuePlan(now, NULL, 0, &unread);
 	if (unread)
 		ReThrowError(unread);
 }
 
 int64
-QueueFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition)
+QueueFollow(const Moment *now, int64 after_transition)
 {
-	Followed	followed = RecallFollow(run_id, as_of, day, after_transition);
+	Followed	followed = RecallFollow(now, after_transition);
 
 	if (followed.closed)
-		TasksWithdrawClosedAfter(as_of, after_transition);
+		TasksWithdrawClosedAfter(now, after_transition);
 	return followed.left_out;
 }
 
 Datum
 custseg_recall_plan(PG_FUNCTION_ARGS)
 {
-	int64		run_id = PG_GETARG_INT64(0);
-	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
+	Moment		now;
 	Guard		guard;
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	QueuePlanAll(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone));
+	now = MomentOf(PG_GETARG_TIMESTAMPTZ(1));
+	now.run_id = PG_GETARG_INT64(0);
+	QueuePlanAll(&now);
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -554,14 +552,14 @@ custseg_recall_plan(PG_FUNCTION_ARGS)
 Datum
 custseg_recall_follow(PG_FUNCTION_ARGS)
 {
-	int64		run_id = PG_GETARG_INT64(0);
-	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
-	int64		after_transition = PG_GETARG_INT64(2);
+	Moment		now;
 	Guard		guard;
 
 	SPI_connect();
 	GuardEnter(&guard, ExtensionOwner());
-	(void) QueueFollow(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), after_transition);
+	now = MomentOf(PG_GETARG_TIMESTAMPTZ(1));
+	now.run_id = PG_GETARG_INT64(0);
+	(void) QueueFollow(&now, PG_GETARG_INT64(2));
 	GuardLeave(&guard);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -9,17 +9,15 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
+#include "common/moment.h"
 #include "utils/array.h"
-#include "utils/date.h"
 
 /*
  * Open and close episodes by the transitions after a given one, and withdraw the
- * tasks of those that ended. run_id may be 0 for work outside of a refresh.
- * Returns how many customers got no episode because the silence that data
+ * tasks of those that ended. Returns how many customers got no episode because the silence that data
  * brought to light is an old one.
  */
-extern int64 QueueFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
+extern int64 QueueFollow(const Moment *now, int64 after_transition);
 
 /*
  * Once per refresh, at its end: end what is over, and fill the day's free
@@ -29,11 +27,10 @@ extern int64 QueueFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 aft
  * changed since, and at the tasks that claim() closed since that moment. True
  * when there are episodes and nothing is left to be done for any of them.
  */
-extern bool QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *customers, TimestampTz since,
-					  ErrorData **unread);
+extern bool QueuePlan(const Moment *now, ArrayType *customers, TimestampTz since, ErrorData **unread);
 
 /* The same for all customers, by itself: then a customer table that cannot be read is an error. */
-extern void QueuePlanAll(int64 run_id, TimestampTz as_of, DateADT day);
+extern void QueuePlanAll(const Moment *now);
 
 /* Digest of what the shop chose: when it differs, all customers are to be looked at. */
 extern char *QueueChoices(void);

@@ -29,7 +29,7 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(playbook)};
 	ShopSettings *settings;
-	DateADT		day;
+	Moment		now;
 	int64		episodes,
 				controls,
 				tasks;
@@ -41,7 +41,7 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	GuardEnter(&guard, ExtensionOwner());
 	RecallLock();
 	settings = ReadShopSettings();
-	day = ShopDay(as_of, settings->time_zone);
+	now = MomentOf(as_of);
 
 	if (PlaybookIsEnabled(playbook, &tried))
 		ereport(ERROR,
@@ -56,8 +56,8 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 
 	PlaybookNote(playbook, "enabled", BoolGetDatum(true), BOOLOID);
 	PlaybookNote(playbook, "enabled_at", TimestampTzGetDatum(as_of), TIMESTAMPTZOID);
-	OpenBacklog(playbook, as_of, day, &episodes, &controls);
-	QueuePlanAll(0, as_of, day);
+	OpenBacklog(playbook, &now, &episodes, &controls);
+	QueuePlanAll(&now);
 
 	SpiRun("SELECT count(*) FROM custseg.task WHERE playbook = $1 AND state IN ('open', 'claimed')",
 		   1, types, values, NULL);

@@ -74,13 +74,12 @@ TasksPlanBegin(Changes *tasks)
 }
 
 void
-TasksPlan(const Changes *tasks, const char *channel, Datum lease, Datum cost, TimestampTz as_of,
-		  DateADT day, int64 run_id)
+TasksPlan(const Changes *tasks, const char *channel, Datum lease, Datum cost, const Moment *now)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT8OID, DATEOID, INTERVALOID, NUMERICOID};
-	Datum		values[] = {CStringGetTextDatum(channel), TimestampTzGetDatum(as_of), Int64GetDatum(run_id),
-	DateADTGetDatum(day), lease, cost};
+	Datum		values[] = {CStringGetTextDatum(channel), TimestampTzGetDatum(now->as_of), Int64GetDatum(now->run_id),
+	DateADTGetDatum(now->day), lease, cost};
 
 	(void) WriteChanges(&kept,
 						"INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority,"
@@ -152,29 +151,29 @@ TasksWake(const char *channel, TimestampTz as_of)
 	" WHERE u.task_id = o.task_id"
 
 void
-TasksWithdrawClosed(TimestampTz as_of, ArrayType *customers)
+TasksWithdrawClosed(const Moment *now, ArrayType *customers)
 {
 	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), PointerGetDatum(customers)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers)};
 
 	SpiRun(WITHDRAW_CLOSED(OF_CUSTOMERS("$2")), 2, types, values, customers ? NULL : " n");
 }
 
 void
-TasksWithdrawClosedAfter(TimestampTz as_of, int64 after_transition)
+TasksWithdrawClosedAfter(const Moment *now, int64 after_transition)
 {
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), Int64GetDatum(after_transition)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), Int64GetDatum(after_transition)};
 
 	SpiRun(WITHDRAW_CLOSED(" AND e.customer_id IN (SELECT m.customer_id FROM custseg.transition m"
 						   " WHERE m.transition_id > $2 AND m.label = " AUDIENCE_LABEL ")"), 2, types, values, NULL);
 }
 
 void
-TasksEndSenseless(TimestampTz as_of, ArrayType *customers)
+TasksEndSenseless(const Moment *now, ArrayType *customers)
 {
 	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), PointerGetDatum(customers)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers)};
 
 	SpiRun("UPDATE custseg.task u SET closed_at = $1, lease_until = NULL, wake_at = NULL, outcome = o.outcome,"
 		   " state = CASE WHEN o.outcome = 'expired' THEN 'expired' ELSE 'withdrawn' END," SLOT_KEPT

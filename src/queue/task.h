@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 #include "common/changes.h"
+#include "common/moment.h"
 #include "datatype/timestamp.h"
 #include "utils/array.h"
-#include "utils/date.h"
 #include "utils/uuid.h"
 
 /* What a task is planned with: the columns of TasksPlan, in this order. */
@@ -34,8 +34,7 @@ enum
 extern void TasksPlanBegin(Changes *tasks);
 
 /* Plan them for a channel, whose lease and cost they take with them. */
-extern void TasksPlan(const Changes *tasks, const char *channel, Datum lease, Datum cost, TimestampTz as_of,
-					  DateADT day, int64 run_id);
+extern void TasksPlan(const Changes *tasks, const char *channel, Datum lease, Datum cost, const Moment *now);
 
 /* Give some the slots of a day. */
 extern void TasksPlace(const int64 *ids, const int *slots, int n, DateADT day);
@@ -45,11 +44,11 @@ extern void TasksEndLeases(TimestampTz as_of);
 extern void TasksWake(const char *channel, TimestampTz as_of);
 
 /* Withdraw those that nobody holds of episodes that are over: of customers or (NULL) all, or after a transition. */
-extern void TasksWithdrawClosed(TimestampTz as_of, ArrayType *customers);
-extern void TasksWithdrawClosedAfter(TimestampTz as_of, int64 after_transition);
+extern void TasksWithdrawClosed(const Moment *now, ArrayType *customers);
+extern void TasksWithdrawClosedAfter(const Moment *now, int64 after_transition);
 
 /* End those that nobody holds and that make no sense any more, though their episodes go on. */
-extern void TasksEndSenseless(TimestampTz as_of, ArrayType *customers);
+extern void TasksEndSenseless(const Moment *now, ArrayType *customers);
 
 /* Withdraw those of a playbook that nobody holds. The numbers of their episodes. */
 extern int64 *TasksWithdrawPlaybook(const char *playbook, TimestampTz as_of, int *n);

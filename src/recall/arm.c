@@ -24,11 +24,11 @@
 	" ON CONFLICT (goal, person) DO NOTHING"
 
 void
-DrawArms(const Changes *audience, TimestampTz as_of)
+DrawArms(const Changes *audience, const Moment *now)
 {
 	static SPIPlanPtr draw = NULL;
 	Oid			types[] = {TIMESTAMPTZOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of)};
 
 	(void) WriteChanges(&draw, DRAW, audience, 1, types, values);
 }

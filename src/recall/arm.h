@@ -6,7 +6,7 @@
 #define CUSTSEG_ARM_H
 
 #include "common/changes.h"
-#include "datatype/timestamp.h"
+#include "common/moment.h"
 
 /*
  * One person, one arm: whoever was drawn for any goal has that arm for all of
@@ -24,6 +24,6 @@
 	" / 9007199254740992 < a.holdout THEN 'control' ELSE 'contact' END)"
 
 /* Draw for those of an audience (audience.h) who have no arm yet. Inside SPI. */
-extern void DrawArms(const Changes *audience, TimestampTz as_of);
+extern void DrawArms(const Changes *audience, const Moment *now);
 
 #endif							/* CUSTSEG_ARM_H */

@@ -75,10 +75,10 @@ FreshAudience(void)
 }
 
 int64
-CountOldNews(TimestampTz as_of, DateADT day, int64 after_transition)
+CountOldNews(const Moment *now, int64 after_transition)
 {
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), Int64GetDatum(after_transition)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), DateADTGetDatum(now->day), Int64GetDatum(after_transition)};
 
 	SpiRun("SELECT count(DISTINCT a.customer_id) FROM (" AUDIENCE(FRESHLY_SILENT, "b.enabled AND " OLD_NEWS) ") a"
 		   " WHERE $1 IS NOT NULL", 3, types, values, NULL);
@@ -107,11 +107,11 @@ AsColumns(Changes *portion)
 }
 
 void
-EachAudience(const char *sql, TimestampTz as_of, DateADT day, Oid type, Datum value,
+EachAudience(const char *sql, const Moment *now, Oid type, Datum value,
 			 void (*tell) (const Changes *portion, void *arg), void *arg)
 {
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, type};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), value};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), DateADTGetDatum(now->day), value};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "custseg audience", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 	int			level = PlanByIndexBegin();

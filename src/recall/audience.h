@@ -8,8 +8,7 @@
 #include "postgres.h"
 
 #include "common/changes.h"
-#include "datatype/timestamp.h"
-#include "utils/date.h"
+#include "common/moment.h"
 
 /* What an audience is kept as: its columns, for statements that take it as their first parameters. */
 #define AUDIENCE_COLUMNS \
@@ -24,13 +23,13 @@ extern const char *BacklogAudience(void);
 extern const char *FreshAudience(void);
 
 /* How many are left out of that, because the silence that data brought to light is an old one. */
-extern int64 CountOldNews(TimestampTz as_of, DateADT day, int64 after_transition);
+extern int64 CountOldNews(const Moment *now, int64 after_transition);
 
 /*
  * Look for an audience once, and tell it in portions. value is the statement's
  * $3. The statements that tell runs are planned by index.
  */
-extern void EachAudience(const char *sql, TimestampTz as_of, DateADT day, Oid type, Datum value,
+extern void EachAudience(const char *sql, const Moment *now, Oid type, Datum value,
 						 void (*tell) (const Changes *portion, void *arg), void *arg);
 
 #endif							/* CUSTSEG_RECALL_AUDIENCE_H */

@@ -53,12 +53,11 @@
 	" RETURNING arm) SELECT count(*), count(*) FILTER (WHERE arm = 'control') FROM opened"
 
 void
-EpisodesOpen(const Changes *audience, TimestampTz as_of, DateADT day, int64 run_id,
-			 int64 *episodes, int64 *controls)
+EpisodesOpen(const Changes *audience, const Moment *now, int64 *episodes, int64 *controls)
 {
 	static SPIPlanPtr open = NULL;
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), Int64GetDatum(run_id)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), DateADTGetDatum(now->day), Int64GetDatum(now->run_id)};
 
 	(void) WriteChanges(&open, OPEN, audience, 3, types, values);
 	*episodes += SpiInt64(0, 1, 0);
@@ -102,10 +101,10 @@ EpisodesOpen(const Changes *audience, TimestampTz as_of, DateADT day, int64 run_
 	" WHERE u.episode_id = o.episode_id"
 
 bool
-EpisodesCloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
+EpisodesCloseOrdered(const Moment *now, ArrayType *customers)
 {
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8ARRAYOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), PointerGetDatum(customers)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), DateADTGetDatum(now->day), PointerGetDatum(customers)};
 	const char *nulls = customers ? NULL : "  n";
 	int64		ordered;
 	int64		gone;
@@ -125,20 +124,20 @@ EpisodesCloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers)
 	"  AND (m.from_value IN " AUDIENCE_STAYS_AS " OR m.to_value IS NULL))"
 
 void
-EpisodesCloseLeft(TimestampTz as_of, DateADT day, int64 after_transition)
+EpisodesCloseLeft(const Moment *now, int64 after_transition)
 {
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), DateADTGetDatum(day), Int64GetDatum(after_transition)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), DateADTGetDatum(now->day), Int64GetDatum(after_transition)};
 
 	SpiRun(CLOSE(LEFT_AUDIENCE), 3, types, values, NULL);
 	SpiRun(CLOSE_GONE(LEFT_AUDIENCE), 3, types, values, NULL);
 }
 
 int64 *
-EpisodesDue(DateADT day, ArrayType *customers, int *n)
+EpisodesDue(const Moment *now, ArrayType *customers, int *n)
 {
 	Oid			types[] = {DATEOID, INT8ARRAYOID};
-	Datum		values[] = {DateADTGetDatum(day), PointerGetDatum(customers)};
+	Datum		values[] = {DateADTGetDatum(now->day), PointerGetDatum(customers)};
 	int64	   *ids;
 
 	/* Who was contacted has the whole window to order in. */
@@ -155,10 +154,10 @@ EpisodesDue(DateADT day, ArrayType *customers, int *n)
 }
 
 void
-EpisodesExpire(const int64 *ids, int n, TimestampTz as_of)
+EpisodesExpire(const int64 *ids, int n, const Moment *now)
 {
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
-	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(as_of)};
+	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(now->as_of)};
 
 	SpiRun("UPDATE custseg.episode e SET state = 'expired', closed_at = $2,"
 		   " reason = CASE WHEN e.state IN ('waiting', 'unreachable') THEN coalesce(e.reason, 'not_contacted')"
@@ -206,11 +205,11 @@ EpisodesPutAside(const Changes *aside)
 }
 
 void
-EpisodesTakeBack(const Changes *back, TimestampTz as_of)
+EpisodesTakeBack(const Changes *back, const Moment *now)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {TIMESTAMPTZOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of)};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of)};
 
 	(void) WriteChanges(&kept,
 						"UPDATE custseg.episode e SET state = u.state, reason = u.reason,"

@@ -8,9 +8,8 @@
 #include "postgres.h"
 
 #include "common/changes.h"
-#include "datatype/timestamp.h"
+#include "common/moment.h"
 #include "utils/array.h"
-#include "utils/date.h"
 
 /* Episodes e of some customers; of all where the parameter, a bigint[], is NULL. */
 #define OF_CUSTOMERS(param) " AND (" param " IS NULL OR e.customer_id = ANY (" param "))"
@@ -20,23 +19,22 @@
 #define EPISODE_IN_CONTACT "('waiting', 'contacting', 'unreachable')"
 
 /* Open the episodes of an audience (audience.h) whose arms are drawn; adds how many, of which controls. */
-extern void EpisodesOpen(const Changes *audience, TimestampTz as_of, DateADT day, int64 run_id,
-						 int64 *episodes, int64 *controls);
+extern void EpisodesOpen(const Changes *audience, const Moment *now, int64 *episodes, int64 *controls);
 
 /*
  * Close the open episodes of customers (bigint[]; NULL: all) who have ordered
  * since, or are gone. False when some stayed open because somebody held them.
  */
-extern bool EpisodesCloseOrdered(TimestampTz as_of, DateADT day, ArrayType *customers);
+extern bool EpisodesCloseOrdered(const Moment *now, ArrayType *customers);
 
 /* The same for those who left silence by the transitions after a given one. */
-extern void EpisodesCloseLeft(TimestampTz as_of, DateADT day, int64 after_transition);
+extern void EpisodesCloseLeft(const Moment *now, int64 after_transition);
 
 /* Lock those whose time is over, of customers or (NULL) all; their numbers. */
-extern int64 *EpisodesDue(DateADT day, ArrayType *customers, int *n);
+extern int64 *EpisodesDue(const Moment *now, ArrayType *customers, int *n);
 
 /* Expire some of those. */
-extern void EpisodesExpire(const int64 *ids, int n, TimestampTz as_of);
+extern void EpisodesExpire(const int64 *ids, int n, const Moment *now);
 
 /* Those who wait for a channel that is switched off should say so. */
 extern void EpisodesNoteChannelOff(ArrayType *customers);
@@ -51,7 +49,7 @@ extern void EpisodesPutAside(const Changes *aside);
  * Their tasks ended without a contact, and they are locked. Columns: number,
  * state, reason, day on which they are looked at again.
  */
-extern void EpisodesTakeBack(const Changes *back, TimestampTz as_of);
+extern void EpisodesTakeBack(const Changes *back, const Moment *now);
 
 /* Their playbook was switched off. */
 extern void EpisodesDisabled(const int64 *ids, int n);

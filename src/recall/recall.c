@@ -32,9 +32,7 @@ RecallLock(void)
 
 typedef struct Opening
 {
-	TimestampTz as_of;
-	DateADT		day;
-	int64		run_id;
+	const Moment *now;
 	int64		episodes;
 	int64		controls;
 } Opening;
@@ -44,23 +42,23 @@ OpenPortion(const Changes *portion, void *arg)
 {
 	Opening    *opening = arg;
 
-	DrawArms(portion, opening->as_of);
-	EpisodesOpen(portion, opening->as_of, opening->day, opening->run_id, &opening->episodes, &opening->controls);
+	DrawArms(portion, opening->now);
+	EpisodesOpen(portion, opening->now, &opening->episodes, &opening->controls);
 }
 
 void
-OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day, int64 *episodes, int64 *controls)
+OpenBacklog(const char *playbook, const Moment *now, int64 *episodes, int64 *controls)
 {
-	Opening		opening = {as_of, day};
+	Opening		opening = {now};
 
 	(void) HandleSalt();
-	EachAudience(BacklogAudience(), as_of, day, TEXTOID, CStringGetTextDatum(playbook), OpenPortion, &opening);
+	EachAudience(BacklogAudience(), now, TEXTOID, CStringGetTextDatum(playbook), OpenPortion, &opening);
 	*episodes = opening.episodes;
 	*controls = opening.controls;
 }
 
 Followed
-RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition)
+RecallFollow(const Moment *now, int64 after_transition)
 {
 	Oid			types[] = {INT8OID};
 	Datum		values[] = {Int64GetDatum(after_transition)};
@@ -89,15 +87,15 @@ RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transitio
 	}
 	/* Before opening, because who has an open episode gets no other. */
 	if (followed.closed)
-		EpisodesCloseLeft(as_of, day, after_transition);
+		EpisodesCloseLeft(now, after_transition);
 	if (opens && by_data)
-		followed.left_out = CountOldNews(as_of, day, after_transition);
+		followed.left_out = CountOldNews(now, after_transition);
 	if (opens)
 	{
-		Opening		opening = {as_of, day, run_id};
+		Opening		opening = {now};
 
 		(void) HandleSalt();
-		EachAudience(FreshAudience(), as_of, day, INT8OID, values[0], OpenPortion, &opening);
+		EachAudience(FreshAudience(), now, INT8OID, values[0], OpenPortion, &opening);
 	}
 	return followed;
 }

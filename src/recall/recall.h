@@ -9,8 +9,7 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-#include "utils/date.h"
+#include "common/moment.h"
 
 /* One writer of episodes and tasks that looks at all of them at a time, until the end of the transaction. */
 extern void RecallLock(void);
@@ -23,13 +22,11 @@ typedef struct Followed
 } Followed;
 
 /*
- * Open and close episodes by the transitions after a given one. run_id may be
- * 0 for work outside of a refresh.
+ * Open and close episodes by the transitions after a given one.
  */
-extern Followed RecallFollow(int64 run_id, TimestampTz as_of, DateADT day, int64 after_transition);
+extern Followed RecallFollow(const Moment *now, int64 after_transition);
 
 /* Open the backlog of a playbook; how many episodes, of which controls. */
-extern void OpenBacklog(const char *playbook, TimestampTz as_of, DateADT day,
-						int64 *episodes, int64 *controls);
+extern void OpenBacklog(const char *playbook, const Moment *now, int64 *episodes, int64 *controls);
 
 #endif							/* CUSTSEG_RECALL_H */

@@ -416,22 +416,22 @@ FitSecondLife(const Wishes *wishes, const Fits *ordinary, DateADT day, int64 cal
 }
 
 bool
-Calibrate(DateADT day, TimestampTz as_of, int64 run_id)
+Calibrate(const Moment *now)
 {
 	static SPIPlanPtr plan = NULL;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "custseg calibration",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Calibration calibration = {day};
+	Calibration calibration = {now->day};
 	Wishes		wishes;
 	Cuts		cuts;
 	bool		any;
 
 	ReadWishes(&wishes);
 	HistoryReaderInit(&calibration.reader);
-	calibration.cuts = CutsBegin(day);
+	calibration.cuts = CutsBegin(now->day);
 	ModelDataInit(&calibration.data);
-	calibration.sample = PotentialBegin(day);
+	calibration.sample = PotentialBegin(now->day);
 	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
 	SpiStream(plan, 0, NULL, NULL, CalibrateRow, &calibration);
 
@@ -451,10 +451,10 @@ Calibrate(DateADT day, TimestampTz as_of, int64 run_id)
 		calibration_id = Store(&calibration, &cuts, &fits,
 							   PotentialCuts(calibration.sample, &predictor, wishes.potential_shares,
 											 potential_cuts) ? potential_cuts : NULL,
-							   as_of, run_id);
-		FitSecondLife(&wishes, &fits, day, calibration_id);
+							   now->as_of, now->run_id);
+		FitSecondLife(&wishes, &fits, now->day, calibration_id);
 		if (wishes.group_tag != NULL)
-			FitGroups(&wishes, day, calibration_id);
+			FitGroups(&wishes, now->day, calibration_id);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

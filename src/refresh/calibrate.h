@@ -7,14 +7,13 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
-#include "utils/date.h"
+#include "common/moment.h"
 
 /*
  * Take cut points and fit models as of a day, and add a calibration. False in
  * a shop without orders, which keeps what it has. Inside SPI, as the owner of
  * the extension.
  */
-extern bool Calibrate(DateADT day, TimestampTz as_of, int64 run_id);
+extern bool Calibrate(const Moment *now);
 
 #endif							/* CUSTSEG_CALIBRATE_H */

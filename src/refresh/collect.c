@@ -91,7 +91,7 @@ NextCustomers(Run *run, int64 before, Collected **rows, int *n)
 	RunStage(run, STAGE_COLLECT);
 	more = CollectorNext(run->collector, custseg_batch_size, rows, n);
 	RunStage(run, STAGE_WRITE);
-	run->customers = before + CollectorCounts(run->collector)->customers;
+	run->counts.customers = before + CollectorCounts(run->collector)->customers;
 	return more;
 }
 
@@ -99,7 +99,7 @@ NextCustomers(Run *run, int64 before, Collected **rows, int *n)
 static void
 Load(Run *run, Source *source, const ProfileTarget *target)
 {
-	int64		before = run->customers;
+	int64		before = run->counts.customers;
 	int64		stored = 0;
 	Collected  *rows;
 	int			n;
@@ -124,7 +124,7 @@ Load(Run *run, Source *source, const ProfileTarget *target)
 			IdentityClose(identities);
 		stored += loaded;
 		if (target->source_id == 0)
-			run->profiles_written += loaded;
+			run->counts.profiles_written += loaded;
 		RunActivity(run, "writing profiles, " INT64_FORMAT " customers", before + stored);
 		RunCommit(run);
 	}
@@ -161,7 +161,7 @@ RemoveUnseen(Run *run, const ProfileTarget *target, const SeenIds *seen, const C
 static void
 Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
-	int64		before = run->customers;
+	int64		before = run->counts.customers;
 	SeenIds		seen = {0};
 	ProfileChanges changes;
 	Collected  *rows;
@@ -184,7 +184,7 @@ Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollowe
 			ProfileWriteIds(target, IdsOf(rows, n), n, rows, n, &changes);
 		}
 		AfterChanges(run, target, follower, &changes);
-		RunActivity(run, "comparing profiles, " INT64_FORMAT " customers", run->customers);
+		RunActivity(run, "comparing profiles, " INT64_FORMAT " customers", run->counts.customers);
 		RunCommit(run);
 	}
 
@@ -300,7 +300,7 @@ ReadWhole(void *arg)
 		read->layout = MemoryContextStrdup(run->context, TableLayout(source));
 		read->snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
 	}
-	(void) ReadDayLimits(source->source_id, run->day, &read->limits);
+	(void) ReadDayLimits(source->source_id, run->now.day, &read->limits);
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &read->limits,
 									 (Size) custseg_work_mem * 1024);
 	if (source->key_kind == KEY_NATIVE && read->compare)
@@ -329,7 +329,7 @@ static bool
 CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
 {
 	Source	   *source = read->source;
-	bool		accept = run->rebuild && run->only_source == source->source_id;
+	bool		accept = run->asked.rebuild && run->asked.only_source == source->source_id;
 	const CollectCounts *counts = CollectorCounts(run->collector);
 	int64		rejected = 0;
 	Expectation expected;
@@ -441,7 +441,7 @@ RestoreKeys(Run *run)
 	RunStage(run, STAGE_WRITE);
 	SpiRun("UPDATE custseg.profile p SET customer_key = " CUSTOMER_KEY("p.customer_id")
 		   " WHERE p.customer_key IS DISTINCT FROM " CUSTOMER_KEY("p.customer_id"), 0, NULL, NULL, NULL);
-	run->profiles_written += SPI_processed;
+	run->counts.profiles_written += SPI_processed;
 	RunCommit(run);
 }
 
@@ -536,7 +536,7 @@ CollectSources(Run *run, List *sources, const char *reread_all, bool known, Chan
 
 		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}
-	if (reread_all && list_length(sources) == 1 && run->left == 0)
+	if (reread_all && list_length(sources) == 1 && run->counts.left == 0)
 		DropParts(run, sources);
 	if (several && reread_all)
 		MergeAll(run, follower);
@@ -544,7 +544,7 @@ CollectSources(Run *run, List *sources, const char *reread_all, bool known, Chan
 		while (MergePending(run, follower))
 			RunCommit(run);
 
-	if (run->rebuild)
+	if (run->asked.rebuild)
 		RestoreKeys(run);
 
 	/* Only now is everything in the profiles, and claim() need not hold anybody back any more. */

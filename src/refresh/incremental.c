@@ -47,12 +47,12 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 	int64		most = Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS);
 
 	*why = NULL;
-	if (run->only_source != 0 && run->only_source != source->source_id)
+	if (run->asked.only_source != 0 && run->asked.only_source != source->source_id)
 	{
 		*why = "another source was asked for";
 		return READ_NOT;
 	}
-	if (run->only_source != 0 && run->rebuild)
+	if (run->asked.only_source != 0 && run->asked.rebuild)
 	{
 		*why = "a rebuild of it was asked for";
 		return READ_WHOLE;
@@ -66,7 +66,7 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 	{
 		char		kind = get_rel_relkind(source->relation);
 
-		if (source->resting && run->only_source == 0)
+		if (source->resting && run->asked.only_source == 0)
 		{
 			*why = "it is not tracked, and its rescan_every is not over";
 			return READ_NOT;
@@ -80,7 +80,7 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 	*why = TrackingFault(source);
 	if (*why)
 		return READ_WHOLE;
-	if (ReadDayLimits(source->source_id, run->day, &limits))
+	if (ReadDayLimits(source->source_id, run->now.day, &limits))
 	{
 		*why = "orders in it lay too far ahead, and do not any more";
 		return READ_WHOLE;
@@ -212,7 +212,7 @@ ReadChanges(void *arg)
 	if (changed->n == 0)
 		return;
 	RunActivity(run, "reading changed customers of %s, " INT64_FORMAT " customers",
-				SourceRelation(source), run->changed + changed->n);
+				SourceRelation(source), run->counts.changed + changed->n);
 	if (source->key_kind == KEY_NATIVE)
 	{
 		read->ids = changed->ids;
@@ -220,7 +220,7 @@ ReadChanges(void *arg)
 	}
 	else
 		read->ids = IdentityNumbers(source->namespace, changed->n, keys = changed->keys);
-	(void) ReadDayLimits(source->source_id, run->day, &read->limits);
+	(void) ReadDayLimits(source->source_id, run->now.day, &read->limits);
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &read->limits, SMALL_COLLECTION);
 	read->rows = ReadSomeCustomers(source, run->collector, keys, read->ids, changed->n, &read->n_rows);
 }
@@ -308,8 +308,8 @@ CollectChanges(Run *run, Source *source, const ProfileTarget *target, const Chan
 		if (read.changed.n == 0)
 			break;
 		taken += read.changed.n;
-		run->customers += read.changed.n;
-		run->changed += read.changed.n;
+		run->counts.customers += read.changed.n;
+		run->counts.changed += read.changed.n;
 		if (WriteChangedCustomers(run, target, follower, &read) > 0)
 			NoteIfEmpty(source, target);
 		RunCommit(run);

@@ -45,14 +45,14 @@ NumberCustomers(IdentityWriter **identities, const Source *source, Collected *ro
 static void
 Touch(Run *run, const int64 *ids, int n)
 {
-	if (run->n_touched + n > TOUCH_MOST)
-		run->touched_all = true;
-	if (run->touched_all)
+	if (run->touched.n + n > TOUCH_MOST)
+		run->touched.all = true;
+	if (run->touched.all)
 		return;
-	if (run->touched == NULL)
-		run->touched = MemoryContextAlloc(run->context, TOUCH_MOST * sizeof(int64));
-	memcpy(run->touched + run->n_touched, ids, n * sizeof(int64));
-	run->n_touched += n;
+	if (run->touched.ids == NULL)
+		run->touched.ids = MemoryContextAlloc(run->context, TOUCH_MOST * sizeof(int64));
+	memcpy(run->touched.ids + run->touched.n, ids, n * sizeof(int64));
+	run->touched.n += n;
 }
 
 /* Who would have an episode now, had he not come, or lost orders, together with so many. */
@@ -65,7 +65,7 @@ CountSudden(Run *run, int64 after_transition)
 	SpiRun("SELECT count(*) FROM custseg.transition WHERE transition_id > $1 AND label = 'lifecycle'"
 		   " AND to_value = 'silent' AND cause = 'setting'"
 		   " AND EXISTS (SELECT FROM custseg.playbook_choice WHERE enabled)", 1, types, values, NULL);
-	run->left_out_sudden += SpiInt64(0, 1, 0);
+	run->counts.left_out_sudden += SpiInt64(0, 1, 0);
 }
 
 /* Evaluate them and let recall follow the transitions, in one batch. */
@@ -85,7 +85,7 @@ FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *ch
 	RunStage(run, STAGE_RECALL);
 	if (follower->sudden)
 		CountSudden(run, last_transition);
-	run->left_out += QueueFollow(run->run_id, run->as_of, run->day, last_transition);
+	run->counts.left_out += QueueFollow(&run->now, last_transition);
 }
 
 void
@@ -106,10 +106,10 @@ AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follow
 		NotePending(changes->ids, changes->n);
 	else
 	{
-		if (run->profiles_written + run->profiles_removed == 0)
+		if (run->counts.profiles_written + run->counts.profiles_removed == 0)
 			SpiRun("UPDATE custseg.refresh_state SET cut_day = NULL WHERE cut_day IS NOT NULL", 0, NULL, NULL, NULL);
-		run->profiles_written += changes->written;
-		run->profiles_removed += changes->removed;
+		run->counts.profiles_written += changes->written;
+		run->counts.profiles_removed += changes->removed;
 		FollowChanges(run, follower, changes);
 	}
 }
@@ -199,8 +199,8 @@ CountRows(Run *run, const Source *source, const CollectCounts *counts)
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 		rejected += counts->rejected[reason];
-	run->rows_read += counts->rows;
-	run->rows_rejected += rejected;
+	run->counts.rows_read += counts->rows;
+	run->counts.rows_rejected += rejected;
 	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected%s",
 			SourceRelation(source), counts->rows, rejected,
 			counts->processes > 1 ? psprintf(", by %d processes", counts->processes) : "");

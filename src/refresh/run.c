@@ -97,23 +97,23 @@ WriteRecord(Run *run, const char *status, const char *error)
 	static SPIPlanPtr plan;
 
 	memset(nulls, ' ', sizeof(nulls));
-	values[0] = Int64GetDatum(run->run_id);
+	values[0] = Int64GetDatum(run->now.run_id);
 	values[1] = CStringGetTextDatum(status);
 	values[2] = CStringGetTextDatum(stage_names[run->stage]);
 	values[3] = CStringGetTextDatum(Timings(run));
-	values[4] = Int64GetDatum(run->rows_read);
-	values[5] = Int64GetDatum(run->rows_rejected);
-	values[6] = Int64GetDatum(run->customers);
-	values[7] = Int64GetDatum(run->profiles_written);
-	values[8] = Int64GetDatum(run->profiles_removed);
-	values[9] = Int64GetDatum(run->evaluated);
-	values[10] = Int64GetDatum(run->standings_written);
-	values[11] = Int64GetDatum(run->transitions);
+	values[4] = Int64GetDatum(run->counts.rows_read);
+	values[5] = Int64GetDatum(run->counts.rows_rejected);
+	values[6] = Int64GetDatum(run->counts.customers);
+	values[7] = Int64GetDatum(run->counts.profiles_written);
+	values[8] = Int64GetDatum(run->counts.profiles_removed);
+	values[9] = Int64GetDatum(run->counts.evaluated);
+	values[10] = Int64GetDatum(run->counts.standings_written);
+	values[11] = Int64GetDatum(run->counts.transitions);
 	values[12] = BoolGetDatum(run->calibrated);
-	values[13] = Int64GetDatum(run->batches);
+	values[13] = Int64GetDatum(run->counts.batches);
 	nulls[14] = error ? ' ' : 'n';
 	values[14] = error ? CStringGetTextDatum(error) : (Datum) 0;
-	values[15] = Int64GetDatum(run->changed);
+	values[15] = Int64GetDatum(run->counts.changed);
 	values[16] = CStringGetTextDatum(psprintf("{%s}", run->reads->data));
 	SpiRunPlan(SpiKeep(&plan,
 					   "UPDATE custseg.run SET status = $2, stage = $3, timings = $4::jsonb, rows_read = $5,"
@@ -130,7 +130,7 @@ void
 RunRecordStart(Run *run)
 {
 	Oid			types[3] = {TIMESTAMPTZOID, DATEOID, BOOLOID};
-	Datum		values[3] = {TimestampTzGetDatum(run->as_of), DateADTGetDatum(run->day), BoolGetDatum(run->rebuild)};
+	Datum		values[3] = {TimestampTzGetDatum(run->now.as_of), DateADTGetDatum(run->now.day), BoolGetDatum(run->asked.rebuild)};
 
 	/* We hold the lock, so whoever left a run unfinished is gone. */
 	SpiRun("UPDATE custseg.run SET status = 'interrupted',"
@@ -138,8 +138,8 @@ RunRecordStart(Run *run)
 		   0, NULL, NULL, NULL);
 	SpiRun("INSERT INTO custseg.run (as_of, day, rebuild) VALUES ($1, $2, $3) RETURNING run_id",
 		   3, types, values, NULL);
-	run->run_id = SpiInt64(0, 1, 0);
-	SpiRun(psprintf("DELETE FROM custseg.run WHERE run_id <= " INT64_FORMAT, run->run_id - KEEP_RUNS),
+	run->now.run_id = SpiInt64(0, 1, 0);
+	SpiRun(psprintf("DELETE FROM custseg.run WHERE run_id <= " INT64_FORMAT, run->now.run_id - KEEP_RUNS),
 		   0, NULL, NULL, NULL);
 }
 
@@ -153,7 +153,7 @@ RunRecordFinish(Run *run, const char *status, const char *error)
 static void
 Commit(Run *run, bool wait)
 {
-	run->batches++;
+	run->counts.batches++;
 	GuardLeave(&run->guard);
 	SPI_finish();
 	PopActiveSnapshot();
@@ -220,7 +220,7 @@ RunTell(Run *run, const char *format,...)
 	char		text[512];
 	va_list		args;
 
-	if (!run->verbose)
+	if (!run->asked.verbose)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
@@ -232,7 +232,7 @@ void
 RunNote(Run *run, const char *note)
 {
 	Oid			types[2] = {INT8OID, TEXTOID};
-	Datum		values[2] = {Int64GetDatum(run->run_id), CStringGetTextDatum(note)};
+	Datum		values[2] = {Int64GetDatum(run->now.run_id), CStringGetTextDatum(note)};
 
 	SpiRun("UPDATE custseg.run SET note = concat_ws('; ', note, $2) WHERE run_id = $1", 2, types, values, NULL);
 	RunTell(run, "%s", note);
@@ -263,7 +263,7 @@ RunNoteProblem(Run *run, const char *problem)
 	appendStringInfoString(reads, ", \"problem\": ");
 	escape_json(reads, problem);
 	appendStringInfoChar(reads, '}');
-	run->left++;
+	run->counts.left++;
 }
 
 char *
@@ -397,7 +397,7 @@ RunCreate(TimestampTz as_of)
 
 	run->context = context;
 	run->batch = AllocSetContextCreate(context, "custseg refresh batch", ALLOCSET_DEFAULT_SIZES);
-	run->as_of = as_of;
+	run->now.as_of = as_of;
 	run->extension = ExtensionOid();
 	run->synchronous_commit = MemoryContextStrdup(context, GetConfigOption("synchronous_commit", false, false));
 	old = MemoryContextSwitchTo(context);

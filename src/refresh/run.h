@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "common/guard.h"
+#include "common/moment.h"
 #include "common/settings.h"
 #include "profile/collector.h"
 
@@ -31,50 +32,69 @@ typedef enum Stage
 
 #define STAGES	(STAGE_END + 1)
 
-typedef struct Run
+/* What the caller wants. */
+typedef struct RunRequest
 {
-	MemoryContext context;		/* as long as the run */
-	MemoryContext batch;		/* as long as one transaction */
-	int64		run_id;			/* 0 until the record is written */
-	TimestampTz as_of;
-	DateADT		day;
 	bool		rebuild;
 	bool		verbose;
 	int			only_source;	/* 0: all */
-	ShopSettings *settings;
-	Datum		rules;			/* in force: a custseg.rules */
-	Collector  *collector;		/* to be closed whatever happens */
+} RunRequest;
 
-	Oid			extension;		/* of which this is a run */
-	char	   *reading;		/* the source that is being read */
-	char	   *synchronous_commit; /* of the caller */
-	bool		locked;
-	bool		recorded;		/* its row in custseg.run is committed */
-	char	   *failure;		/* what went wrong */
-	Guard		guard;
-
-	Stage		stage;
-	instr_time	stage_began;
-	double		stage_ms[STAGES];
-
+/* What was done, as custseg.run shows it. */
+typedef struct RunCounts
+{
 	int64		rows_read;
 	int64		rows_rejected;
 	int64		customers;
 	int64		changed;		/* of these, read because a tracked source noted them */
-	StringInfo	reads;			/* how each source was read, as JSON members */
 	int			left;			/* sources that were left as they were last read */
 	int64		profiles_written;
 	int64		profiles_removed;
-	int64	   *touched;		/* customers whose profile changed */
-	int			n_touched;
-	bool		touched_all;	/* any customer's profile or standing may have */
 	int64		evaluated;
 	int64		standings_written;
 	int64		transitions;
 	int64		left_out;		/* customers without an episode, as their silence is old news */
 	int64		left_out_sudden;	/* or as a source had or lost them all at once */
-	bool		calibrated;
 	int64		batches;
+} RunCounts;
+
+/* Whom the tasks and outcomes may be about that have to be looked at. */
+typedef struct Touched
+{
+	int64	   *ids;			/* customers whose profile changed */
+	int			n;
+	bool		all;			/* any customer's profile or standing may have */
+} Touched;
+
+typedef struct Run
+{
+	Moment		now;			/* its run_id is 0 until the record is written */
+	RunRequest	asked;
+	RunCounts	counts;
+	Touched		touched;
+	bool		calibrated;
+	ShopSettings *settings;
+	Datum		rules;			/* in force: a custseg.rules */
+
+	/* Its transactions. */
+	MemoryContext context;		/* as long as the run */
+	MemoryContext batch;		/* as long as one transaction */
+	Oid			extension;		/* of which this is a run */
+	char	   *synchronous_commit; /* of the caller */
+	bool		locked;
+	Guard		guard;
+
+	/* Its record. */
+	bool		recorded;		/* its row in custseg.run is committed */
+	char	   *failure;		/* what went wrong */
+	StringInfo	reads;			/* how each source was read, as JSON members */
+	Stage		stage;
+	instr_time	stage_began;
+	double		stage_ms[STAGES];
+
+	/* Its reads. */
+	char	   *reading;		/* the source that is being read */
+	Collector  *collector;		/* to be closed whatever happens */
 } Run;
 
 /*

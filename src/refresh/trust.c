@@ -266,7 +266,7 @@ TellContacts(Run *run, const ErrorData *error)
 			 error->hint ? errhint("%s", error->hint) : 0));
 	SetProblem(source, RunErrorText(run, error));
 	RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", Named(source), error->message));
-	run->left++;
+	run->counts.left++;
 }
 
 void

@@ -57,25 +57,31 @@ typedef enum Label
 
 static const char *const label_columns[LABELS] = {"tier", "lifecycle", "quadrant", "activity"};
 
-static const char *const cause_names[] = {
-	[CAUSE_BASELINE] = NULL,
+const char *const cause_names[CAUSES] = {
+	[CAUSE_BASELINE] = "baseline",
 	[CAUSE_DATA] = "data",
 	[CAUSE_TIME] = "time",
 	[CAUSE_CALIBRATION] = "calibration",
 	[CAUSE_SETTING] = "setting",
 };
 
+Cause
+CauseNamed(const char *name)
+{
+	for (int cause = CAUSE_NONE + 1; name && cause < CAUSES; cause++)
+		if (strcmp(cause_names[cause], name) == 0)
+			return (Cause) cause;
+	return CAUSE_NONE;
+}
+
 void
-StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
-			  Datum rules, MemoryContext context)
+StandingBegin(StandingRun *run, const Moment *now, Datum rules, MemoryContext context)
 {
 	Relation	rel;
 	MemoryContext old;
 
 	memset(run, 0, sizeof(StandingRun));
-	run->run_id = run_id;
-	run->as_of = as_of;
-	run->day = day;
+	run->now = *now;
 	run->relid = OwnRelation("standing");
 
 	rel = table_open(run->relid, AccessShareLock);
@@ -100,7 +106,7 @@ Evaluate(StandingRun *run, int64 customer_id, struct varlena *stored, Standing *
 	struct varlena *timeline = pg_detoast_datum_packed(stored);
 
 	standing->customer_id = customer_id;
-	EvaluateTimeline(&run->rules, timeline, run->day, &standing->evaluation);
+	EvaluateTimeline(&run->rules, timeline, run->now.day, &standing->evaluation);
 	if (timeline != stored)
 		pfree(timeline);
 	run->evaluated++;
@@ -255,7 +261,7 @@ NoteTransitions(StandingRun *run, Changes *transitions, int64 customer_id, Cause
 		/* The names are constants: the same name is the same pointer. */
 		if (from == to)
 			continue;
-		why = cause_names[CauseOf(label, cause, was, now, run->day)];
+		why = cause_names[CauseOf(label, cause, was, now, run->now.day)];
 		values[0] = Int64GetDatum(customer_id);
 		values[1] = CStringGetTextDatum(label_columns[label]);
 		values[2] = from ? CStringGetTextDatum(from) : (Datum) 0;
@@ -276,9 +282,9 @@ WriteTransitions(StandingRun *run, Changes *transitions)
 
 	if (transitions->n == 0)
 		return;
-	values[0] = TimestampTzGetDatum(run->as_of);
-	values[1] = DateADTGetDatum(run->day);
-	values[2] = Int64GetDatum(run->run_id);
+	values[0] = TimestampTzGetDatum(run->now.as_of);
+	values[1] = DateADTGetDatum(run->now.day);
+	values[2] = Int64GetDatum(run->now.run_id);
 	run->transitions +=
 		WriteChanges(&plan,
 					 "INSERT INTO custseg.transition"
@@ -464,7 +470,7 @@ StandingEvaluateDue(StandingRun *run, int limit)
 	static SPIPlanPtr read_profile = NULL;
 	Oid			types[2] = {DATEOID, INT4OID};
 	Oid			ids_type[1] = {INT8ARRAYOID};
-	Datum		values[2] = {DateADTGetDatum(run->day), Int32GetDatum(limit)};
+	Datum		values[2] = {DateADTGetDatum(run->now.day), Int32GetDatum(limit)};
 	Batch		batch;
 	int			n;
 

@@ -10,23 +10,29 @@
 #include "datatype/timestamp.h"
 #include "utils/date.h"
 
+#include "common/moment.h"
 #include "segment/evaluate.h"
 
 /* Why customers are evaluated. */
 typedef enum Cause
 {
+	CAUSE_NONE,
 	CAUSE_BASELINE,				/* the first look at a shop's past: no transitions */
 	CAUSE_DATA,
 	CAUSE_TIME,
 	CAUSE_CALIBRATION,
 	CAUSE_SETTING,
 } Cause;
+#define CAUSES (CAUSE_SETTING + 1)
+
+extern const char *const cause_names[CAUSES];
+
+/* The cause of that name; CAUSE_NONE for NULL. */
+extern Cause CauseNamed(const char *name);
 
 typedef struct StandingRun
 {
-	int64		run_id;
-	TimestampTz as_of;
-	DateADT		day;
+	Moment		now;
 	Rules		rules;
 	LabelTypes	types;
 	Oid			relid;			/* of custseg.standing */
@@ -46,8 +52,7 @@ typedef struct StandingRun
  */
 
 /* By these rules: a custseg.rules. */
-extern void StandingBegin(StandingRun *run, int64 run_id, TimestampTz as_of, DateADT day,
-						  Datum rules, MemoryContext context);
+extern void StandingBegin(StandingRun *run, const Moment *now, Datum rules, MemoryContext context);
 
 /* True when nobody has been evaluated yet. */
 extern bool StandingIsEmpty(void);
