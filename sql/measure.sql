@@ -71,7 +71,7 @@ FROM (SELECT s.playbook, s.goal,
                          coalesce(sum(o.spend) FILTER (WHERE e.arm = 'control' AND o.final), 0) AS controls_spend
                   FROM custseg.episode e
                   LEFT JOIN custseg.profile p USING (customer_id)
-                  -- Somebody without a profile is still who he was.
+                  -- Somebody without a profile is still who they were.
                   LEFT JOIN custseg.arm a ON a.goal = e.goal AND a.person = coalesce(p.customer_key,
                       CASE WHEN e.customer_id < 0 THEN (SELECT i.key FROM custseg.identity i WHERE i.customer_id = e.customer_id
                                                         ORDER BY i.namespace, i.key LIMIT 1) END, e.customer_id::text)

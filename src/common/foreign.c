@@ -13,7 +13,7 @@
  *
  * So a read is a subtransaction that is rolled back, always and not only when it
  * fails: to the transaction it never happened. It is read-only besides, so that
- * who writes in a view is told so instead of losing what he wrote.
+ * who writes in a view is told so instead of losing what was written.
  *
  * What no rollback undoes are the advisory locks that belong to a session. Those
  * that were taken meanwhile are released, and those that were given up are taken

@@ -3,8 +3,8 @@
  *		What became of episodes, by the same clock for both arms.
  *
  * The clock starts with eligibility and knows nothing of tasks: whether a
- * customer was reached, refused or never called makes no difference to how he
- * is measured, or the arms would not be comparable any more. It counts the
+ * customer was reached, refused or never called makes no difference to how they
+ * are measured, or the arms would not be comparable any more. It counts the
  * orders of the days after eligible_on, up to window_days; once that window is
  * over the outcome is final and stays, whatever arrives late.
  */

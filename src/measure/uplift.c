@@ -55,7 +55,7 @@ CompareRates(double x1, double n1, double x0, double n0)
  * add up in squares, weighted: the limits of a sum that G. Y. Zou and A. Donner
  * derive in Construction of confidence limits about effect measures: a general
  * approach, Statistics in Medicine 27, 2008, 1693-1702, which is what Newcombe
- * did for two rates. So it is his interval where there is one stratum, and
+ * did for two rates. So it is Newcombe's interval where there is one stratum, and
  * does not suppose that contacting adds the same in each.
  */
 bool

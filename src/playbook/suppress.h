@@ -27,7 +27,7 @@ typedef struct Suppression
  */
 extern bool Suppress(const Suppression *suppression, TimestampTz as_of);
 
-/* Why a customer must not be contacted through a channel at a moment; NULL when he may. */
+/* Why a customer must not be contacted through a channel at a moment; NULL when that is allowed. */
 extern char *SuppressedBecause(int64 customer_id, int64 handle, const char *channel, TimestampTz as_of);
 
 /* Let custseg.suppressed_handle say what they are now. Inside SPI. */

@@ -18,8 +18,8 @@
  *
  * And everything is checked for the few that were picked, not for all. Whoever
  * ordered, opted out or can no longer be reached is passed over; that task is
- * withdrawn and the walk goes on. Whoever's orders changed in a tracked source
- * since the last refresh is put off for a minute, because what the task says
+ * withdrawn and the walk goes on. Customers whose orders changed in a tracked source
+ * since the last refresh are put off for a minute, because what the task says
  * of them may not be so any more; where much has changed, some more tasks than
  * are asked for are looked at before any is picked. Each round ends with its
  * tasks claimed, closed, put off, or not needed, so the walk cannot turn in a

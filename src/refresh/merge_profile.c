@@ -55,7 +55,7 @@ Touch(Run *run, const int64 *ids, int n)
 	run->touched.n += n;
 }
 
-/* Who would have an episode now, had he not come, or lost orders, together with so many. */
+/* Customers who would have an episode now, had they not come, or lost orders, together with so many. */
 static void
 CountSudden(Run *run, int64 after_transition)
 {

@@ -329,7 +329,7 @@ RecordFailure(Run *run, const LOCKTAG *lock)
 	AbortCurrentTransaction();
 	StartTransactionCommand();
 
-	/* The abort gave up our lock. If somebody was waiting for it, he has noted that we are gone. */
+	/* The abort gave up our lock. Somebody who was waiting for it has noted that we are gone. */
 	if (LockAcquire(lock, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return;
 	PG_TRY();

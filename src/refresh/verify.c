@@ -6,7 +6,7 @@
  * evaluated anew, by the rules of the last refresh and for its day, and both
  * are compared with what is stored. No refresh runs meanwhile, but the shop
  * does: so the log of changes is looked at after the sources, and whoever is
- * in it then is left out, because the next refresh will come to him.
+ * in it then is left out, because the next refresh will come to that customer.
  */
 #include "postgres.h"
 

@@ -29,14 +29,20 @@
 #include "common/stream.h"
 #include "source/read.h"
 
-/* The relation a plan really reads: a name can change hands between two looks. */
+/*
+ * The relation a plan really reads, which is the first that its statement names,
+ * or that of its first WITH query: a name can change hands between two looks.
+ */
 void
 SourceCheckPlan(const Source *source, SPIPlanPtr plan)
 {
 	CachedPlanSource *cached = linitial(SPI_plan_get_plan_sources(plan));
 	Query	   *query = linitial_node(Query, cached->query_list);
-	RangeTblEntry *entry = linitial_node(RangeTblEntry, query->rtable);
+	RangeTblEntry *entry;
 
+	if (query->cteList != NIL)
+		query = castNode(Query, linitial_node(CommonTableExpr, query->cteList)->ctequery);
+	entry = linitial_node(RangeTblEntry, query->rtable);
 	if (entry->relid != source->relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

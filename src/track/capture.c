@@ -324,7 +324,7 @@ Prepare(void)
 	CacheRegisterRelcacheCallback(RelationChanged, (Datum) 0);
 }
 
-/* What a trigger notes. Anybody can put one of ours on a table of his; that one notes nothing. */
+/* What a trigger notes. Anybody can put one of ours on a table of their own; that one notes nothing. */
 static const Column *
 FindColumn(const TriggerData *trigger)
 {

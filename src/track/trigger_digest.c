@@ -139,7 +139,7 @@ TrackingIsLive(const Source *source)
 		return live;
 	}
 
-	/* Somebody keeps the table for himself; the catalog says without waiting what was so when he came. */
+	/* Somebody has locked the table; the catalog says without waiting what was so before. */
 	values[0] = ObjectIdGetDatum(source->relation);
 	values[1] = ObjectIdGetDatum(TriggerFunction());
 	SpiRunPlan(SpiKeep(&kept,

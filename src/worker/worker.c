@@ -147,7 +147,7 @@ ReloadSettings(void)
  *
  * The way back from a session authorization is open to whatever runs in the
  * session, so it must not be a step down: an owner who is no superuser any
- * more could otherwise put his own code into a procedure of ours, go back to
+ * more could otherwise put code of their own into a procedure of ours, go back to
  * the superuser that every worker begins as, and own the server.
  */
 static bool

@@ -31,7 +31,7 @@ UPDATE shop.customers SET phone = '(+49) 30-101' WHERE id = 3;
 SELECT customer_id FROM custseg.claim_at('2024-09-01 14:10', 'phone', 1, 'desk-2');
 SELECT customer_id, wake_at FROM custseg.task WHERE customer_id = 3;
 
--- Nobody brings back a task but who claimed it, whatever he knows.
+-- Nobody brings back a task but who claimed it, whatever they know.
 CREATE ROLE desk_one; CREATE ROLE desk_two;
 GRANT USAGE ON SCHEMA custseg TO desk_one, desk_two;
 GRANT EXECUTE ON FUNCTION custseg.claim, custseg.complete, custseg.fail, custseg.extend, custseg.release TO desk_one, desk_two;

@@ -124,7 +124,7 @@ is(last_run($node, 'wide', 'status, customers'), 'succeeded|30000', 'with more o
 nothing_left($node, $wide, 'and then');
 $wide->quit;
 
-# Somebody keeps the table for himself: a desk that looks there for new orders does not wait for him.
+# Somebody has locked the table: a desk that looks there for new orders does not wait.
 my $holder = $node->background_psql('shop', on_error_stop => 0);
 $holder->query_safe('BEGIN; LOCK TABLE shop.orders');
 my ($out, $err);

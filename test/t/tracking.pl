@@ -292,13 +292,13 @@ foreach my $when ('before', 'after', 'unread, after')
 	$holder->quit;
 	my $got = $desk->query_safe('SELECT 1') =~ s/\s*1\s*$//r;
 	like($got, qr/^\d+$/, "... and the desk gets somebody");
-	isnt($got, $customer, '... but not him');
+	isnt($got, $customer, '... but not that customer');
 	$desk->quit;
 	$node->safe_psql('shop', "CALL custseg.refresh(as_of => $as_of)");
 	$customer = $node->safe_psql('shop', $best);
 }
 
-# A customer table that somebody keeps for himself: opt-outs cannot be read, so nobody is handed out.
+# A customer table that somebody has locked: opt-outs cannot be read, so nobody is handed out.
 $holder = $node->background_psql('shop', on_error_stop => 0);
 $holder->query_safe('BEGIN; LOCK TABLE shop.slowly');
 isnt($node->psql('shop', $desk_sql, stderr => \$err, on_error_stop => 1), 0, 'a desk does not wait for a locked customer table');
