@@ -35,6 +35,12 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# From 16 on, expected output is looked for where it is told and not beside the input.
+ifneq ($(MAJORVERSION), 15)
+REGRESS_OPTS += --expecteddir=test
+ISOLATION_OPTS += --expecteddir=test/isolation
+endif
+
 # PostgreSQL hides what is not exported itself, from 16 on.
 ifeq ($(PORTNAME), linux)
 SHLIB_LINK += -Wl,--version-script=$(srcdir)/src/custseg.map
