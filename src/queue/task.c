@@ -16,7 +16,7 @@
  *        └─────▶ withdrawn   the customer ordered, is gone, must not be contacted, ...
  *
  * A claimed task whose lease is over is as good as an open one, whatever becomes
- * of it. Who held it last may say so late, as long as nobody else has claimed
+ * of it. Who held it last may report late, as long as nobody else has claimed
  * it: extend() claims an open one again, complete() makes it done, and fail()
  * lets it be tried again or makes it failed. complete() does that even with one
  * that was withdrawn, has expired or has failed, and fail() with one that was
