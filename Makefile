@@ -14,7 +14,7 @@ BUILT_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
 
 DATA = $(filter-out $(BUILT_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
 DATA_built = $(BUILT_SQL)
-EXTRA_CLEAN = $(BUILT_SQL)
+EXTRA_CLEAN = $(BUILT_SQL) $(DIST).zip
 
 PG_CPPFLAGS = -I$(srcdir)/src
 # Fits and sums must come out the same on every build of one machine type.
@@ -35,6 +35,12 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# From 16 on, expected output is looked for where it is told and not beside the input.
+ifneq ($(MAJORVERSION), 15)
+REGRESS_OPTS += --expecteddir=test
+ISOLATION_OPTS += --expecteddir=test/isolation
+endif
+
 # PostgreSQL hides what is not exported itself, from 16 on.
 ifeq ($(PORTNAME), linux)
 SHLIB_LINK += -Wl,--version-script=$(srcdir)/src/custseg.map
@@ -49,3 +55,24 @@ $(BUILT_SQL): $(SQLPARTS) custseg.control Makefile
 	@echo "joining $(SQLPARTS)"
 	@{ printf '%s\n' '\echo Use "CREATE EXTENSION custseg" to load this file. \quit'; \
 	   for f in $(SQLPARTS); do echo; cat $$f; done; } > $@
+
+# The C files laid out as PostgreSQL lays out its own; see CONTRIBUTING.md.
+PG_BSD_INDENT ?= $(firstword $(wildcard $(bindir)/pg_bsd_indent) $(shell command -v pg_bsd_indent) \
+	$(wildcard /usr/lib/postgresql/*/bin/pg_bsd_indent))
+INDENTED = $(wildcard src/*.c src/*/*.[ch] src/*/*/*.[ch])
+
+indent:
+	@test/indent "$(PG_BSD_INDENT)" $(INDENTED)
+
+typedefs: $(OBJS)
+	@test/indent --typedefs $(OBJS) $(INDENTED)
+
+# The archive of a release: what is committed, and the script that is built of it (META.json names it).
+DIST = $(EXTENSION)-$(EXTVERSION)
+DISTDIR = .
+
+dist: $(BUILT_SQL)
+	@git diff --quiet HEAD || { echo "make dist packs what is committed, and there are changes that are not" >&2; exit 1; }
+	git archive --format=zip -o $(DISTDIR)/$(DIST).zip --prefix=$(DIST)/sql/ --add-file=$(BUILT_SQL) --prefix=$(DIST)/ HEAD
+
+.PHONY: indent typedefs dist

@@ -4,20 +4,23 @@
  *
  *      (planned)
  *          │
- *          ▼   claim              complete
- *        open ───────▶ claimed ───────────▶ done ◀── whoever made the contact
- *        │  ▲             │ │                │       may still say so of a task
- *        │  ├─────────────┘ │                │       that was withdrawn, or has
- *        │  │ release,      │ fail,          │       expired or failed
- *        │  │ fail, lease   │ lease over:    │
- *        │  │ over: another │ tries are used up
- *        │  │ try           ▼
- *        │  └── (extend) failed
+ *          ▼    claim               complete
+ *        open ─────────▶ claimed ─────────────▶ done
+ *        │  ▲              │ │
+ *        │  └──────────────┘ │ fail, lease over:
+ *        │    release,       │ tries are used up
+ *        │    fail, lease    ▼
+ *        │    over:        failed
+ *        │    another try
  *        ├─────▶ expired     its time is over, or that of its episode
  *        └─────▶ withdrawn   the customer ordered, is gone, must not be contacted, ...
  *
- * A claimed task whose lease is over is as good as an open one. extend() claims
- * it again for who held it last; fail() may come so late that it is open again.
+ * A claimed task whose lease is over is as good as an open one, whatever becomes
+ * of it. Who held it last may report late, as long as nobody else has claimed
+ * it: extend() claims an open one again, complete() makes it done, and fail()
+ * lets it be tried again or makes it failed. complete() does that even with one
+ * that was withdrawn, has expired or has failed, and fail() with one that was
+ * withdrawn or has expired. test/t/050_queue_states.pl has all of it.
  *
  * Its slot is a place in a day's capacity (slots.c). What is withdrawn gives its
  * slot back, unless somebody had the task: then the capacity was used.

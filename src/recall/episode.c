@@ -8,20 +8,20 @@
  * playbooks of the same goal want, there is one. Where a correction moves that
  * day, an episode that is open stays the one.
  *
- *      (opened)
- *       │    │ arm = control
- *       │    └──────▶ watching ──────────────┐
- *       ▼                                    │
- *    waiting ◀─────▶ unreachable ────────────┤   an order: converted
- *       │  ▲             │  ▲                │   an order out of time, gone: withdrawn
- *       │  │ no contact  │  │ cannot be      ├─▶ time is over: expired
- *       ▼  │ came of it  ▼  │ reached after all
- *    contacting ─────────┴──┘                │   refused, or tried enough: exhausted
- *       └────────────────────────────────────┘   opted out: withdrawn
+ *    (opened) ─── arm = control ───▶ watching ──┐
+ *        │                                      │   an order: converted
+ *        ▼         cannot be reached            │   an order out of time, gone: withdrawn
+ *     waiting ─────────────────────┐            ├─▶ time is over: expired
+ *      │  ▲ │                      ▼            │   refused, or tried enough: exhausted
+ *      │  │ └──────────────────────│────────────┤   opted out: withdrawn
+ *      ▼  │ no contact came of it  │            │
+ *   contacting ◀────────────▶ unreachable ──────┤
+ *      └────────────────────────────────────────┘
  *
- * waiting, contacting and unreachable become each other; a task leads from
- * waiting or unreachable to contacting. converted, expired, exhausted and
- * withdrawn are the end.
+ * A task leads from waiting or unreachable to contacting, and so does a contact
+ * that is reported late. What a worker reports ends only who is in contact:
+ * exhausted, and withdrawn for who opted out. converted, expired, exhausted and
+ * withdrawn are the end. test/t/050_queue_states.pl has all of it.
  *
  * What is done to many takes rows FOR NO KEY UPDATE SKIP LOCKED. What a worker
  * holds in an open transaction is left to the next refresh, so that a desk that

@@ -11,8 +11,8 @@
  * shared buffer anew, which takes longer than to refresh a few customers. So it
  * waits for that start, in no transaction and with no lock, until somebody
  * wants the database or its place. What a job leaves in the session is put
- * back before the next. Where a job did not succeed, and after some minutes
- * anyway, a new process takes over, with new memory and with what was set
+ * back before the next (session.c). Where a job did not succeed, and after some
+ * minutes anyway, a new process takes over, with new memory and with what was set
  * since by ALTER ROLE or ALTER DATABASE.
  *
  * A job's row says when it started and when it finished. Nobody but this
@@ -24,27 +24,16 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "commands/prepare.h"
-#include "commands/sequence.h"
 #include "miscadmin.h"
-#include "nodes/pg_list.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/lock.h"
-#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
-#include "tcop/utility.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/portal.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -57,6 +46,7 @@
 #include "worker/place.h"
 #include "worker/record.h"
 #include "worker/schedule.h"
+#include "worker/session.h"
 #include "worker/shared.h"
 #include "worker/worker.h"
 
@@ -64,14 +54,6 @@
 #define BOOKKEEPING_TRIES 5
 #define BUSY_PAUSE (10 * USECS_PER_SEC)
 #define PROBE_EVERY_MS 1000
-
-typedef enum Outcome
-{
-	CUSTSEG_SUCCEEDED,
-	CUSTSEG_FAILED,
-	CUSTSEG_INTERRUPTED,		/* left for somebody who wants the database */
-	CUSTSEG_SKIPPED				/* somebody else is running it */
-} Outcome;
 
 static const char *const outcome_names[] = {"succeeded", "failed", "interrupted", "skipped"};
 
@@ -99,40 +81,6 @@ EndBookkeeping(Guard *guard)
 }
 
 static void
-Pin(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
-}
-
-/*
- * The session as a new process would have it, like DISCARD ALL but for the
- * caches. A function that a source's view calls may have changed it, and an
- * advisory lock of such a function must not outlast the job.
- */
-static void
-ResetSession(void)
-{
-	ResetAllOptions();
-	Pin("role", "none");
-	Pin("application_name", "custseg worker");
-
-	/* A database may have defaults that suit its clients and not us. */
-	Pin("search_path", "pg_catalog, pg_temp");
-	Pin("default_transaction_isolation", "read committed");
-	Pin("default_transaction_deferrable", "off");
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	PortalHashTableDeleteAll();
-	DropAllPreparedStatements();
-	LockReleaseAll(USER_LOCKMETHOD, true);
-	ResetTempTableNamespace();
-	ResetSequenceCaches();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-static void
 ReloadSettings(void)
 {
 	if (ConfigReloadPending)
@@ -140,40 +88,6 @@ ReloadSettings(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-}
-
-/*
- * Become the owner of the extension for good. False when there is none here.
- *
- * The way back from a session authorization is open to whatever runs in the
- * session, so it must not be a step down: an owner who is no superuser any
- * more could otherwise put code of their own into a procedure of ours, go back to
- * the superuser that every worker begins as, and own the server.
- */
-static bool
-BecomeOwner(void)
-{
-	Oid			owner;
-	bool		found = false;
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (OidIsValid(get_extension_oid("custseg", true)))
-	{
-		owner = ExtensionOwner();
-		if (!superuser_arg(owner))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("the owner \"%s\" of extension \"custseg\" is not a superuser",
-							GetUserNameFromId(owner, false)),
-					 errhint("Give the extension to a superuser with REASSIGN OWNED; until then nothing scheduled runs.")));
-		SetConfigOption("session_authorization", GetUserNameFromId(owner, false),
-						PGC_SUSET, PGC_S_SESSION);
-		found = true;
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	return found;
 }
 
 static bool
@@ -311,113 +225,8 @@ Look(bool may_start, TimestampTz *next, TimestampTz *start)
 	return -1;
 }
 
-/*
- * Run a statement as a client would, so that a procedure may commit. SPI
- * would not do: after its first commit a procedure needs a portal to hang its
- * snapshots on.
- */
 static void
-RunCommand(const char *command)
-{
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "custseg command",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old;
-	RawStmt    *parsed;
-	List	   *plans;
-	Portal		portal;
-	DestReceiver *receiver;
-
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	old = MemoryContextSwitchTo(context);
-
-	parsed = linitial_node(RawStmt, pg_parse_query(command));
-	PushActiveSnapshot(GetTransactionSnapshot());
-	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(parsed, command, NULL, 0, NULL),
-							command, 0, NULL);
-	PopActiveSnapshot();
-
-	portal = CreatePortal("", true, true);
-	portal->visible = false;
-	PortalDefineQuery(portal, NULL, command, CreateCommandTag(parsed->stmt), plans, NULL);
-	PortalStart(portal, NULL, 0, InvalidSnapshot);
-	receiver = CreateDestReceiver(DestNone);
-	(void) PortalRunAll(portal, receiver, NULL);
-	receiver->rDestroy(receiver);
-	PortalDrop(portal, false);
-
-	MemoryContextSwitchTo(old);
-	CommitTransactionCommand();
-	MemoryContextDelete(context);
-}
-
-/* Names the job in the log, where an error of it is all there is to see. */
-static void
-JobContext(void *arg)
-{
-	errcontext("custseg job \"%s\"", job_kinds[*(int *) arg].name);
-}
-
-static Outcome
-RunJob(int job, char **error)
-{
-	MemoryContext outer = CurrentMemoryContext;
-	ErrorContextCallback callback;
-	volatile Outcome outcome = CUSTSEG_SUCCEEDED;
-
-	callback.callback = JobContext;
-	callback.arg = &job;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-
-	*error = NULL;
-	debug_query_string = job_kinds[job].command;
-	pgstat_report_activity(STATE_RUNNING, psprintf("custseg %s", job_kinds[job].name));
-
-	PG_TRY();
-	{
-		/* A background worker arms no statement timeout by itself. */
-		if (custseg_job_timeout > 0)
-			enable_timeout_after(STATEMENT_TIMEOUT, custseg_job_timeout);
-		RunCommand(job_kinds[job].command);
-		disable_timeout(STATEMENT_TIMEOUT, false);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		HOLD_INTERRUPTS();
-		disable_all_timeouts(false);
-		QueryCancelPending = false;
-		MemoryContextSwitchTo(outer);
-		EmitErrorReport();
-		edata = CopyErrorData();
-		AbortCurrentTransaction();
-		MemoryContextSwitchTo(outer);
-		FlushErrorState();
-		RESUME_INTERRUPTS();
-
-		if (edata->sqlerrcode == ERRCODE_OBJECT_IN_USE)
-			outcome = CUSTSEG_SKIPPED;
-		else if (edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			outcome = CUSTSEG_INTERRUPTED;
-		else
-			outcome = CUSTSEG_FAILED;
-		*error = edata->hint ? psprintf("%s Hint: %s", edata->message, edata->hint) :
-			pstrdup(edata->message);
-	}
-	PG_END_TRY();
-
-	error_context_stack = callback.previous;
-	debug_query_string = NULL;
-	MemoryContextSwitchTo(outer);
-	pgstat_report_stat(true);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	return outcome;
-}
-
-static void
-WriteDown(int job, Outcome outcome, char *error)
+WriteDown(int job, JobOutcome outcome, char *error)
 {
 	const char *name = job_kinds[job].name;
 	TimestampTz now = GetCurrentTimestamp();
@@ -469,7 +278,7 @@ WriteDown(int job, Outcome outcome, char *error)
  * lock that is not to be had is no reason to lose the outcome at once.
  */
 static void
-Finish(int job, Outcome outcome, char *error)
+Finish(int job, JobOutcome outcome, char *error)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	volatile bool done = false;
@@ -528,7 +337,7 @@ Work(MemoryContext context, TimestampTz *start)
 	{
 		int			job;
 		char	   *error;
-		Outcome		outcome;
+		JobOutcome	outcome;
 		bool		leave;
 
 		CHECK_FOR_INTERRUPTS();
@@ -616,7 +425,7 @@ CustsegWorkerMain(Datum arg)
 		TimestampTz next;
 		TimestampTz start;
 
-		/* What to look at next is said before the wait, for whoever comes after us. */
+		/* What to look at next is said before the wait, for the process that comes after this one. */
 		do
 		{
 			next = Work(context, &start);

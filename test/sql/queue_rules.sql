@@ -32,23 +32,23 @@ SELECT customer_id FROM custseg.claim_at('2024-09-01 14:10', 'phone', 1, 'desk-2
 SELECT customer_id, wake_at FROM custseg.task WHERE customer_id = 3;
 
 -- Nobody brings back a task but who claimed it, whatever they know.
-CREATE ROLE desk_one; CREATE ROLE desk_two;
-GRANT USAGE ON SCHEMA custseg TO desk_one, desk_two;
-GRANT EXECUTE ON FUNCTION custseg.claim, custseg.complete, custseg.fail, custseg.extend, custseg.release TO desk_one, desk_two;
+CREATE ROLE regress_desk_one; CREATE ROLE regress_desk_two;
+GRANT USAGE ON SCHEMA custseg TO regress_desk_one, regress_desk_two;
+GRANT EXECUTE ON FUNCTION custseg.claim, custseg.complete, custseg.fail, custseg.extend, custseg.release TO regress_desk_one, regress_desk_two;
 UPDATE custseg.task SET expires_at = 'infinity' WHERE state = 'open';
-SET ROLE desk_one;
+SET ROLE regress_desk_one;
 SELECT task_id, token FROM custseg.claim('phone', 1, 'one', '1 hour') \gset
 SELECT custseg.claim_at('2030-01-01', 'phone');
 SELECT custseg.claim('phone', 1, 'one', '1 hour', timestamptz '2030-01-01');
-SET ROLE desk_two;
+SET ROLE regress_desk_two;
 SELECT custseg.complete(:task_id, :'token');
 SELECT custseg.fail(:task_id, :'token', 'busy');
 SELECT custseg.extend(:task_id, :'token');
 SELECT custseg.release(:task_id, :'token');
 RESET ROLE;
 SELECT state, claimed_by, claimed_role FROM custseg.task WHERE task_id = :task_id;
-GRANT desk_one TO desk_two;
-SET ROLE desk_two;
+GRANT regress_desk_one TO regress_desk_two;
+SET ROLE regress_desk_two;
 SELECT custseg.extend(:task_id, :'token') > clock_timestamp() AS extended;
 RESET ROLE;
 
@@ -60,7 +60,7 @@ ROLLBACK;
 
 -- A customer who opts out while a worker has the task: extend() and fail() say so.
 SELECT custseg.suppress(customer_id, reason => 'asked by letter') FROM custseg.task WHERE task_id = :task_id;
-SET ROLE desk_one;
+SET ROLE regress_desk_one;
 SELECT custseg.extend(:task_id, :'token');
 \echo :LAST_ERROR_SQLSTATE
 SET client_min_messages = notice;
@@ -133,8 +133,8 @@ UPDATE custseg.refresh_state SET home = 'elsewhere';
 SELECT task_id FROM custseg.claim('phone');
 
 DROP SCHEMA shop CASCADE;
-DROP OWNED BY desk_one, desk_two;
-DROP ROLE desk_two;
-DROP ROLE desk_one;
+DROP OWNED BY regress_desk_one, regress_desk_two;
+DROP ROLE regress_desk_two;
+DROP ROLE regress_desk_one;
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;

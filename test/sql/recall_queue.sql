@@ -205,16 +205,16 @@ SELECT e.customer_id, o.converted_on, o.orders, o.spend, o.final FROM custseg.ou
 SELECT * FROM custseg.playbook_result \gx
 
 -- A role with nothing but EXECUTE works the queue, and sees no table.
-CREATE ROLE recall_desk;
-GRANT USAGE ON SCHEMA custseg TO recall_desk;
+CREATE ROLE regress_recall_desk;
+GRANT USAGE ON SCHEMA custseg TO regress_recall_desk;
 GRANT EXECUTE ON FUNCTION custseg.claim, custseg.complete, custseg.fail, custseg.extend, custseg.release,
     custseg.claim_at, custseg.complete_at, custseg.fail_at, custseg.extend_at, custseg.dry_run_at, custseg.enable_at,
     custseg.disable_at,
     custseg.explain_task, custseg.dry_run, custseg.enable, custseg.disable, custseg.suppress, custseg.unsuppress,
-    custseg.recall_plan, custseg.recall_follow TO recall_desk;
+    custseg.recall_plan, custseg.recall_follow TO regress_recall_desk;
 SELECT custseg.recall_plan(7, '2024-08-16 10:00');
 UPDATE custseg.episode SET state = 'waiting', reason = NULL, expires_on = '2024-12-31', closed_at = NULL WHERE customer_id IN (5, 6, 8);
-SET ROLE recall_desk;
+SET ROLE regress_recall_desk;
 SELECT custseg.recall_plan(8, '2024-08-17 10:00');
 SELECT task_id, token, name, handle FROM custseg.claim_at('2024-08-17 11:00', 'phone') \gset t_
 SELECT :'t_name' AS name, :'t_handle' AS handle;
@@ -233,8 +233,8 @@ SELECT count(*) FROM custseg.task;
 SELECT count(*) FROM shop.customers;
 SELECT custseg.measure_outcomes(1, now());
 RESET ROLE;
-DROP OWNED BY recall_desk;
-DROP ROLE recall_desk;
+DROP OWNED BY regress_recall_desk;
+DROP ROLE regress_recall_desk;
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE p.pronamespace = 'custseg'::regnamespace AND has_function_privilege('public', p.oid, 'EXECUTE')
   AND p.proname ~ '^(claim|complete|fail|extend|release|enable|disable|dry_run|suppress|unsuppress|recall|measure|explain_task|playbook_edit|template)';

@@ -161,17 +161,17 @@ SELECT custseg.home() ~ '^\d+/\d+/\d+$' AS home;
 SELECT count(*) FROM custseg.worker_status;
 
 -- Nobody gets in without being let in.
-CREATE ROLE custseg_test_nobody;
-GRANT USAGE ON SCHEMA custseg TO custseg_test_nobody;
-SET ROLE custseg_test_nobody;
+CREATE ROLE regress_custseg_nobody;
+GRANT USAGE ON SCHEMA custseg TO regress_custseg_nobody;
+SET ROLE regress_custseg_nobody;
 SELECT custseg.schedule('refresh', every => '1 hour');
 SELECT custseg.request_refresh();
 SELECT * FROM custseg.job;
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION custseg.request_refresh() TO custseg_test_nobody;
+GRANT EXECUTE ON FUNCTION custseg.request_refresh() TO regress_custseg_nobody;
 BEGIN;
-SET LOCAL ROLE custseg_test_nobody;
+SET LOCAL ROLE regress_custseg_nobody;
 SELECT custseg.request_refresh() LIKE 'requested%' AS requested;
 ROLLBACK;
-DROP OWNED BY custseg_test_nobody;
-DROP ROLE custseg_test_nobody;
+DROP OWNED BY regress_custseg_nobody;
+DROP ROLE regress_custseg_nobody;

@@ -5,9 +5,8 @@
 use strict;
 use warnings;
 
-use Cwd qw(abs_path);
-use File::Basename qw(dirname);
-use lib dirname(abs_path(__FILE__));
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
 
 use CustsegShop;
 use PostgreSQL::Test::Cluster;
