@@ -54,7 +54,7 @@ typedef struct Source
 	ArrayType  *statuses;		/* accepted ones that rows had then; NULL: not known */
 	bool		troubled;		/* it was left as last read when it should have been read again */
 	bool		tracked;		/* custseg.track() put triggers on it */
-	char	   *layout;			/* of its table at the last read: see layout.h; NULL before */
+	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
 	bool		resting;		/* not tracked, and not to be read again yet */
 

@@ -1,7 +1,7 @@
 /*
  * gap.c
  *		The gap rule: a customer's own rhythm as a shrunken log-normal of the
- *		days between order days (DESIGN 5).
+ *		days between order days.
  *
  * The logarithms of a customer's gaps vary about the customer's own mean with
  * variance "within", and those means about the mean of customers with as many

@@ -1,7 +1,7 @@
 /*
  * gap.h
  *		The gap rule: a customer's own rhythm as a shrunken log-normal of the
- *		days between order days (DESIGN 5).
+ *		days between order days.
  */
 #ifndef CUSTSEG_GAP_H
 #define CUSTSEG_GAP_H
