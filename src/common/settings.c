@@ -14,6 +14,7 @@
 
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/words.h"
 #include "common/zone.h"
 
 int			custseg_work_mem = 262144;
@@ -74,7 +75,7 @@ ReadShopSettings(void)
 					   " time_zone || ' from ' || pg_catalog.to_char(first_day, 'YYYY-MM-DD') FROM custseg.settings",
 					   0, NULL), NULL, NULL);
 	settings->time_zone = SpiText(0, 1);
-	settings->chinese = SpiInt64(0, 2, 0) != 0;
+	settings->chinese = SpiInt64(0, 2, 0) != 0 && ChineseFits();
 	settings->calibrate_every_days = SpiInt64(0, 3, 7);
 	settings->day_rule = SpiText(0, 4);
 	return settings;

@@ -294,7 +294,7 @@ Return(Claim *claim, Picked *task, const Contact *contact, TimestampTz checked_a
 	const char *name = contact->name;
 
 	if (name == NULL || name[0] == '\0')
-		name = ReadShopSettings()->chinese ? Words(true, "尊敬的顾客", NULL) : "dear customer";
+		name = DearCustomer(ReadShopSettings()->chinese);
 
 	values[0] = Int64GetDatum(task->task_id);
 	values[1] = UUIDPGetDatum(&task->token);

@@ -153,7 +153,7 @@ ExplainClocks(Explanation *why)
 	int			tier = why->now.tier;
 	Silence		silence = SilenceOf(rules, tier, &facts->rhythm);
 	int32		median = OwnMedianGap(rules, tier, facts, PG_INT32_MAX);
-	const char *tier_name = tier_names[tier][why->chinese];
+	const char *tier_name = WORDS(tier_names[tier][0], tier_names[tier][1]);
 	const char *start = facts->rhythm.order_days > 0 ?
 		psprintf(WORDS("last order %s", "上次下单 %s"), Day(FactsStart(facts))) :
 		psprintf(WORDS("no order, last refund %s", "无订单，上次退款 %s"), Day(FactsStart(facts)));
@@ -337,9 +337,9 @@ ExplainTags(Explanation *why)
 		   " WHERE customer_id = $1 ORDER BY tag COLLATE \"C\"", 1, types, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *note = Utf8(SpiText(i, 2));
+		char	   *note = SpiText(i, 2);
 		char	   *by = psprintf(WORDS("by %s on %s", "由 %s 于 %s 设置"),
-								  Utf8(SpiText(i, 3)), SpiText(i, 4));
+								  SpiText(i, 3), SpiText(i, 4));
 
 		Say(why, "tag", SpiText(i, 1), WORDS("set by hand", "人工设置"),
 			note ? psprintf("%s: %s", by, note) : by);
@@ -370,19 +370,6 @@ Explain(Explanation *why)
 		WORDS("until then everything above stays as it is", "在此之前以上各项保持不变"));
 	if (!prospect)
 		ExplainPredictions(why);	/* which move from day to day */
-}
-
-static bool
-IsChinese(const char *language)
-{
-	if (strcmp(language, "zh") == 0)
-		return true;
-	if (strcmp(language, "en") == 0)
-		return false;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("language \"%s\" is not known", language),
-			 errhint("It is en or zh.")));
 }
 
 Datum
@@ -471,6 +458,6 @@ custseg_label_name(PG_FUNCTION_ARGS)
 	for (int i = 0; i < lengthof(labels); i++)
 		for (int j = 0; j < labels[i].n; j++)
 			if (strcmp(labels[i].label, label) == 0 && strcmp(labels[i].names[j][0], value) == 0)
-				PG_RETURN_DATUM(ServerText(labels[i].names[j][chinese]));
+				PG_RETURN_TEXT_P(cstring_to_text(Words(chinese, labels[i].names[j][0], labels[i].names[j][1])));
 	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
 }
