@@ -80,10 +80,8 @@ custseg_measure_outcomes(PG_FUNCTION_ARGS)
 	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	MeasureOutcomes(run_id, ShopDay(as_of, ReadShopSettings()->time_zone), NULL);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }

@@ -552,8 +552,7 @@ ClaimCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	InitMaterializedSRF(fcinfo, 0);
 	claim.result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	ReadChannel(channel, &claim.channel);
 	claim.lease = lease ? IntervalPGetDatum(lease) : claim.channel.lease;
 	RequireHome();
@@ -579,8 +578,7 @@ ClaimCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	}
 	if (claimed == 0)
 		TellWhyNothing(&claim);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }
 

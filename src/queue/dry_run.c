@@ -398,9 +398,8 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	run.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	values[0] = CStringGetTextDatum(run.playbook);
 
-	SPI_connect();
+	OwnerBegin(&guard);
 	run.keep = CurrentMemoryContext;
-	GuardEnter(&guard, ExtensionOwner());
 	settings = ReadShopSettings();
 	run.chinese = settings->chinese;
 	run.day = ShopDay(run.as_of, settings->time_zone);
@@ -420,8 +419,7 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	ReportDays(&run, holdout);
 	ReportSamples(&run);
 	PlaybookNote(run.playbook, "dry_run_at", TimestampTzGetDatum(run.as_of), TIMESTAMPTZOID);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }
 

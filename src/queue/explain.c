@@ -58,8 +58,7 @@ custseg_explain_task(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	e.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	settings = ReadShopSettings();
 	e.chinese = settings->chinese;
 	values[1] = CStringGetTextDatum(settings->time_zone);
@@ -125,7 +124,6 @@ custseg_explain_task(PG_FUNCTION_ARGS)
 	else
 		Say(&e, "state", "状态",
 			COLUMN(OUTCOME) ? psprintf("%s: %s", COLUMN(STATE), COLUMN(OUTCOME)) : COLUMN(STATE));
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }

@@ -543,11 +543,9 @@ custseg_recall_plan(PG_FUNCTION_ARGS)
 	TimestampTz as_of = PG_GETARG_TIMESTAMPTZ(1);
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	QueuePlanAll(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone));
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }
 
@@ -559,10 +557,8 @@ custseg_recall_follow(PG_FUNCTION_ARGS)
 	int64		after_transition = PG_GETARG_INT64(2);
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	(void) QueueFollow(run_id, as_of, ShopDay(as_of, ReadShopSettings()->time_zone), after_transition);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }

@@ -331,10 +331,8 @@ custseg_verify(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	RunKeepOut();
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	Verify(most, (ReturnSetInfo *) fcinfo->resultinfo);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }

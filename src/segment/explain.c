@@ -390,8 +390,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	why.result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 
 	settings = ReadShopSettings();
 	why.chinese = PG_ARGISNULL(2) ? settings->chinese :
@@ -430,8 +429,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 	Explain(&why);
 	ExplainTags(&why);
 
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }
 
