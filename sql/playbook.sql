@@ -33,7 +33,7 @@ SELECT channel,
        coalesce(c.cost, d.cost, 0) AS cost,
        coalesce(c.enabled, true) AS enabled,
        coalesce(c.lease, d.lease, interval '30 minutes') AS lease
-FROM (VALUES ('phone', 'phone', 40, 2.00, interval '30 minutes'),
+FROM (VALUES ('phone', 'phone', 40, 2.00, NULL),
              ('sms', 'phone', 200, 0.05, interval '10 minutes'),
              ('email', 'email', 1000, 0.01, interval '10 minutes'))
      AS d (channel, handle, daily_capacity, cost, lease)

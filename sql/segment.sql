@@ -142,7 +142,7 @@ BEGIN ATOMIC
     )
     SELECT ROW(m.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
                c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
-               coalesce(s.quadrant_f_orders, least(greatest(3, c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
+               coalesce(s.quadrant_f_orders, least(greatest(custseg.frequent_orders(), c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
                s.angry_last_refund_share, s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
                p.personal, p.silent_min_days, p.silent_max_days, s.silence_gap_quantile, s.silence_p_alive,
                CASE WHEN any_personal AND (m.gap).means IS NOT NULL THEN m.gap END,

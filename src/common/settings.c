@@ -76,7 +76,7 @@ ReadShopSettings(void)
 					   0, NULL), NULL, NULL);
 	settings->time_zone = SpiText(0, 1);
 	settings->chinese = SpiInt64(0, 2, 0) != 0 && ChineseFits();
-	settings->calibrate_every_days = SpiInt64(0, 3, 7);
+	settings->calibrate_every_days = (int) SpiInt64(0, 3, 0);
 	settings->day_rule = SpiText(0, 4);
 	return settings;
 }

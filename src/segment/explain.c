@@ -281,9 +281,9 @@ FrequentBy(Explanation *why)
 {
 	if (why->f_is_set)
 		return WORDS("as set", "按设置");
-	if (why->rules.scored && why->rules.f_cuts[2] > 3)
-		return WORDS("more than the default 3: 60 % of customers have at most that many",
-					 "高于默认的 3 单：60 % 的客户不超过此数");
+	if (why->rules.scored && why->rules.f_cuts[2] > why->f_default)
+		return psprintf(WORDS("more than the default %d: 60 %% of customers have at most that many",
+							  "高于默认的 %d 单：60 %% 的客户不超过此数"), why->f_default);
 	return WORDS("the default", "默认");
 }
 
@@ -398,13 +398,14 @@ custseg_explain(PG_FUNCTION_ARGS)
 	why.day = ShopDay(PG_GETARG_TIMESTAMPTZ(1), settings->time_zone);
 
 	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile,"
-		   " quadrant_f_orders IS NOT NULL"
+		   " quadrant_f_orders IS NOT NULL, custseg.frequent_orders()"
 		   " FROM custseg.settings", 0, NULL, NULL, NULL);
 	why.high_share = DatumGetFloat8(SpiField(0, 1, &isnull));
 	why.mid_share = DatumGetFloat8(SpiField(0, 2, &isnull));
 	why.value_share = DatumGetFloat8(SpiField(0, 3, &isnull));
 	why.m_percentile = DatumGetFloat8(SpiField(0, 4, &isnull));
 	why.f_is_set = SpiInt64(0, 5, 0) != 0;
+	why.f_default = SpiInt64(0, 6, 0);
 
 	types[0] = DATEOID;
 	values[0] = DateADTGetDatum(why.day);

@@ -28,6 +28,7 @@ typedef struct Explanation
 	double		value_share;
 	double		m_percentile;
 	bool		f_is_set;		/* settings.quadrant_f_orders */
+	int32		f_default;		/* and what it is else, at least */
 } Explanation;
 
 /* One text of two, by the language of the explanation. */
