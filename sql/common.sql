@@ -144,6 +144,14 @@ COMMENT ON COLUMN custseg.settings.discount_rate IS 'effective discount rate a y
 COMMENT ON COLUMN custseg.settings.model_group IS 'a tag, by the values of which groups of customers get models of their own; default NULL, none';
 COMMENT ON COLUMN custseg.settings.model_group_min IS 'fewest customers of such a group; default 500';
 
+CREATE FUNCTION custseg.frequent_orders() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT 3;
+END;
+COMMENT ON FUNCTION custseg.frequent_orders() IS
+'The orders from which a customer counts as frequent in a shop that sets no settings.quadrant_f_orders, unless most of its customers have more.';
+
 CREATE FUNCTION custseg.day_of(moment timestamptz, zone text) RETURNS date
 LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_day_of';
 COMMENT ON FUNCTION custseg.day_of(timestamptz, text) IS

@@ -33,7 +33,7 @@ SELECT channel,
        coalesce(c.cost, d.cost, 0) AS cost,
        coalesce(c.enabled, true) AS enabled,
        coalesce(c.lease, d.lease, interval '30 minutes') AS lease
-FROM (VALUES ('phone', 'phone', 40, 2.00, interval '30 minutes'),
+FROM (VALUES ('phone', 'phone', 40, 2.00, NULL),
              ('sms', 'phone', 200, 0.05, interval '10 minutes'),
              ('email', 'email', 1000, 0.01, interval '10 minutes'))
      AS d (channel, handle, daily_capacity, cost, lease)
@@ -133,15 +133,20 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.template_choice', '');
 COMMENT ON CONSTRAINT template_choice_language_check ON custseg.template_choice IS 'language must be en or zh';
 COMMENT ON CONSTRAINT template_choice_body_check ON custseg.template_choice IS 'body must be a template of up to 10000 characters';
 
+CREATE FUNCTION custseg.shipped_message(channel text, language text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_shipped_message';
+COMMENT ON FUNCTION custseg.shipped_message(text, text) IS
+'What is shipped as custseg.template for silent_customers: language is en or zh, and English stands in where the encoding of the database has no Chinese. NULL for a channel of the shop''s own.';
+
 CREATE VIEW custseg.template AS
 SELECT playbook, channel, language, coalesce(c.body, d.body) AS body
 FROM (VALUES
-    ('silent_customers', 'phone', 'en', 'Hello {name}, this is your shop. Your last order with us was on {last_order}, {days_silent} days ago. Were you happy with it, and is there anything we can do for you?'),
-    ('silent_customers', 'sms', 'en', 'Hello {name}, we have not seen you since {last_order}. New things have come in that we would like to show you.'),
-    ('silent_customers', 'email', 'en', 'Hello {name}, it has been {days_silent} days since your last order. A lot is new in our shop since {last_order}; come and have a look.'),
-    ('silent_customers', 'phone', 'zh', '{name}您好，这里是您光顾过的店铺。您上次下单是{last_order}，距今{days_silent}天。请问上次购买的商品您还满意吗？有什么可以为您效劳的？'),
-    ('silent_customers', 'sms', 'zh', '{name}您好，自{last_order}以来好久不见。店里新到了不少好物，欢迎回来看看。'),
-    ('silent_customers', 'email', 'zh', '{name}您好，您已有{days_silent}天没有光顾。自{last_order}以来，我们上新了许多商品，期待您再来看看。'))
+    ('silent_customers', 'phone', 'en', custseg.shipped_message('phone', 'en')),
+    ('silent_customers', 'sms', 'en', custseg.shipped_message('sms', 'en')),
+    ('silent_customers', 'email', 'en', custseg.shipped_message('email', 'en')),
+    ('silent_customers', 'phone', 'zh', custseg.shipped_message('phone', 'zh')),
+    ('silent_customers', 'sms', 'zh', custseg.shipped_message('sms', 'zh')),
+    ('silent_customers', 'email', 'zh', custseg.shipped_message('email', 'zh')))
     AS d (playbook, channel, language, body)
 FULL JOIN custseg.template_choice c USING (playbook, channel, language);
 CREATE TRIGGER overlay INSTEAD OF INSERT OR UPDATE OR DELETE ON custseg.template

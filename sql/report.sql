@@ -131,7 +131,7 @@ FROM custseg.customer c
 WHERE c.lifecycle = 'silent' AND c.quadrant <> 'angry_churn'
 ORDER BY c.spend DESC, c.customer_id;
 COMMENT ON VIEW custseg.sleeping_gold IS
-'The sleeping gold (沉睡金矿): every silent customer who did not leave in anger, with what they spent in the past, their chance to return by themselves and what they would be worth then; best past spend first. None of it is what waking them would add: who comes back unaided is another kind of customer than who comes back because somebody called, and that difference takes outcomes that have been measured (custseg.playbook_result).';
+'The sleeping gold: every silent customer who did not leave in anger, with what they spent in the past, their chance to return by themselves and what they would be worth then; best past spend first. None of it is what waking them would add: who comes back unaided is another kind of customer than who comes back because somebody called, and that difference takes outcomes that have been measured (custseg.playbook_result).';
 COMMENT ON COLUMN custseg.sleeping_gold.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.sleeping_gold.customer_key IS 'the shop''s own key, where it is not the customer_id';
 COMMENT ON COLUMN custseg.sleeping_gold.tier IS 'worth by net spend';
@@ -185,7 +185,7 @@ ORDER BY q.quadrant;
 COMMENT ON VIEW custseg.quadrant_summary IS
 'The shop in one picture: customers and spend by quadrant. Prospects are in none.';
 COMMENT ON COLUMN custseg.quadrant_summary.quadrant IS 'the quadrant';
-COMMENT ON COLUMN custseg.quadrant_summary.name_zh IS 'its name in Chinese';
+COMMENT ON COLUMN custseg.quadrant_summary.name_zh IS 'its name in Chinese; in English where the encoding of the database has no Chinese';
 COMMENT ON COLUMN custseg.quadrant_summary.customers IS 'customers in it';
 COMMENT ON COLUMN custseg.quadrant_summary.customers_percent IS 'their share of all customers in a quadrant';
 COMMENT ON COLUMN custseg.quadrant_summary.spend IS 'their net spend';

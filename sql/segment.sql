@@ -2,22 +2,22 @@
 
 CREATE TYPE custseg.tier AS ENUM ('high', 'mid', 'low');
 COMMENT ON TYPE custseg.tier IS
-'worth of a customer by net spend, among customers with an order: high 高价值客户, mid 中价值客户, low 低价值客户';
+'worth of a customer by net spend, among customers with an order: high, mid or low; in Chinese: custseg.label_name()';
 
 CREATE TYPE custseg.lifecycle AS ENUM
     ('prospect', 'new', 'active', 'at_risk', 'silent', 'lost', 'reactivated');
 COMMENT ON TYPE custseg.lifecycle IS
-'where a customer stands: prospect no order 未下单, new one order day 新客, active 活跃, at_risk past follow_up_at 转冷, silent past silent_at 沉默, lost past lost_at 流失, reactivated back after a silence 回流';
+'where a customer stands: prospect no order, new one order day, active, at_risk past follow_up_at, silent past silent_at, lost past lost_at, reactivated back after a silence; in Chinese: custseg.label_name()';
 
 CREATE TYPE custseg.quadrant AS ENUM
     ('high_value_regular', 'rising_vip', 'steady_regular', 'at_risk_regular', 'recent_light',
      'silent_churn', 'lapsed_regular', 'lapsed_vip', 'angry_churn');
 COMMENT ON TYPE custseg.quadrant IS
-'frequency against value, and whether the customer sleeps: high_value_regular 高价值常客, rising_vip 新锐VIP, steady_regular 活跃熟客, at_risk_regular 需唤醒熟客, recent_light 近期散客, silent_churn 静默流失, lapsed_regular 沉睡常客, lapsed_vip 沉睡VIP, angry_churn 激烈流失';
+'frequency against value, and whether the customer sleeps; in Chinese: custseg.label_name()';
 
 CREATE TYPE custseg.activity AS ENUM ('high_potential', 'mid_active', 'low_silent');
 COMMENT ON TYPE custseg.activity IS
-'what the last quarter says: high_potential 高潜力, mid_active 中等活跃, low_silent 低频沉默';
+'what the last quarter says; in Chinese: custseg.label_name()';
 
 -- How each tier is treated: defaults here, the shop's choices in the table.
 
@@ -142,7 +142,7 @@ BEGIN ATOMIC
     )
     SELECT ROW(m.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
                c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
-               coalesce(s.quadrant_f_orders, least(greatest(3, c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
+               coalesce(s.quadrant_f_orders, least(greatest(custseg.frequent_orders(), c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
                s.angry_last_refund_share, s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
                p.personal, p.silent_min_days, p.silent_max_days, s.silence_gap_quantile, s.silence_p_alive,
                CASE WHEN any_personal AND (m.gap).means IS NOT NULL THEN m.gap END,

@@ -12,7 +12,7 @@ extern int	CompareIds(const void *a, const void *b);
 /* Sort ids and keep each once; how many remain. */
 extern int	SortIds(int64 *ids, int n);
 
-/* An array parameter of them. */
+/* An array parameter of them, or of other numbers: the only place that builds a bigint[] of one dimension. */
 extern Datum IdArray(const int64 *ids, int n);
 
 #endif							/* CUSTSEG_IDS_H */

@@ -249,16 +249,14 @@ custseg_overlay(PG_FUNCTION_ARGS)
 	else
 		return PointerGetDatum(new);
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	error = Attempt(Store, &choice);
 	if (error != NULL)
 	{
 		ExplainRefusal(&choice, error);
 		ReThrowError(error);
 	}
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 
 	return PointerGetDatum(new ? new : old);
 }

@@ -15,6 +15,7 @@
 #include "common/moment.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "common/words.h"
 #include "common/zone.h"
 
 int			custseg_work_mem = 262144;
@@ -75,8 +76,8 @@ ReadShopSettings(void)
 					   " time_zone || ' from ' || pg_catalog.to_char(first_day, 'YYYY-MM-DD') FROM custseg.settings",
 					   0, NULL), NULL, NULL);
 	settings->time_zone = SpiText(0, 1);
-	settings->chinese = SpiInt64(0, 2, 0) != 0;
-	settings->calibrate_every_days = SpiInt64(0, 3, 7);
+	settings->chinese = SpiInt64(0, 2, 0) != 0 && ChineseFits();
+	settings->calibrate_every_days = (int) SpiInt64(0, 3, 0);
 	settings->day_rule = SpiText(0, 4);
 	return settings;
 }

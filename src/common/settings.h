@@ -30,7 +30,7 @@ typedef struct ShopSettings
 {
 	char	   *time_zone;
 	char	   *day_rule;		/* what decides on which day an order falls, and whether it counts, in words */
-	bool		chinese;		/* words in Chinese rather than English */
+	bool		chinese;		/* words in Chinese rather than English, which the encoding allows */
 	int			calibrate_every_days;
 } ShopSettings;
 

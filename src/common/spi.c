@@ -9,8 +9,21 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "common/guard.h"
 #include "common/spi.h"
+
+void
+OwnerBegin(Guard *guard)
+{
+	SPI_connect();
+	GuardEnter(guard, ExtensionOwner());
+}
+
+void
+OwnerEnd(Guard *guard)
+{
+	GuardLeave(guard);
+	SPI_finish();
+}
 
 /* SPI leaves its own memory context as the current one; the caller keeps its. */
 static uint64

@@ -11,6 +11,15 @@
 
 #include "executor/spi.h"
 
+#include "common/guard.h"
+
+/*
+ * What most functions of ours that can be called from SQL open and close with: SPI, as
+ * the owner of the extension. An error in between needs no OwnerEnd().
+ */
+extern void OwnerBegin(Guard *guard);
+extern void OwnerEnd(Guard *guard);
+
 /*
  * Prepare a statement once per backend and keep its plan in *slot. Only for
  * statements without user text.

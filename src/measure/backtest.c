@@ -324,8 +324,7 @@ custseg_backtest(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	test.result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	ChooseCutoff(&test, given, horizon);
 	HistoryReaderInit(&test.reader);
 	SpiKeep(&plan, "SELECT timeline FROM custseg.profile", 0, NULL);
@@ -333,7 +332,6 @@ custseg_backtest(PG_FUNCTION_ARGS)
 	for (int model = PURCHASE_MODELS - 1; model >= 0; model--)
 		TestModel(&test, model);
 	TestRules(&test);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }

@@ -79,12 +79,10 @@ custseg_measure_outcomes(PG_FUNCTION_ARGS)
 	Moment		now;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	now = MomentOf(PG_GETARG_TIMESTAMPTZ(1));
 	now.run_id = PG_GETARG_INT64(0);
 	MeasureOutcomes(&now, NULL);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }

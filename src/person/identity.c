@@ -12,6 +12,7 @@
 #include "utils/uuid.h"
 
 #include "common/bulk.h"
+#include "common/ids.h"
 #include "common/spi.h"
 #include "person/identity.h"
 
@@ -115,7 +116,6 @@ IdentityKeys(const Source *source, int n, const int64 *ids)
 	char	  **keys = palloc0(Max(n, 1) * sizeof(char *));
 	Oid			types[2] = {TEXTOID, INT8ARRAYOID};
 	Datum		values[2];
-	Datum	   *wanted;
 
 	if (source->key_kind == KEY_NATIVE)
 	{
@@ -128,11 +128,8 @@ IdentityKeys(const Source *source, int n, const int64 *ids)
 		return keys;
 	}
 
-	wanted = palloc(Max(n, 1) * sizeof(Datum));
-	for (int i = 0; i < n; i++)
-		wanted[i] = Int64GetDatum(ids[i]);
 	values[0] = CStringGetTextDatum(source->namespace);
-	values[1] = PointerGetDatum(construct_array(wanted, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[1] = IdArray(ids, n);
 	SpiRun("SELECT w.n, i.key FROM unnest($2) WITH ORDINALITY AS w (id, n)"
 		   " JOIN custseg.identity i ON i.customer_id = w.id AND i.namespace = $1",
 		   2, types, values, NULL);

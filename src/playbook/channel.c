@@ -7,7 +7,6 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "common/spi.h"
@@ -26,8 +25,7 @@ ChannelFromRow(uint64 row, Channel *channel)
 	channel->capacity = (int) SpiInt64(row, 4, 0);
 	channel->lease = SpiField(row, 5, &isnull);
 	channel->lease = datumCopy(channel->lease, false, sizeof(Interval));
-	channel->cost = SpiField(row, 6, &isnull);
-	channel->cost = isnull ? DirectFunctionCall1(int4_numeric, Int32GetDatum(0)) : datumCopy(channel->cost, false, -1);
+	channel->cost = datumCopy(SpiField(row, 6, &isnull), false, -1);
 }
 
 void

@@ -17,9 +17,12 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "common/words.h"
 #include "playbook/message.h"
+#include "segment/labels.h"
 
 PG_FUNCTION_INFO_V1(custseg_template_is_valid);
+PG_FUNCTION_INFO_V1(custseg_shipped_message);
 
 static const char *const placeholders[] = {
 	"{name}", "{orders}", "{spend}", "{last_order}", "{days_silent}"
@@ -63,21 +66,41 @@ custseg_template_is_valid(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-const char *
-Words(bool chinese, const char *zh, const char *en)
+Datum
+custseg_shipped_message(PG_FUNCTION_ARGS)
 {
-	return chinese ? pg_any_to_server(zh, strlen(zh), PG_UTF8) : en;
+	static const struct
+	{
+		const char *channel;
+		const char *english;
+		const char *chinese;
+	}			messages[] = {
+		{"phone",
+			"Hello {name}, this is your shop. Your last order with us was on {last_order}, {days_silent} days ago. Were you happy with it, and is there anything we can do for you?",
+			"{name}您好，这里是您光顾过的店铺。您上次下单是{last_order}，距今{days_silent}天。请问上次购买的商品您还满意吗？有什么可以为您效劳的？"},
+		{"sms",
+			"Hello {name}, we have not seen you since {last_order}. New things have come in that we would like to show you.",
+			"{name}您好，自{last_order}以来好久不见。店里新到了不少好物，欢迎回来看看。"},
+		{"email",
+			"Hello {name}, it has been {days_silent} days since your last order. A lot is new in our shop since {last_order}; come and have a look.",
+			"{name}您好，您已有{days_silent}天没有光顾。自{last_order}以来，我们上新了许多商品，期待您再来看看。"},
+	};
+	const char *channel = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		chinese = IsChinese(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+
+	for (int i = 0; i < lengthof(messages); i++)
+		if (strcmp(messages[i].channel, channel) == 0)
+			PG_RETURN_TEXT_P(cstring_to_text(Words(chinese, messages[i].english, messages[i].chinese)));
+	PG_RETURN_NULL();
 }
 
 static const char *
 TierWords(const char *tier, bool chinese)
 {
-	if (tier == NULL)
-		return Words(chinese, "该客户", "this customer");
-	if (!chinese)
-		return psprintf("tier %s", tier);
-	return Words(true, strcmp(tier, "high") == 0 ? "高价值客户" :
-				 strcmp(tier, "mid") == 0 ? "中价值客户" : "低价值客户", NULL);
+	for (int i = 0; i < TIERS; i++)
+		if (tier != NULL && strcmp(tier, tier_names[i][0]) == 0)
+			return Words(chinese, psprintf("tier %s", tier), tier_names[i][1]);
+	return Words(chinese, "this customer", "该客户");
 }
 
 char *
@@ -88,14 +111,15 @@ RenderReason(const CustomerFacts *facts, bool chinese)
 	initStringInfo(&out);
 	if (facts->silent_at)
 		appendStringInfo(&out,
-						 Words(chinese, "已%d天未下单，%s超过%d天即为沉默（自%s起）；",
-							   "no order for %d days; %s counts as silent after %d, since %s; "),
+						 Words(chinese, "no order for %d days; %s counts as silent after %d, since %s; ",
+							   "已%d天未下单，%s超过%d天即为沉默（自%s起）；"),
 						 facts->days_silent, TierWords(facts->tier, chinese),
 						 facts->limit_days, facts->silent_at);
 	else
-		appendStringInfo(&out, Words(chinese, "已%d天未下单；", "no order for %d days; "),
+		appendStringInfo(&out, Words(chinese, "no order for %d days; ", "已%d天未下单；"),
 						 facts->days_silent);
-	appendStringInfo(&out, chinese ? "累计%lld单，消费%s" : facts->orders == 1 ? "%lld order, %s spent" : "%lld orders, %s spent",
+	appendStringInfo(&out, Words(chinese, facts->orders == 1 ? "%lld order, %s spent" : "%lld orders, %s spent",
+								 "累计%lld单，消费%s"),
 					 (long long) facts->orders, facts->spend);
 	return out.data;
 }
@@ -140,6 +164,12 @@ RenderMessage(const char *body, const CustomerFacts *facts)
 	replacements[PLACE_LAST_ORDER] = facts->last_order;
 	replacements[PLACE_DAYS_SILENT] = psprintf("%d", facts->days_silent);
 	return Fill(body, replacements);
+}
+
+const char *
+DearCustomer(bool chinese)
+{
+	return Words(chinese, "dear customer", "尊敬的顾客");
 }
 
 char *

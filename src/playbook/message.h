@@ -19,14 +19,14 @@ typedef struct CustomerFacts
 	char	   *tier;			/* may be NULL */
 } CustomerFacts;
 
-/* Text of ours, in Chinese or English, in the encoding of the database. */
-extern const char *Words(bool chinese, const char *zh, const char *en);
-
 /* Why this customer. */
 extern char *RenderReason(const CustomerFacts *facts, bool chinese);
 
 /* A template with everything filled in but the name. */
 extern char *RenderMessage(const char *body, const CustomerFacts *facts);
+
+/* The name of those who have none. */
+extern const char *DearCustomer(bool chinese);
 
 /* What RenderMessage left: the name, never stored. */
 extern char *RenderName(const char *message, const char *name);

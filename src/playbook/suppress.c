@@ -169,8 +169,7 @@ SuppressCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	/* For ever is for ever, however it is said. */
 	if (suppression.until == DT_NOEND)
 		suppression.forever = true;
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	if (suppression.channel != NULL)
 		CheckChannel(suppression.channel);
 	if (!Suppress(&suppression, as_of))
@@ -179,8 +178,7 @@ SuppressCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 						(long long) suppression.customer_id),
 				 errhint("To contact the customer sooner, SELECT custseg.unsuppress(%lld) first.",
 						 (long long) suppression.customer_id)));
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }
 
@@ -199,15 +197,13 @@ custseg_unsuppress(PG_FUNCTION_ARGS)
 	bool		found;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	found = SpiRun("DELETE FROM custseg.suppression WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
 				   2, types, values, nulls) > 0;
 	SpiRun("DELETE FROM custseg.suppressed_handle WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
 		   2, types, values, nulls);
 	if (found)
 		NoteHistory(customer_id, channel, "lifted", true, 0, reason, by, GetCurrentTimestamp());
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_BOOL(found);
 }

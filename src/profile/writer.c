@@ -155,7 +155,7 @@ static void
 UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 {
 	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
-	Datum	   *ids;
+	int64	   *ids;
 	Datum	   *timelines;
 	Oid			types[3] = {INT8ARRAYOID, InvalidOid};
 	Datum		values[3];
@@ -163,14 +163,14 @@ UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 	if (n == 0)
 		return;
 	types[1] = get_array_type(timeline);
-	ids = palloc(n * sizeof(Datum));
+	ids = palloc(n * sizeof(int64));
 	timelines = palloc(n * sizeof(Datum));
 	for (int i = 0; i < n; i++)
 	{
-		ids[i] = Int64GetDatum(rows[i]->customer_id);
+		ids[i] = rows[i]->customer_id;
 		timelines[i] = PointerGetDatum(rows[i]->timeline);
 	}
-	values[0] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[0] = IdArray(ids, n);
 	values[1] = PointerGetDatum(construct_array(timelines, n, timeline, -1, false, TYPALIGN_INT));
 
 	/* A rebuild compares in one transaction and writes in later ones. */

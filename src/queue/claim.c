@@ -45,6 +45,7 @@
 #include "utils/uuid.h"
 
 #include "common/guard.h"
+#include "common/ids.h"
 #include "common/input.h"
 #include "common/settings.h"
 #include "common/spi.h"
@@ -118,12 +119,6 @@ PinPlans(void)
 	return level;
 }
 
-static Datum
-TaskArray(Datum *ids, int n)
-{
-	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
 /*
  * The best of those that can be had, with all we know of them. An order that
  * became known after the episode was opened, and did not end it, is not news,
@@ -194,10 +189,10 @@ Drop(Claim *claim, const Picked *task, const char *outcome)
 
 /* Let these be until a refresh has seen what changed. */
 static void
-PutOff(Claim *claim, Datum *ids, int n)
+PutOff(Claim *claim, const int64 *ids, int n)
 {
 	claim->put_off += n;
-	TasksPutOff(TaskArray(ids, n), claim->as_of);
+	TasksPutOff(IdArray(ids, n), claim->as_of);
 }
 
 /*
@@ -217,7 +212,7 @@ LookAhead(Claim *claim, int look, Datum *passed)
 	Int32GetDatum(look + spare)};
 	int			n;
 	int			n_changed = 0;
-	Datum	   *tasks;
+	int64	   *tasks;
 	int64	   *customers;
 	bool	   *pending;
 
@@ -226,12 +221,12 @@ LookAhead(Claim *claim, int look, Datum *passed)
 					   " WHERE t.channel = $1 AND t.state = 'open' AND t.wake_at IS NULL AND t.due_at <= $2"
 					   " ORDER BY t.priority DESC, t.task_id LIMIT $3", 3, types), values, NULL);
 	n = (int) SPI_processed;
-	tasks = palloc(sizeof(Datum) * Max(n, 1));
+	tasks = palloc(sizeof(int64) * Max(n, 1));
 	customers = palloc(sizeof(int64) * Max(n, 1));
 	pending = palloc(sizeof(bool) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
-		tasks[i] = Int64GetDatum(SpiInt64(i, 1, 0));
+		tasks[i] = SpiInt64(i, 1, 0);
 		customers[i] = SpiInt64(i, 2, 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -246,7 +241,7 @@ LookAhead(Claim *claim, int look, Datum *passed)
 	if (n_changed > spare)
 		PutOff(claim, tasks, n_changed);
 	else
-		*passed = TaskArray(tasks, n_changed);
+		*passed = IdArray(tasks, n_changed);
 	return n > 0;
 }
 
@@ -257,15 +252,15 @@ LookAhead(Claim *claim, int look, Datum *passed)
 static int
 Take(Claim *claim, Picked *tasks, int n)
 {
-	Datum	   *ids = palloc(sizeof(Datum) * n);
+	int64	   *ids = palloc(sizeof(int64) * n);
 	int			taken;
 
 	/* A lease begins when it is given. */
 	if (!claim->replay)
 		claim->as_of = GetCurrentTimestamp();
 	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(tasks[i].task_id);
-	TasksTake(TaskArray(ids, n), claim->as_of, claim->worker, GetUserNameFromId(claim->role, false), claim->lease);
+		ids[i] = tasks[i].task_id;
+	TasksTake(IdArray(ids, n), claim->as_of, claim->worker, GetUserNameFromId(claim->role, false), claim->lease);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		int64		task_id = SpiInt64(row, 1, 0);
@@ -294,7 +289,7 @@ Return(Claim *claim, Picked *task, const Contact *contact, TimestampTz checked_a
 	const char *name = contact->name;
 
 	if (name == NULL || name[0] == '\0')
-		name = ReadShopSettings()->chinese ? Words(true, "尊敬的顾客", NULL) : "dear customer";
+		name = DearCustomer(ReadShopSettings()->chinese);
 
 	values[0] = Int64GetDatum(task->task_id);
 	values[1] = UUIDPGetDatum(&task->token);
@@ -361,14 +356,14 @@ static bool
 ClaimRound(Claim *claim, int look, int most, int *claimed)
 {
 	int			n = 0;
-	Datum		passed = TaskArray(NULL, 0);
+	Datum		passed = IdArray(NULL, 0);
 	int			good = 0;
 	int			n_put_off = 0;
 	int			level;
 	Picked	   *picked = NULL;
 	Contact    *contacts;
 	int64	   *ids;
-	Datum	   *put_off;
+	int64	   *put_off;
 	DateADT    *after;
 	bool	   *ordered;
 	bool	   *pending;
@@ -384,7 +379,7 @@ ClaimRound(Claim *claim, int look, int most, int *claimed)
 
 	contacts = palloc0(sizeof(Contact) * n);
 	ids = palloc(sizeof(int64) * n);
-	put_off = palloc(sizeof(Datum) * n);
+	put_off = palloc(sizeof(int64) * n);
 	after = palloc(sizeof(DateADT) * n);
 	ordered = palloc0(sizeof(bool) * n);
 	handles = palloc0(sizeof(HandleState) * n);
@@ -416,7 +411,7 @@ ClaimRound(Claim *claim, int look, int most, int *claimed)
 
 		if (pending[i] && !ordered[i] && picked[i].known)
 		{
-			put_off[n_put_off++] = Int64GetDatum(picked[i].task_id);
+			put_off[n_put_off++] = picked[i].task_id;
 			continue;
 		}
 		if (!picked[i].known)
@@ -557,8 +552,7 @@ ClaimCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	InitMaterializedSRF(fcinfo, 0);
 	claim.result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	ReadChannel(channel, &claim.channel);
 	claim.lease = lease ? IntervalPGetDatum(lease) : claim.channel.lease;
 	RequireHome();
@@ -584,8 +578,7 @@ ClaimCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	}
 	if (claimed == 0)
 		TellWhyNothing(&claim);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }
 

@@ -184,8 +184,7 @@ CompleteCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	Guard		guard;
 
 	CheckOutcome(outcome);
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	held = Hold(task_id, token, caller);
 	if (Is(held.state, "done"))
 	{
@@ -211,8 +210,7 @@ CompleteCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 			EndEpisode(&held, "withdrawn", "opted_out", as_of);
 		}
 	}
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_BOOL(fresh);
 }
 
@@ -230,8 +228,7 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	Held		held;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	held = Hold(task_id, token, caller);
 	if (Is(held.state, "done"))
 		RequireOpen(&held);
@@ -254,8 +251,7 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 		if (!again && was_open)
 			EndEpisode(&held, because ? "withdrawn" : "exhausted", because ? "suppressed" : "failed", as_of);
 	}
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	if (!again)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(due_at);
@@ -273,8 +269,7 @@ ExtendCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	Held		held;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	held = Hold(task_id, token, caller);
 	RequireOpen(&held);
 	because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of);
@@ -284,8 +279,7 @@ ExtendCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 				 errmsg("customer %lld must not be contacted any more: %s", (long long) held.customer_id, because),
 				 errhint("Do not contact the customer, and bring the task back with release(), or complete() if it was done.")));
 	until = TaskExtend(task_id, lease, as_of);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_TIMESTAMPTZ(until);
 }
 
@@ -298,13 +292,11 @@ custseg_release(PG_FUNCTION_ARGS)
 	Held		held;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	held = Hold(task_id, token, caller);
 	RequireOpen(&held);
 	TaskRelease(task_id);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }
 

@@ -24,6 +24,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "common/words.h"
 #include "person/contact.h"
 #include "person/handle.h"
 #include "playbook/audience.h"
@@ -63,7 +64,7 @@ typedef struct DryRun
 	char	   *playbook;
 	TimestampTz as_of;
 	DateADT		day;
-	bool		zh;
+	bool		chinese;
 	bool		contacts;
 	OptOuts		opt_outs;		/* of the shop's own */
 	int			nlanes;
@@ -142,10 +143,10 @@ Sample(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *body, co
 	if (lane->nsamples == SAMPLES)
 		return;
 	if (name == NULL || name[0] == '\0')
-		name = Words(run->zh, "尊敬的顾客", "dear customer");
+		name = DearCustomer(run->chinese);
 	message = RenderName(RenderMessage(body, facts), name);
 	old = MemoryContextSwitchTo(run->keep);
-	lane->samples[lane->nsamples++] = psprintf("%s (%s): %s", lane->channel, RenderReason(facts, run->zh), message);
+	lane->samples[lane->nsamples++] = psprintf("%s (%s): %s", lane->channel, RenderReason(facts, run->chinese), message);
 	MemoryContextSwitchTo(old);
 }
 
@@ -254,7 +255,7 @@ LookAtAudience(DryRun *run)
 {
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
 	Datum		values[] = {TimestampTzGetDatum(run->as_of), DateADTGetDatum(run->day),
-	CStringGetTextDatum(run->playbook), CStringGetTextDatum(run->zh ? "zh" : "en")};
+	CStringGetTextDatum(run->playbook), CStringGetTextDatum(run->chinese ? "zh" : "en")};
 	MemoryContext chunk;
 	MemoryContext old;
 	Portal		portal;
@@ -300,29 +301,29 @@ ReportAudience(DryRun *run, double holdout, int backlog_days)
 		controls += run->lanes[i].controls;
 		reachable += run->lanes[i].reachable;
 	}
-	Say(run, psprintf(Words(run->zh, "方案%s，截至%s：沉默不超过%d天的客户%lld位",
-							"%s as of %s: silent for at most %d days: %lld customers"),
+	Say(run, psprintf(Words(run->chinese, "%s as of %s: silent for at most %d days: %lld customers",
+							"方案%s，截至%s：沉默不超过%d天的客户%lld位"),
 					  run->playbook,
 					  DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(run->day))),
 					  backlog_days, (long long) customers));
-	Say(run, psprintf(Words(run->zh, "对照组（%.1f%%）%lld位，不联系；可联系%lld位；联系不上%lld位",
-							"controls (%.1f%%), never contacted: %lld; can be contacted: %lld; cannot be reached: %lld"),
+	Say(run, psprintf(Words(run->chinese, "controls (%.1f%%), never contacted: %lld; can be contacted: %lld; cannot be reached: %lld",
+							"对照组（%.1f%%）%lld位，不联系；可联系%lld位；联系不上%lld位"),
 					  holdout * 100, (long long) controls, (long long) reachable,
 					  (long long) (customers - controls - reachable)));
 	if (!run->contacts)
-		Say(run, Words(run->zh, "尚未登记客户表（add_customers）：领取任务时不显示姓名和联系方式",
-					   "no customer table is registered (add_customers): tasks will come without name and handle"));
+		Say(run, Words(run->chinese, "no customer table is registered (add_customers): tasks will come without name and handle",
+					   "尚未登记客户表（add_customers）：领取任务时不显示姓名和联系方式"));
 	for (int i = 0; i < run->nlanes; i++)
 	{
 		Lane	   *lane = &run->lanes[i];
 
-		Say(run, psprintf(Words(run->zh, "  层级%s，渠道%s：%lld位，对照%lld位，可联系%lld位",
-								"  tier %s by %s: %lld customers, %lld controls, %lld can be contacted"),
+		Say(run, psprintf(Words(run->chinese, "  tier %s by %s: %lld customers, %lld controls, %lld can be contacted",
+								"  层级%s，渠道%s：%lld位，对照%lld位，可联系%lld位"),
 						  lane->tier, lane->channel ? lane->channel : "-", (long long) lane->customers,
 						  (long long) lane->controls, (long long) lane->reachable));
 		for (int r = 0; r < lengthof(reasons); r++)
 			if (lane->unreachable[r] > 0)
-				Say(run, psprintf(Words(run->zh, "    联系不上（%s）：%lld位", "    not reached, %s: %lld"),
+				Say(run, psprintf(Words(run->chinese, "    not reached, %s: %lld", "    联系不上（%s）：%lld位"),
 								  reasons[r], (long long) lane->unreachable[r]));
 	}
 }
@@ -332,8 +333,8 @@ ReportDays(DryRun *run, double holdout)
 {
 	double		total = 0;
 
-	Say(run, Words(run->zh, "未来几天的任务数（若期间无人下单，此为上限）：",
-				   "tasks in the coming days (at most: whoever orders before falling silent drops out):"));
+	Say(run, Words(run->chinese, "tasks in the coming days (at most: whoever orders before falling silent drops out):",
+				   "未来几天的任务数（若期间无人下单，此为上限）："));
 	for (int i = 0; i < run->nlanes; i++)
 	{
 		Lane	   *lane = &run->lanes[i];
@@ -357,11 +358,11 @@ ReportDays(DryRun *run, double holdout)
 			appendStringInfo(&days, "%s%lld", day > 0 ? ", " : "", (long long) today);
 		}
 		total += tasks * lane->cost;
-		Say(run, psprintf(Words(run->zh, "  %s（每日最多%lld个）：%s；成本%.2f",
-								"  %s (at most %lld a day): %s; cost %.2f"),
+		Say(run, psprintf(Words(run->chinese, "  %s (at most %lld a day): %s; cost %.2f",
+								"  %s（每日最多%lld个）：%s；成本%.2f"),
 						  lane->channel, (long long) lane->capacity, days.data, tasks * lane->cost));
 	}
-	Say(run, psprintf(Words(run->zh, "%d天成本合计：%.2f", "cost of these %d days: %.2f"), DAYS, total));
+	Say(run, psprintf(Words(run->chinese, "cost of these %d days: %.2f", "%d天成本合计：%.2f"), DAYS, total));
 }
 
 static void
@@ -369,7 +370,7 @@ ReportSamples(DryRun *run)
 {
 	int			shown = 0;
 
-	Say(run, Words(run->zh, "示例：", "samples:"));
+	Say(run, Words(run->chinese, "samples:", "示例："));
 	for (int n = 0; n < SAMPLES && shown < SAMPLES; n++)
 		for (int i = 0; i < run->nlanes && shown < SAMPLES; i++)
 			if (n < run->lanes[i].nsamples)
@@ -397,11 +398,10 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	run.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	values[0] = CStringGetTextDatum(run.playbook);
 
-	SPI_connect();
+	OwnerBegin(&guard);
 	run.keep = CurrentMemoryContext;
-	GuardEnter(&guard, ExtensionOwner());
 	settings = ReadShopSettings();
-	run.zh = settings->chinese;
+	run.chinese = settings->chinese;
 	run.day = ShopDay(run.as_of, settings->time_zone);
 	run.contacts = ContactsMapped();
 	if (run.contacts)
@@ -419,8 +419,7 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	ReportDays(&run, holdout);
 	ReportSamples(&run);
 	PlaybookNote(run.playbook, "dry_run_at", TimestampTzGetDatum(run.as_of), TIMESTAMPTZOID);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }
 

@@ -539,13 +539,11 @@ custseg_recall_plan(PG_FUNCTION_ARGS)
 	Moment		now;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	now = MomentOf(PG_GETARG_TIMESTAMPTZ(1));
 	now.run_id = PG_GETARG_INT64(0);
 	QueuePlanAll(&now);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }
 
@@ -555,12 +553,10 @@ custseg_recall_follow(PG_FUNCTION_ARGS)
 	Moment		now;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	now = MomentOf(PG_GETARG_TIMESTAMPTZ(1));
 	now.run_id = PG_GETARG_INT64(0);
 	(void) QueueFollow(&now, PG_GETARG_INT64(2));
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }

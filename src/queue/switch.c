@@ -13,7 +13,7 @@
 #include "common/input.h"
 #include "common/settings.h"
 #include "common/spi.h"
-#include "playbook/message.h"
+#include "common/words.h"
 #include "playbook/playbook.h"
 #include "queue/queue.h"
 #include "queue/task.h"
@@ -37,8 +37,7 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	text	   *result;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	RecallLock();
 	settings = ReadShopSettings();
 	now = MomentOf(as_of);
@@ -64,11 +63,10 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	tasks = SpiInt64(0, 1, 0);
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text(psprintf(Words(settings->chinese,
-											"方案%s已启用：从积压中开启%lld个沉默周期，其中对照组%lld个；现有%lld个待办任务",
-											"playbook %s is on: %lld episodes opened from the backlog, %lld of them controls; %lld tasks to do"),
+											"playbook %s is on: %lld episodes opened from the backlog, %lld of them controls; %lld tasks to do",
+											"方案%s已启用：从积压中开启%lld个沉默周期，其中对照组%lld个；现有%lld个待办任务"),
 									  playbook, (long long) episodes, (long long) controls, (long long) tasks));
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_TEXT_P(result);
 }
 
@@ -84,8 +82,7 @@ Disable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	text	   *result;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	RecallLock();
 	chinese = ReadShopSettings()->chinese;
 	if (!PlaybookIsEnabled(playbook, &tried))
@@ -104,11 +101,10 @@ Disable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	EpisodesDisabled(episodes, tasks);
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text(psprintf(Words(chinese,
-											"方案%s已停用：撤回%d个尚未领取的任务",
-											"playbook %s is off: %d tasks nobody had claimed withdrawn"),
+											"playbook %s is off: %d tasks nobody had claimed withdrawn",
+											"方案%s已停用：撤回%d个尚未领取的任务"),
 									  playbook, tasks));
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_TEXT_P(result);
 }
 

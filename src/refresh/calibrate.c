@@ -19,6 +19,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "model/fits.h"
@@ -87,18 +88,14 @@ CalibrateRow(TupleTableSlot *slot, void *arg)
 /* ------------------------------------------------------------- storing */
 
 static Datum
-IntegerArray(const int64 *numbers, Oid type)
+DaysArray(const int64 *days)
 {
 	Datum		elements[SCORE_CUTS];
 
 	for (int i = 0; i < SCORE_CUTS; i++)
-		elements[i] = type == INT4OID ? Int32GetDatum((int32) numbers[i]) :
-			Int64GetDatum(numbers[i]);
-	if (type == INT4OID)
-		return PointerGetDatum(construct_array(elements, SCORE_CUTS, INT4OID, sizeof(int32), true,
-											   TYPALIGN_INT));
-	return PointerGetDatum(construct_array(elements, SCORE_CUTS, INT8OID, sizeof(int64),
-										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		elements[i] = Int32GetDatum((int32) days[i]);
+	return PointerGetDatum(construct_array(elements, SCORE_CUTS, INT4OID, sizeof(int32), true,
+										   TYPALIGN_INT));
 }
 
 static Datum
@@ -164,8 +161,8 @@ Store(const Calibration *calibration, const Cuts *cuts, const Fits *fits,
 	values[3] = Int64GetDatum(data->customers);
 	values[4] = Int64GetDatum(data->orders);
 	values[5] = DateADTGetDatum(data->since);
-	values[6] = IntegerArray(cuts->r, INT4OID);
-	values[7] = IntegerArray(cuts->f, INT8OID);
+	values[6] = DaysArray(cuts->r);
+	values[7] = IdArray(cuts->f, SCORE_CUTS);
 	values[8] = MoneyArray(cuts->m);
 	values[9] = NumericGetDatum(AmountToNumeric(cuts->tier_high));
 	values[10] = NumericGetDatum(AmountToNumeric(cuts->tier_mid));

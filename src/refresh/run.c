@@ -64,8 +64,7 @@ RunBegin(Run *run)
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();				/* its results are freed with the batch */
-	GuardEnter(&run->guard, ExtensionOwner());
+	OwnerBegin(&run->guard);	/* its results are freed with the batch */
 	MemoryContextReset(run->batch);
 	MemoryContextSwitchTo(run->batch);
 }
@@ -154,8 +153,7 @@ static void
 Commit(Run *run, bool wait)
 {
 	run->counts.batches++;
-	GuardLeave(&run->guard);
-	SPI_finish();
+	OwnerEnd(&run->guard);
 	PopActiveSnapshot();
 	if (wait)
 		(void) set_config_option("synchronous_commit",
@@ -336,11 +334,9 @@ RecordFailure(Run *run, const LOCKTAG *lock)
 	{
 		RunHoldExtension(run);
 		PushActiveSnapshot(GetTransactionSnapshot());
-		SPI_connect();
-		GuardEnter(&run->guard, ExtensionOwner());
+		OwnerBegin(&run->guard);
 		RunRecordFinish(run, "failed", run->failure);
-		GuardLeave(&run->guard);
-		SPI_finish();
+		OwnerEnd(&run->guard);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 	}

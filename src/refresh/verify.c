@@ -47,7 +47,7 @@ typedef struct Sample
 /* What the sources say: a timeline a customer and source. */
 typedef struct Truth
 {
-	Datum	   *ids;
+	int64	   *ids;
 	Datum	   *sources;
 	Datum	   *timelines;
 	int			n;
@@ -145,13 +145,13 @@ AddTruth(Truth *truth, const Source *source, const Collected *rows, int n)
 	if (truth->n + n > truth->size)
 	{
 		truth->size = Max(truth->size * 2, truth->n + n);
-		truth->ids = repalloc_huge(truth->ids, truth->size * sizeof(Datum));
+		truth->ids = repalloc_huge(truth->ids, truth->size * sizeof(int64));
 		truth->sources = repalloc_huge(truth->sources, truth->size * sizeof(Datum));
 		truth->timelines = repalloc_huge(truth->timelines, truth->size * sizeof(Datum));
 	}
 	for (int i = 0; i < n; i++)
 	{
-		truth->ids[truth->n] = Int64GetDatum(rows[i].customer_id);
+		truth->ids[truth->n] = rows[i].customer_id;
 		truth->sources[truth->n] = Int32GetDatum(source->source_id);
 		truth->timelines[truth->n++] = PointerGetDatum(rows[i].timeline);
 	}
@@ -255,7 +255,7 @@ Verify(int most, ReturnSetInfo *result)
 	ListCell   *cell;
 	uint64		differ;
 
-	truth.ids = palloc(truth.size * sizeof(Datum));
+	truth.ids = palloc(truth.size * sizeof(int64));
 	truth.sources = palloc(truth.size * sizeof(Datum));
 	truth.timelines = palloc(truth.size * sizeof(Datum));
 	SpiRun("SELECT max(day) FROM custseg.refresh_state", 0, NULL, NULL, NULL);
@@ -269,8 +269,7 @@ Verify(int most, ReturnSetInfo *result)
 	LeaveOutPending(sources, &sample);
 
 	values[0] = IdArray(sample.ids, sample.n);
-	values[1] = PointerGetDatum(construct_array(truth.ids, truth.n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-												TYPALIGN_DOUBLE));
+	values[1] = IdArray(truth.ids, truth.n);
 	values[2] = PointerGetDatum(construct_array(truth.sources, truth.n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	values[3] = PointerGetDatum(construct_array(truth.timelines, truth.n, timeline, -1, false, TYPALIGN_INT));
 	differ = ReturnDifferences(result,
@@ -332,10 +331,8 @@ custseg_verify(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	RunKeepOut();
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	Verify(most, (ReturnSetInfo *) fcinfo->resultinfo);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }

@@ -153,7 +153,7 @@ ExplainClocks(Explanation *why)
 	int			tier = why->now.tier;
 	Silence		silence = SilenceOf(rules, tier, &facts->rhythm);
 	int32		median = OwnMedianGap(rules, tier, facts, PG_INT32_MAX);
-	const char *tier_name = tier_names[tier][why->chinese];
+	const char *tier_name = WORDS(tier_names[tier][0], tier_names[tier][1]);
 	const char *start = facts->rhythm.order_days > 0 ?
 		psprintf(WORDS("last order %s", "上次下单 %s"), Day(FactsStart(facts))) :
 		psprintf(WORDS("no order, last refund %s", "无订单，上次退款 %s"), Day(FactsStart(facts)));
@@ -281,9 +281,9 @@ FrequentBy(Explanation *why)
 {
 	if (why->f_is_set)
 		return WORDS("as set", "按设置");
-	if (why->rules.scored && why->rules.f_cuts[2] > 3)
-		return WORDS("more than the default 3: 60 % of customers have at most that many",
-					 "高于默认的 3 单：60 % 的客户不超过此数");
+	if (why->rules.scored && why->rules.f_cuts[2] > why->f_default)
+		return psprintf(WORDS("more than the default %d: 60 %% of customers have at most that many",
+							  "高于默认的 %d 单：60 %% 的客户不超过此数"), why->f_default);
 	return WORDS("the default", "默认");
 }
 
@@ -337,9 +337,9 @@ ExplainTags(Explanation *why)
 		   " WHERE customer_id = $1 ORDER BY tag COLLATE \"C\"", 1, types, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *note = Utf8(SpiText(i, 2));
+		char	   *note = SpiText(i, 2);
 		char	   *by = psprintf(WORDS("by %s on %s", "由 %s 于 %s 设置"),
-								  Utf8(SpiText(i, 3)), SpiText(i, 4));
+								  SpiText(i, 3), SpiText(i, 4));
 
 		Say(why, "tag", SpiText(i, 1), WORDS("set by hand", "人工设置"),
 			note ? psprintf("%s: %s", by, note) : by);
@@ -372,19 +372,6 @@ Explain(Explanation *why)
 		ExplainPredictions(why);	/* which move from day to day */
 }
 
-static bool
-IsChinese(const char *language)
-{
-	if (strcmp(language, "zh") == 0)
-		return true;
-	if (strcmp(language, "en") == 0)
-		return false;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("language \"%s\" is not known", language),
-			 errhint("It is en or zh.")));
-}
-
 Datum
 custseg_explain(PG_FUNCTION_ARGS)
 {
@@ -403,8 +390,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	why.result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 
 	settings = ReadShopSettings();
 	why.chinese = PG_ARGISNULL(2) ? settings->chinese :
@@ -412,13 +398,14 @@ custseg_explain(PG_FUNCTION_ARGS)
 	why.day = ShopDay(PG_GETARG_TIMESTAMPTZ(1), settings->time_zone);
 
 	SpiRun("SELECT tier_high_share, tier_mid_share, activity_value_share, quadrant_m_percentile,"
-		   " quadrant_f_orders IS NOT NULL"
+		   " quadrant_f_orders IS NOT NULL, custseg.frequent_orders()"
 		   " FROM custseg.settings", 0, NULL, NULL, NULL);
 	why.high_share = DatumGetFloat8(SpiField(0, 1, &isnull));
 	why.mid_share = DatumGetFloat8(SpiField(0, 2, &isnull));
 	why.value_share = DatumGetFloat8(SpiField(0, 3, &isnull));
 	why.m_percentile = DatumGetFloat8(SpiField(0, 4, &isnull));
 	why.f_is_set = SpiInt64(0, 5, 0) != 0;
+	why.f_default = SpiInt64(0, 6, 0);
 
 	types[0] = DATEOID;
 	values[0] = DateADTGetDatum(why.day);
@@ -443,8 +430,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 	Explain(&why);
 	ExplainTags(&why);
 
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	return (Datum) 0;
 }
 
@@ -471,6 +457,6 @@ custseg_label_name(PG_FUNCTION_ARGS)
 	for (int i = 0; i < lengthof(labels); i++)
 		for (int j = 0; j < labels[i].n; j++)
 			if (strcmp(labels[i].label, label) == 0 && strcmp(labels[i].names[j][0], value) == 0)
-				PG_RETURN_DATUM(ServerText(labels[i].names[j][chinese]));
+				PG_RETURN_TEXT_P(cstring_to_text(Words(chinese, labels[i].names[j][0], labels[i].names[j][1])));
 	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
 }

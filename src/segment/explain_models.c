@@ -52,8 +52,8 @@ Reason(Explanation *why, const char *reason)
 	if (why->chinese)
 		for (int i = 0; i < lengthof(known); i++)
 			if (strncmp(reason, known[i].begins, strlen(known[i].begins)) == 0)
-				return i < 4 ? known[i].chinese :
-					psprintf("%s（%s）", known[i].chinese, reason);
+				return i < 4 ? WORDS(reason, known[i].chinese) :
+					psprintf(WORDS("%s (%s)", "%s（%s）"), WORDS(reason, known[i].chinese), reason);
 	return reason;
 }
 

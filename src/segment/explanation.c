@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
@@ -12,18 +11,6 @@
 
 #include "segment/explanation.h"
 #include "timeline/amount.h"
-
-Datum
-ServerText(const char *utf8)
-{
-	return CStringGetTextDatum(pg_any_to_server(utf8, strlen(utf8), PG_UTF8));
-}
-
-char *
-Utf8(char *text)
-{
-	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
-}
 
 void
 Say(Explanation *why, const char *label, const char *value, const char *rule, const char *detail)
@@ -33,8 +20,8 @@ Say(Explanation *why, const char *label, const char *value, const char *rule, co
 
 	values[0] = CStringGetTextDatum(label);
 	values[1] = value ? CStringGetTextDatum(value) : (Datum) 0;
-	values[2] = ServerText(rule);
-	values[3] = ServerText(detail);
+	values[2] = CStringGetTextDatum(rule);
+	values[3] = CStringGetTextDatum(detail);
 	tuplestore_putvalues(why->result->setResult, why->result->setDesc, values, nulls);
 }
 
@@ -54,9 +41,9 @@ Money(int64 scaled)
 }
 
 static char *
-Count(Explanation *why, int64 n, const char *one, const char *many, const char *chinese)
+Count(Explanation *why, int64 n, const char *one, const char *many, const char *in_chinese)
 {
-	return psprintf("%lld %s", (long long) n, why->chinese ? chinese : n == 1 ? one : many);
+	return psprintf("%lld %s", (long long) n, WORDS(n == 1 ? one : many, in_chinese));
 }
 
 char *

@@ -9,6 +9,7 @@
 
 #include "nodes/execnodes.h"
 
+#include "common/words.h"
 #include "model/predict.h"
 #include "segment/evaluate.h"
 
@@ -27,20 +28,15 @@ typedef struct Explanation
 	double		value_share;
 	double		m_percentile;
 	bool		f_is_set;		/* settings.quadrant_f_orders */
+	int32		f_default;		/* and what it is else, at least */
 } Explanation;
 
-/* One text of two, by the language; the translations stand beside each other. */
-#define WORDS(en, zh) (why->chinese ? (zh) : (en))
+/* One text of two, by the language of the explanation. */
+#define WORDS(english, in_chinese) Words(why->chinese, english, in_chinese)
 
-/* A row of it. The value is as the server stores it, rule and detail are UTF-8. */
+/* A row of it. */
 extern void Say(Explanation *why, const char *label, const char *value, const char *rule,
 				const char *detail);
-
-/* What the server stores, as the texts here are written. */
-extern char *Utf8(char *text);
-
-/* A text in UTF-8, as the server stores it. */
-extern Datum ServerText(const char *utf8);
 
 extern char *Day(DateADT day);	/* NULL for NO_DAY */
 extern char *Money(int64 scaled);

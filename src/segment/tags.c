@@ -74,8 +74,7 @@ custseg_add_tag(PG_FUNCTION_ARGS)
 	nulls[2] = PG_ARGISNULL(2) ? 'n' : ' ';
 	values[3] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	SpiRun("SELECT 1 FROM custseg.profile WHERE customer_id = $1", 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -92,8 +91,7 @@ custseg_add_tag(PG_FUNCTION_ARGS)
 		SpiRun("UPDATE custseg.manual_tag SET note = $3, set_by = $4, set_at = now()"
 			   " WHERE customer_id = $1 AND tag = $2 AND note IS DISTINCT FROM $3",
 			   4, types, values, nulls);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_BOOL(added);
 }
 
@@ -106,14 +104,12 @@ custseg_remove_tag(PG_FUNCTION_ARGS)
 	Guard		guard;
 
 	CheckTagName(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	SpiRun("DELETE FROM custseg.manual_tag WHERE customer_id = $1 AND tag = $2",
 		   2, types, values, NULL);
 	removed = SPI_processed > 0;
 	if (removed)
 		NoteTransition(PG_GETARG_INT64(0), values[1], (Datum) 0);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_BOOL(removed);
 }

@@ -118,8 +118,7 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 	Oid			relation;
 	Guard		guard;
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	SpiRun("DELETE FROM custseg.source_mapping WHERE source_id = $1"
 		   " RETURNING relation::oid, tracked_since IS NOT NULL", 1, types, values, NULL);
 	if (SPI_processed == 0)
@@ -136,7 +135,7 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 	ChangeLogDrop(id);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
-	GuardLeave(&guard);
+	OwnerEnd(&guard);
 
 	/* Whoever may add a source may forget it; one whose table is gone, anybody. */
 	if (get_rel_name(relation) != NULL && !object_ownercheck_relation(relation, GetUserId()))
@@ -145,6 +144,5 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errmsg("must be a member of the role that owns %s to forget it as a source",
 						get_rel_name(relation)),
 				 errhint("Ask a member of that role.")));
-	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -30,6 +30,7 @@
 #include "common/attempt.h"
 #include "common/bulk.h"
 #include "common/guard.h"
+#include "common/ids.h"
 #include "track/change_log.h"
 #include "track/change_write.h"
 
@@ -118,7 +119,7 @@ PutRow(Relation log, const Change *changes, int n)
 	};
 	bool		nulls[LOG_COLUMNS] = {false, false, true, true, true, true};
 	bool		by_key = changes[0].key != NULL;
-	Datum	   *customers;
+	int64	   *customers;
 	Datum	   *keys;
 	int			bytes = 0;
 	int			count = 0;
@@ -136,11 +137,11 @@ PutRow(Relation log, const Change *changes, int n)
 		return 1;
 	}
 
-	customers = palloc(n * sizeof(Datum));
+	customers = palloc(n * sizeof(int64));
 	keys = palloc(n * sizeof(Datum));
 	while (count < n && bytes < ROW_BYTES)
 	{
-		customers[count] = Int64GetDatum(changes[count].customer);
+		customers[count] = changes[count].customer;
 		bytes += sizeof(int64);
 		if (by_key)
 		{
@@ -149,8 +150,7 @@ PutRow(Relation log, const Change *changes, int n)
 		}
 		count++;
 	}
-	values[LOG_CUSTOMERS] = PointerGetDatum(construct_array(customers, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-												TYPALIGN_DOUBLE));
+	values[LOG_CUSTOMERS] = IdArray(customers, count);
 	nulls[LOG_CUSTOMERS] = false;
 	if (by_key)
 	{

@@ -219,8 +219,7 @@ custseg_schedule(PG_FUNCTION_ARGS)
 		schedule.at_time = PG_ARGISNULL(3) ? 0 : PG_GETARG_TIMEADT(3);
 	}
 
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	(void) ReadJobRecord(job, false, &record);
 
 	/* Saying the same again, as deployment scripts do, changes nothing, and wakes nothing that is paused. */
@@ -239,8 +238,7 @@ custseg_schedule(PG_FUNCTION_ARGS)
 		record.note = NULL;
 		WriteJobSchedule(job, &record);
 	}
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 
 	if (stays_paused)
 	{
@@ -268,8 +266,7 @@ custseg_unschedule(PG_FUNCTION_ARGS)
 	bool		was;
 
 	PreventCommandIfReadOnly("custseg.unschedule()");
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	(void) ReadJobRecord(job, false, &record);
 	was = record.scheduled;
 	if (record.exists)
@@ -278,8 +275,7 @@ custseg_unschedule(PG_FUNCTION_ARGS)
 		record.note = NULL;
 		WriteJobSchedule(job, &record);
 	}
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_BOOL(was);
 }
 
@@ -291,16 +287,14 @@ custseg_pause(PG_FUNCTION_ARGS)
 	Guard		guard;
 
 	PreventCommandIfReadOnly("custseg.pause()");
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	(void) ReadJobRecord(job, false, &record);
 	if (!record.scheduled)
 		NotScheduled(job);
 	record.paused = true;
 	record.has_next = false;
 	WriteJobSchedule(job, &record);
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 	PG_RETURN_VOID();
 }
 
@@ -317,8 +311,7 @@ custseg_resume(PG_FUNCTION_ARGS)
 	Guard		guard;
 
 	PreventCommandIfReadOnly("custseg.resume()");
-	SPI_connect();
-	GuardEnter(&guard, ExtensionOwner());
+	OwnerBegin(&guard);
 	(void) ReadJobRecord(job, false, &record);
 	if (!record.scheduled)
 		NotScheduled(job);
@@ -332,8 +325,7 @@ custseg_resume(PG_FUNCTION_ARGS)
 		record.note = NULL;
 		WriteJobSchedule(job, &record);
 	}
-	GuardLeave(&guard);
-	SPI_finish();
+	OwnerEnd(&guard);
 
 	WakeOnCommit();
 	WarnOfObstacle();
@@ -368,8 +360,7 @@ custseg_request_refresh(PG_FUNCTION_ARGS)
 		Datum		values[] = {CStringGetTextDatum(job_kinds[job].name)};
 		Guard		guard;
 
-		SPI_connect();
-		GuardEnter(&guard, ExtensionOwner());
+		OwnerBegin(&guard);
 
 		/*
 		 * Each request has its row, since one that is there already may be
@@ -381,8 +372,7 @@ custseg_request_refresh(PG_FUNCTION_ARGS)
 			request_on_commit |= 1U << job;
 		else
 			SpiRun("INSERT INTO custseg.job_request (job) VALUES ($1)", 1, types, values, NULL);
-		GuardLeave(&guard);
-		SPI_finish();
+		OwnerEnd(&guard);
 	}
 	WakeOnCommit();
 

@@ -66,17 +66,15 @@ BeginBookkeeping(Guard *guard)
 	(void) set_config_option("lock_timeout", BOOKKEEPING_LOCK_TIMEOUT, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	HoldExtension(ExtensionOid());
-	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	GuardEnter(guard, ExtensionOwner());
+	OwnerBegin(guard);
 }
 
 static void
 EndBookkeeping(Guard *guard)
 {
-	GuardLeave(guard);
+	OwnerEnd(guard);
 	PopActiveSnapshot();
-	SPI_finish();
 	CommitTransactionCommand();
 }
 

@@ -30,14 +30,14 @@ sub new_node
 }
 
 # A shop of n customers in a database of its own, whose tables belong to the
-# role shop. Keys are numbers, or texts.
+# role shop. Keys are numbers, or texts. "with" says how the database is created.
 sub make_shop
 {
 	my ($node, $db, %option) = @_;
 	my $n = $option{customers} || 2000;
 	my $key = $option{text_keys} ? "'c' || c" : 'c';
 
-	$node->safe_psql('postgres', "CREATE DATABASE $db") unless $db eq 'postgres';
+	$node->safe_psql('postgres', "CREATE DATABASE $db " . ($option{with} || '')) unless $db eq 'postgres';
 	$node->safe_psql($db, qq{
 		SET client_min_messages = warning;
 		SELECT 'CREATE ROLE shop' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'shop') \\gexec

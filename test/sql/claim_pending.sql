@@ -130,8 +130,9 @@ SELECT custseg.enable_at('2024-06-01 12:00', 'silent_customers', force => true);
 ANALYZE custseg.task;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 1;
 SELECT * FROM claim(1, '2024-06-01 13:00');
-INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day)
-SELECT 1000 + i, 1000 + i, 'silent_customers', 'phone', 'open', 0, now(), '2024-06-01', '2024-07-01', 'one of many', 'Hello', '2024-06-01'
+INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day,
+                          max_attempts, task_days, retry_days, lease, contact_cost)
+SELECT 1000 + i, 1000 + i, 'silent_customers', 'phone', 'open', 0, now(), '2024-06-01', '2024-07-01', 'one of many', 'Hello', '2024-06-01', 1, 7, 2, '30 minutes', 0
 FROM generate_series(1, 5000) i;
 UPDATE shop.orders SET amount = amount + 1 WHERE customer_id = 3;
 BEGIN;

@@ -142,9 +142,10 @@ FROM (SELECT s.customer_id, s.began, n, (array['done', 'failed', 'claimed', 'wit
 -- Nobody has two open tasks.
 UPDATE shop.contact c SET state = 'done' WHERE state IN ('claimed', 'open')
 AND EXISTS (SELECT FROM shop.contact o WHERE o.customer_id = c.customer_id AND o.task_id < c.task_id);
-INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day, claimed_at, lease_until, closed_at)
+INSERT INTO custseg.task (episode_id, customer_id, playbook, channel, state, priority, planned_at, due_at, expires_at, reason, message, slot_day, claimed_at, lease_until, closed_at,
+                          max_attempts, task_days, retry_days, lease, contact_cost)
 SELECT task_id, customer_id, 'silent_customers', 'phone', state, 1, day, day, day + 30, 'test', 'test', day, CASE WHEN n <> 1 THEN day + time '12:00' END,
-       CASE state WHEN 'claimed' THEN day + time '13:00' END, CASE WHEN state NOT IN ('open', 'claimed') THEN day + time '13:00' END
+       CASE state WHEN 'claimed' THEN day + time '13:00' END, CASE WHEN state NOT IN ('open', 'claimed') THEN day + time '13:00' END, 1, 7, 2, '30 minutes', 0
 FROM shop.contact;
 DELETE FROM custseg.calibration;
 CALL custseg.refresh('2024-03-31 12:00+00');
