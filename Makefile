@@ -21,6 +21,7 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -ffp-contract=off
 SHLIB_LINK = -lm
 
+# Expected output lies beside the input: every version looks there, too.
 TESTS = $(sort $(wildcard test/sql/*.sql))
 REGRESS = $(patsubst test/sql/%.sql,%,$(TESTS))
 REGRESS_OPTS = --inputdir=test --load-extension=custseg
@@ -34,12 +35,6 @@ endif
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-
-# From 16 on, expected output is looked for where it is told and not beside the input.
-ifneq ($(MAJORVERSION), 15)
-REGRESS_OPTS += --expecteddir=test
-ISOLATION_OPTS += --expecteddir=test/isolation
-endif
 
 # PostgreSQL hides what is not exported itself, from 16 on.
 ifeq ($(PORTNAME), linux)

@@ -11,9 +11,10 @@ library_flags=		# what custseg is compiled with besides
 
 # Those that between them go through every room, on little data: valgrind is
 # some thirty times slower.
-valgrind_tests=(add_source source_edges source_kinds timeline_type timeline_property tracking tracking_edges tracking_keys
-	collect first_refresh pipeline standing evaluate explain recall_queue recall_edges claim_pending tags
-	purchase_edges spend_models backtesting schedule verify views queue_rules same_handle claim_undone)
+valgrind_tests=(add_source source_edges source_kinds timeline_type timeline_property tracking tracking_edges
+	tracking_keys tracking_texts collect first_refresh pipeline standing evaluate explain recall_queue recall_arms
+	recall_edges claim_pending tags purchase_edges spend_models backtesting schedule verify views queue_rules same_handle
+	claim_undone)
 
 case $kind in
 	assert)

@@ -160,4 +160,18 @@ none([ grep { (() = slurp($_) =~ /\n/g) > 600 } @sources, @sql, (-d "$top/docs" 
 none([ grep { $_ ne 'src/common/compat.h' && code_of($text{$_}) =~ /^\s*#.*PG_VERSION_NUM/m } @sources ],
 	'only compat.h knows versions of PostgreSQL');
 
+# Each test is found by its name, and what it makes for the whole server is told from what others made.
+my %tests = map { m{^test/(sql|isolation/specs)/(\w+)\.(?:sql|spec)$} ? (($1 eq 'sql' ? 'test' : 'test/isolation') . "/expected/$2.out" => 1) : () }
+  files_of('test/sql', qr/\.sql$/), files_of('test/isolation/specs', qr/\.spec$/);
+is(join("\n", files_of('test/expected', qr/\.out$/), files_of('test/isolation/expected', qr/\.out$/)), join("\n", sort keys %tests),
+	'every regression test has its expected output');
+none([ grep { !m{^test/t/\d{3}_\w+\.pl$} } files_of('test/t', qr/./) ], 'TAP tests have numbers');
+my @global;
+
+foreach my $file (files_of('test/sql', qr/\.sql$/), files_of('test/isolation/specs', qr/\.spec$/))
+{
+	push @global, map { "$file: $_" } slurp($file) =~ /\bCREATE\s+(?:ROLE|USER|GROUP|TABLESPACE|SUBSCRIPTION)\s+(?!regress_|MAPPING\b)(\w+)/gi;
+}
+none(\@global, 'roles of regression tests are called regress_...');
+
 done_testing();
