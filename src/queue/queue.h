@@ -35,7 +35,7 @@ extern bool QueuePlan(int64 run_id, TimestampTz as_of, DateADT day, ArrayType *c
 /* The same for all customers, by itself: then a customer table that cannot be read is an error. */
 extern void QueuePlanAll(int64 run_id, TimestampTz as_of, DateADT day);
 
-/* Digest of what the shop chose: when it differs, all customers are to be looked at. */
+/* Digest of what the shop chose for the queue: when it differs, all customers are to be looked at. */
 extern char *QueueChoices(void);
 
 #endif							/* CUSTSEG_QUEUE_H */
