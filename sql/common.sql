@@ -59,6 +59,33 @@ COMMENT ON TABLE custseg.settings_choice IS
 'What the shop changed in custseg.settings; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.settings_choice', '');
 
+-- The comment of a choice's column names what moves with it: see
+-- custseg.choices_digest(). Whoever adds a column says so here and nowhere else.
+COMMENT ON COLUMN custseg.settings_choice.time_zone IS 'days, queue';
+COMMENT ON COLUMN custseg.settings_choice.language IS 'queue';
+COMMENT ON COLUMN custseg.settings_choice.first_day IS 'days, queue';
+COMMENT ON COLUMN custseg.settings_choice.tier_high_share IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.tier_mid_share IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.quadrant_f_orders IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.quadrant_m_percentile IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.activity_days IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.activity_orders IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.activity_value_share IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.angry_refund_share IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.angry_last_refund_share IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.lost_days IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.lost_multiple IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.silence_gap_quantile IS 'calibration, rules';
+COMMENT ON COLUMN custseg.settings_choice.silence_p_alive IS 'calibration, rules';
+COMMENT ON COLUMN custseg.settings_choice.calibrate_every_days IS 'nothing';
+COMMENT ON COLUMN custseg.settings_choice.backlog_days IS 'queue';
+COMMENT ON COLUMN custseg.settings_choice.least_share IS 'nothing';
+COMMENT ON COLUMN custseg.settings_choice.purchase_model IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.margin IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.discount_rate IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.model_group IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.model_group_min IS 'calibration';
+
 -- What somebody reads who sets anything else: see custseg.overlay().
 COMMENT ON CONSTRAINT settings_choice_one_check ON custseg.settings_choice IS 'there is one row';
 COMMENT ON CONSTRAINT settings_choice_time_zone_check ON custseg.settings_choice IS 'time_zone must be the name of a time zone that the server knows, such as Asia/Shanghai';
@@ -143,6 +170,20 @@ COMMENT ON COLUMN custseg.settings.margin IS 'share of spend that the shop earns
 COMMENT ON COLUMN custseg.settings.discount_rate IS 'effective discount rate a year of lifetime values; default 0.1';
 COMMENT ON COLUMN custseg.settings.model_group IS 'a tag, by the values of which groups of customers get models of their own; default NULL, none';
 COMMENT ON COLUMN custseg.settings.model_group_min IS 'fewest customers of such a group; default 500';
+
+CREATE FUNCTION custseg.choices_digest(moves text) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_choices_digest';
+COMMENT ON FUNCTION custseg.choices_digest(text) IS
+'Digest of the settings, defaults included, with which something moves: a calibration, or the queue (whom a plan picks, and what is said). The comment of a column of settings_choice, tier_policy_choice, channel_choice, playbook_choice or template_choice names what moves with it, or nothing: calibration and queue, rules for custseg.rules(), days for custseg.day_rule().';
+REVOKE ALL ON FUNCTION custseg.choices_digest(text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.day_rule(settings custseg.settings) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT (settings).time_zone || ' from ' || to_char((settings).first_day, 'YYYY-MM-DD');
+END;
+COMMENT ON FUNCTION custseg.day_rule(custseg.settings) IS
+'What decides on which day an order falls, and whether it counts, in words: when it changes, everything is read anew.';
 
 CREATE FUNCTION custseg.frequent_orders() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

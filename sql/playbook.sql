@@ -20,6 +20,13 @@ COMMENT ON TABLE custseg.channel_choice IS
 'What the shop changed or added in custseg.channel; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.channel_choice', '');
 
+COMMENT ON COLUMN custseg.channel_choice.channel IS 'queue';
+COMMENT ON COLUMN custseg.channel_choice.handle IS 'queue';
+COMMENT ON COLUMN custseg.channel_choice.daily_capacity IS 'queue';
+COMMENT ON COLUMN custseg.channel_choice.cost IS 'queue';
+COMMENT ON COLUMN custseg.channel_choice.enabled IS 'queue';
+COMMENT ON COLUMN custseg.channel_choice.lease IS 'queue';
+
 COMMENT ON CONSTRAINT channel_choice_channel_check ON custseg.channel_choice IS 'channel must be a name of up to 63 lower-case letters, digits and underscores that begins with a letter';
 COMMENT ON CONSTRAINT channel_choice_handle_check ON custseg.channel_choice IS 'handle must be phone or email';
 COMMENT ON CONSTRAINT channel_choice_daily_capacity_check ON custseg.channel_choice IS 'daily_capacity must be between 0 and 1000000';
@@ -66,6 +73,19 @@ CREATE TABLE custseg.playbook_choice (
 COMMENT ON TABLE custseg.playbook_choice IS
 'What the shop changed or added in custseg.playbook; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.playbook_choice', '');
+
+COMMENT ON COLUMN custseg.playbook_choice.playbook IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.goal IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.holdout IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.window_days IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.expire_days IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.task_days IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.max_attempts IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.retry_days IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.enabled IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.enabled_at IS 'queue';
+COMMENT ON COLUMN custseg.playbook_choice.dry_run_at IS 'nothing';
+COMMENT ON COLUMN custseg.playbook_choice.version IS 'queue';
 
 COMMENT ON CONSTRAINT playbook_choice_playbook_check ON custseg.playbook_choice IS 'playbook must be a name of up to 63 lower-case letters, digits and underscores that begins with a letter';
 COMMENT ON CONSTRAINT playbook_choice_goal_check ON custseg.playbook_choice IS 'goal must be a name of up to 63 lower-case letters, digits and underscores that begins with a letter';
@@ -129,6 +149,11 @@ CREATE TABLE custseg.template_choice (
 COMMENT ON TABLE custseg.template_choice IS
 'What the shop changed or added in custseg.template; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.template_choice', '');
+
+COMMENT ON COLUMN custseg.template_choice.playbook IS 'queue';
+COMMENT ON COLUMN custseg.template_choice.channel IS 'queue';
+COMMENT ON COLUMN custseg.template_choice.language IS 'queue';
+COMMENT ON COLUMN custseg.template_choice.body IS 'queue';
 
 COMMENT ON CONSTRAINT template_choice_language_check ON custseg.template_choice IS 'language must be en or zh';
 COMMENT ON CONSTRAINT template_choice_body_check ON custseg.template_choice IS 'body must be a template of up to 10000 characters';

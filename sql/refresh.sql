@@ -79,13 +79,13 @@ COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted, and the first day that counts; empty while a read for another one is not complete';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold; {0} while a read for others is not complete';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
-COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings of the last calibration; NULL when they changed while it ran';
+COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings that move a calibration, as they were at the last (custseg.choices_digest); NULL when they changed while it ran';
 COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day of the last calibration; NULL once a profile changed since';
 COMMENT ON COLUMN custseg.refresh_state.calibrated_on IS 'the day of the last calibration';
 COMMENT ON COLUMN custseg.refresh_state.pending IS 'why every customer is still to be evaluated; NULL when none is';
 COMMENT ON COLUMN custseg.refresh_state.settled_at IS 'as of when episodes and tasks of all customers were last looked at; until the end of that day those of changed customers are enough. NULL: somebody may have been left out, so look at all';
 COMMENT ON COLUMN custseg.refresh_state.settled_until IS 'when the first task expires that was there then; NULL: none';
-COMMENT ON COLUMN custseg.refresh_state.settled_choices IS 'digest of playbooks, channels, templates, tiers and settings as they were then';
+COMMENT ON COLUMN custseg.refresh_state.settled_choices IS 'digest of the settings that move the queue as they were then (custseg.choices_digest)';
 COMMENT ON COLUMN custseg.refresh_state.updated_at IS 'when this row was written';
 SELECT pg_catalog.pg_extension_config_dump('custseg.refresh_state', '');
 

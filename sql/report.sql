@@ -1,40 +1,59 @@
 -- report: what people look at.
 
+-- What a history, the models and the standing of a day say of a customer: written
+-- once for the stored standing of now and for that of any other moment. It is
+-- inlined, so that a query pays only for the columns it uses.
+CREATE FUNCTION custseg.customer_numbers(t custseg.timeline, day date, models custseg.models, tier custseg.tier, silent_at date)
+RETURNS TABLE (orders bigint, order_days integer, first_order date, last_order date,
+               spend numeric, gross numeric, refunded numeric, days_silent integer,
+               p_alive numeric, expected_orders_30d numeric, expected_orders_90d numeric, expected_orders_365d numeric,
+               expected_spend numeric, clv_12m numeric, residual_value numeric,
+               churn_risk custseg.level, potential_value custseg.level,
+               p_return_30d numeric, p_return numeric, p_return_180d numeric, past_returns bigint,
+               winback_value numeric, winback_returns bigint, prediction_note text)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT custseg.order_count(t, day),
+           custseg.order_days(t, day),
+           custseg.first_order_day(t, day),
+           custseg.last_order_day(t, day),
+           custseg.spend(t, day),
+           custseg.gross(t, day),
+           custseg.refunded(t, day),
+           custseg.recency(t, day),
+           custseg.p_alive(t, day, models)::numeric,
+           custseg.expected_orders(t, day, models, 30)::numeric,
+           custseg.expected_orders(t, day, models, 90)::numeric,
+           custseg.expected_orders(t, day, models, 365)::numeric,
+           custseg.expected_spend(t, day, models),
+           custseg.expected_value(t, day, models, 12),
+           custseg.residual_value(t, day, models),
+           custseg.churn_risk(t, day, models),
+           custseg.potential_value(t, day, models),
+           CASE WHEN silent_at <= day THEN custseg.p_return(models, tier, day - silent_at, 30) END,
+           CASE WHEN silent_at <= day THEN custseg.p_return(models, tier, day - silent_at, 90) END,
+           CASE WHEN silent_at <= day THEN custseg.p_return(models, tier, day - silent_at, 180) END,
+           CASE WHEN silent_at <= day THEN custseg.past_returns(models, array_position(enum_range(NULL::custseg.tier), tier)) END,
+           CASE WHEN silent_at <= day THEN custseg.winback_value(t, day, models) END,
+           CASE WHEN silent_at <= day THEN (((models).comeback).purchase).customers END,
+           custseg.prediction_note(t, day, models);
+END;
+COMMENT ON FUNCTION custseg.customer_numbers(custseg.timeline, date, custseg.models, custseg.tier, date) IS
+'The columns of custseg.customer that follow from the history as of a day, the models of that day, and the tier and silent_at that the customer has on it.';
+
 CREATE VIEW custseg.customer AS
 SELECT p.customer_id, p.customer_key,
        s.r_score, s.f_score, s.m_score,
        s.tier, s.lifecycle, s.quadrant, s.activity,
        s.follow_up_at, s.silent_at, s.lost_at, s.next_eval_at,
-       custseg.order_count(p.timeline, d.today) AS orders,
-       custseg.order_days(p.timeline, d.today) AS order_days,
-       custseg.first_order_day(p.timeline, d.today) AS first_order,
-       custseg.last_order_day(p.timeline, d.today) AS last_order,
-       custseg.spend(p.timeline, d.today) AS spend,
-       custseg.gross(p.timeline, d.today) AS gross,
-       custseg.refunded(p.timeline, d.today) AS refunded,
-       custseg.recency(p.timeline, d.today) AS days_silent,
-       custseg.p_alive(p.timeline, d.today, m.models)::numeric AS p_alive,
-       custseg.expected_orders(p.timeline, d.today, m.models, 30)::numeric AS expected_orders_30d,
-       custseg.expected_orders(p.timeline, d.today, m.models, 90)::numeric AS expected_orders_90d,
-       custseg.expected_orders(p.timeline, d.today, m.models, 365)::numeric AS expected_orders_365d,
-       custseg.expected_spend(p.timeline, d.today, m.models) AS expected_spend,
-       custseg.expected_value(p.timeline, d.today, m.models, 12) AS clv_12m,
-       custseg.residual_value(p.timeline, d.today, m.models) AS residual_value,
-       custseg.churn_risk(p.timeline, d.today, m.models) AS churn_risk,
-       custseg.potential_value(p.timeline, d.today, m.models) AS potential_value,
-       CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 30) END AS p_return_30d,
-       CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 90) END AS p_return,
-       CASE WHEN s.silent_at <= d.today THEN custseg.p_return(m.models, s.tier, d.today - s.silent_at, 180) END AS p_return_180d,
-       CASE WHEN s.silent_at <= d.today THEN custseg.past_returns(m.models, array_position(enum_range(NULL::custseg.tier), s.tier)) END AS past_returns,
-       CASE WHEN s.silent_at <= d.today THEN custseg.winback_value(p.timeline, d.today, m.models) END AS winback_value,
-       CASE WHEN s.silent_at <= d.today THEN (((m.models).comeback).purchase).customers END AS winback_returns,
-       custseg.prediction_note(p.timeline, d.today, m.models) AS prediction_note,
+       n.*,
        p.timeline
 FROM custseg.profile p
 LEFT JOIN custseg.standing s USING (customer_id)
 CROSS JOIN (SELECT custseg.shop_day() AS today, custseg.models() AS models OFFSET 0) d
 CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
-                                ELSE d.models END AS models) m;
+                                ELSE d.models END AS models) m
+CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.today, m.models, s.tier, s.silent_at) n;
 COMMENT ON VIEW custseg.customer IS
 'One row per customer: what was concluded at the last refresh beside what the history says now.';
 COMMENT ON COLUMN custseg.customer.customer_id IS 'the customer';
@@ -79,41 +98,14 @@ COMMENT ON COLUMN custseg.customer.timeline IS 'the whole history, for the acces
 CREATE FUNCTION custseg.customer_at(as_of timestamptz) RETURNS SETOF custseg.customer
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT p.customer_id, p.customer_key,
-           e.r_score, e.f_score, e.m_score,
-           e.tier, e.lifecycle, e.quadrant, e.activity,
-           e.follow_up_at, e.silent_at, e.lost_at, e.next_eval_at,
-           custseg.order_count(p.timeline, d.day),
-           custseg.order_days(p.timeline, d.day),
-           custseg.first_order_day(p.timeline, d.day),
-           custseg.last_order_day(p.timeline, d.day),
-           custseg.spend(p.timeline, d.day),
-           custseg.gross(p.timeline, d.day),
-           custseg.refunded(p.timeline, d.day),
-           custseg.recency(p.timeline, d.day),
-           custseg.p_alive(p.timeline, d.day, m.models)::numeric,
-           custseg.expected_orders(p.timeline, d.day, m.models, 30)::numeric,
-           custseg.expected_orders(p.timeline, d.day, m.models, 90)::numeric,
-           custseg.expected_orders(p.timeline, d.day, m.models, 365)::numeric,
-           custseg.expected_spend(p.timeline, d.day, m.models),
-           custseg.expected_value(p.timeline, d.day, m.models, 12),
-           custseg.residual_value(p.timeline, d.day, m.models),
-           custseg.churn_risk(p.timeline, d.day, m.models),
-           custseg.potential_value(p.timeline, d.day, m.models),
-           CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 30) END,
-           CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 90) END,
-           CASE WHEN e.silent_at <= d.day THEN custseg.p_return(m.models, e.tier, d.day - e.silent_at, 180) END,
-           CASE WHEN e.silent_at <= d.day THEN custseg.past_returns(m.models, array_position(enum_range(NULL::custseg.tier), e.tier)) END,
-           CASE WHEN e.silent_at <= d.day THEN custseg.winback_value(p.timeline, d.day, m.models) END,
-           CASE WHEN e.silent_at <= d.day THEN (((m.models).comeback).purchase).customers END,
-           custseg.prediction_note(p.timeline, d.day, m.models),
-           p.timeline
+    SELECT p.customer_id, p.customer_key, e.*, n.*, p.timeline
     FROM (SELECT s.day, custseg.rules(s.day) AS rules, custseg.models(s.day) AS models
           FROM (SELECT custseg.shop_day(customer_at.as_of) AS day OFFSET 0) s OFFSET 0) d
     CROSS JOIN custseg.profile p
     CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
                                     ELSE d.models END AS models) m
-    CROSS JOIN LATERAL custseg.evaluate(p.timeline, d.day, d.rules) e;
+    CROSS JOIN LATERAL custseg.evaluate(p.timeline, d.day, d.rules) e
+    CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.day, m.models, e.tier, e.silent_at) n;
 END;
 COMMENT ON FUNCTION custseg.customer_at(timestamptz) IS
 'custseg.customer as it was, or will be without new orders, at another moment: evaluated from the timelines, under the settings of now and the calibration of that day (custseg.rules).';

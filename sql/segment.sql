@@ -37,6 +37,15 @@ COMMENT ON TABLE custseg.tier_policy_choice IS
 'What the shop changed in custseg.tier_policy; NULL means the default. Change it through the view.';
 SELECT pg_catalog.pg_extension_config_dump('custseg.tier_policy_choice', '');
 
+-- What moves with each: custseg.choices_digest(). A calibration replays past silences by this policy.
+COMMENT ON COLUMN custseg.tier_policy_choice.tier IS 'calibration, rules, queue';
+COMMENT ON COLUMN custseg.tier_policy_choice.follow_up_days IS 'rules';
+COMMENT ON COLUMN custseg.tier_policy_choice.silent_days IS 'calibration, rules';
+COMMENT ON COLUMN custseg.tier_policy_choice.silence IS 'calibration, rules';
+COMMENT ON COLUMN custseg.tier_policy_choice.silent_min_days IS 'calibration, rules';
+COMMENT ON COLUMN custseg.tier_policy_choice.silent_max_days IS 'calibration, rules';
+COMMENT ON COLUMN custseg.tier_policy_choice.channel IS 'queue';
+
 COMMENT ON CONSTRAINT tier_policy_choice_follow_up_days_check ON custseg.tier_policy_choice IS 'follow_up_days must be between 1 and 3660';
 COMMENT ON CONSTRAINT tier_policy_choice_silent_days_check ON custseg.tier_policy_choice IS 'silent_days must be between 1 and 3660';
 COMMENT ON CONSTRAINT tier_policy_choice_silence_check ON custseg.tier_policy_choice IS 'silence must be fixed or personal';

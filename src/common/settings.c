@@ -72,8 +72,8 @@ ReadShopSettings(void)
 	static SPIPlanPtr kept = NULL;
 	ShopSettings *settings = palloc0(sizeof(ShopSettings));
 
-	SpiRunPlan(SpiKeep(&kept, "SELECT time_zone, language = 'zh', calibrate_every_days,"
-					   " time_zone || ' from ' || pg_catalog.to_char(first_day, 'YYYY-MM-DD') FROM custseg.settings",
+	SpiRunPlan(SpiKeep(&kept, "SELECT s.time_zone, s.language = 'zh', s.calibrate_every_days,"
+					   " custseg.day_rule(s) FROM custseg.settings s",
 					   0, NULL), NULL, NULL);
 	settings->time_zone = SpiText(0, 1);
 	settings->chinese = SpiInt64(0, 2, 0) != 0 && ChineseFits();

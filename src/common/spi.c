@@ -83,12 +83,18 @@ ForgetUselessPlans(void)
 	kept_for = extension;
 }
 
-SPIPlanPtr
-SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
+bool
+SpiIsKept(SPIPlanPtr *slot)
 {
 	if (schemas_changed)
 		ForgetUselessPlans();
-	if (*slot == NULL)
+	return *slot != NULL;
+}
+
+SPIPlanPtr
+SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types)
+{
+	if (!SpiIsKept(slot))
 	{
 		KeptPlan   *kept;
 		MemoryContext caller = CurrentMemoryContext;

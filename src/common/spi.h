@@ -24,6 +24,7 @@ extern void OwnerEnd(Guard *guard);
  * Prepare a statement once per backend and keep its plan in *slot. Only for
  * statements without user text.
  */
+extern bool SpiIsKept(SPIPlanPtr *slot);	/* then SpiKeep() needs no statement */
 extern SPIPlanPtr SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oid *types);
 
 /* Run a statement, or a kept plan; an error unless SPI says what is expected. */

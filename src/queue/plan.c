@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "common/attempt.h"
+#include "common/choices.h"
 #include "common/changes.h"
 #include "common/guard.h"
 #include "common/ids.h"
@@ -460,13 +461,7 @@ FillChannels(void *arg)
 char *
 QueueChoices(void)
 {
-	SpiRun("SELECT md5(concat_ws('|',"
-		   " (SELECT string_agg(c::text, ' ' ORDER BY c.channel) FROM custseg.channel_choice c),"
-		   " (SELECT string_agg(c::text, ' ' ORDER BY c.playbook) FROM custseg.playbook_choice c),"
-		   " (SELECT string_agg(c::text, ' ' ORDER BY c::text) FROM custseg.template_choice c),"
-		   " (SELECT string_agg(c::text, ' ' ORDER BY c.tier) FROM custseg.tier_policy_choice c),"
-		   " (SELECT c::text FROM custseg.settings_choice c)))", 0, NULL, NULL, NULL);
-	return SpiText(0, 1);
+	return ChoicesDigest(MOVES_QUEUE);
 }
 
 bool

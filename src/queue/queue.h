@@ -32,7 +32,7 @@ extern bool QueuePlan(const Moment *now, ArrayType *customers, TimestampTz since
 /* The same for all customers, by itself: then a customer table that cannot be read is an error. */
 extern void QueuePlanAll(const Moment *now);
 
-/* Digest of what the shop chose: when it differs, all customers are to be looked at. */
+/* Digest of what the shop chose for the queue: when it differs, all customers are to be looked at. */
 extern char *QueueChoices(void);
 
 #endif							/* CUSTSEG_QUEUE_H */

@@ -15,6 +15,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
+#include "common/choices.h"
 #include "common/ids.h"
 #include "common/spi.h"
 #include "measure/measure.h"
@@ -23,18 +24,6 @@
 #include "refresh/collect.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
-
-/*
- * The digest of what a calibration depends on besides the data. Past silences
- * are replayed by the policy of the tiers.
- */
-#define CUT_SETTINGS \
-	"SELECT md5(row(c.tier_high_share, c.tier_mid_share, c.quadrant_m_percentile," \
-	" c.activity_value_share, c.purchase_model, c.margin, c.discount_rate, c.model_group," \
-	" c.model_group_min, c.silence_gap_quantile, c.silence_p_alive," \
-	" (SELECT string_agg(row(p.tier, p.silence, p.silent_days, p.silent_min_days," \
-	" p.silent_max_days)::text, ',' ORDER BY p.tier) FROM custseg.tier_policy p))::text)" \
-	" FROM custseg.settings c"
 
 static char *
 DayText(DateADT day)
@@ -281,19 +270,19 @@ StageDue(Refresh *refresh)
 bool
 CalibrateNow(Run *run)
 {
-	Oid			types[2] = {DATEOID, TEXTOID};
-	Datum		values[2] = {DateADTGetDatum(run->now.day)};
+	Oid			types[3] = {DATEOID, TEXTOID, TEXTOID};
+	Datum		values[3] = {DateADTGetDatum(run->now.day)};
 	bool		added;
 
 	RunActivity(run, "calibrating");
-	SpiRun(CUT_SETTINGS, 0, NULL, NULL, NULL);
-	values[1] = CStringGetTextDatum(SpiText(0, 1));
+	values[1] = CStringGetTextDatum(ChoicesDigest(MOVES_CALIBRATION));
 	added = Calibrate(&run->now);
 	if (added)
 	{
+		values[2] = CStringGetTextDatum(ChoicesDigest(MOVES_CALIBRATION));
 		/* What changed meanwhile is not in it, or in a part of it: calibrate again. */
 		SpiRun("UPDATE custseg.refresh_state SET cut_day = $1, calibrated_on = $1,"
-			   " cut_settings = CASE WHEN $2 = (" CUT_SETTINGS ") THEN $2 END", 2, types, values, NULL);
+			   " cut_settings = CASE WHEN $2 = $3 THEN $2 END", 3, types, values, NULL);
 		SpiRun("SELECT verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1",
 			   0, NULL, NULL, NULL);
 		RunTell(run, "calibrated: %s", SpiText(0, 1));
@@ -309,13 +298,14 @@ CalibrateNow(Run *run)
 static bool
 CalibrateIfDue(Run *run, bool force)
 {
-	Oid			types[2] = {DATEOID, INT4OID};
-	Datum		values[2] = {DateADTGetDatum(run->now.day), Int32GetDatum(run->settings->calibrate_every_days)};
+	Oid			types[3] = {DATEOID, INT4OID, TEXTOID};
+	Datum		values[3] = {DateADTGetDatum(run->now.day), Int32GetDatum(run->settings->calibrate_every_days),
+	CStringGetTextDatum(ChoicesDigest(MOVES_CALIBRATION))};
 
 	SpiRun("SELECT s.cut_day IS NOT DISTINCT FROM $1,"
 		   " coalesce(s.calibrated_on <= $1 AND $1 - s.calibrated_on < $2, false)"
-		   " FROM custseg.refresh_state s WHERE s.cut_settings = (" CUT_SETTINGS ")",
-		   2, types, values, NULL);
+		   " FROM custseg.refresh_state s WHERE s.cut_settings = $3",
+		   3, types, values, NULL);
 	if (SPI_processed > 0 && (SpiInt64(0, 1, 0) != 0 || (!force && SpiInt64(0, 2, 0) != 0)))
 		return false;
 	return CalibrateNow(run);

@@ -81,3 +81,11 @@ DROP OWNED BY regress_custseg_guest;
 DROP ROLE regress_custseg_guest;
 
 TRUNCATE custseg.profile, custseg.standing, custseg.calibration;
+
+-- A query of the customers pays for no column that it does not use: what they
+-- have in common is inlined into both.
+CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query; END $$;
+SELECT source, count(*) FILTER (WHERE l ~ 'customer_numbers') AS calls, bool_or(l ~ 'custseg.spend') AS spend, bool_or(l ~ 'p_alive|prediction_note') AS others
+FROM unnest('{custseg.customer,custseg.customer_at(now())}'::text[]) source,
+     pg_temp.plan('SELECT tier, sum(spend) FROM ' || source || ' GROUP BY 1') l
+GROUP BY source ORDER BY source COLLATE "C";
