@@ -7,6 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use CustsegFaults;
+use CustsegServer;
 
 my $node = new_node('drop', 'custseg.batch_size = 100');
 $node->start;
@@ -125,7 +126,7 @@ foreach my $signal ('TERM', 'KILL')
 	is($node->safe_psql('shop', 'SELECT pid FROM custseg.progress'), $pid, "SIG$signal: which custseg.progress shows");
 	$node->safe_psql('shop', $SLOW =~ s/3600/0/r);
 	kill $signal, $pid;
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_up($node);
 	wait_for($node, 'shop', q{SELECT last_status = 'succeeded' AND failures = 0 FROM custseg.job}, "SIG$signal: the worker's job completes by itself");
 	like($node->safe_psql('shop', q{SELECT status || coalesce(': ' || note, '') FROM custseg.run WHERE pid = } . $pid), qr/^interrupted: .*its process went away$/,
 		"SIG$signal: the run that died says so");

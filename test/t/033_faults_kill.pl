@@ -9,6 +9,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use CustsegFaults;
+use CustsegServer;
 
 my $node = new_node('kill', 'wal_writer_delay = 10ms');
 $node->start;
@@ -56,11 +57,7 @@ sub kill_refresh
 	chomp $pid;
 	kill $signal, $pid if $pid;
 	$victim->finish;
-	# A psql that is refused while the server starts again can end before it is written to.
-	if ($signal eq 'KILL')
-	{
-		foreach (1 .. 50) { last if eval { $node->poll_query_until('postgres', 'SELECT true') }; }
-	}
+	wait_up($node) if $signal eq 'KILL';
 	return $err =~ /terminat|closed|aborted/ ? 1 : 0;
 }
 

@@ -11,6 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 use CustsegFaults;
+use CustsegServer;
 
 my $node = new_node('parallel', 'min_parallel_table_scan_size = 0', 'custseg.max_parallel_workers = 2', 'max_worker_processes = 16');
 $node->start;
@@ -102,7 +103,7 @@ foreach my $fault (@faults)
 	like($err, $message, "$what: the refresh ends with an error");
 	like($err, qr/reading shop.gate as role shop/, "$what: which says where") if $status eq 'failed' && $what =~ /helper/;
 	eval { $gate->quit };
-	ok($node->poll_query_until('postgres', 'SELECT true'), "$what: the server is there");
+	ok(wait_up($node), "$what: the server is there");
 	all_gone($what);
 	$node->safe_psql('two', 'TRUNCATE custseg.profile, custseg.standing; ' . refresh_sql('2024-06-30', 'rebuild => true'));
 	is($node->safe_psql('two', 'SELECT status FROM custseg.run ORDER BY run_id DESC OFFSET 1 LIMIT 1'), $status, "$what: its record says so");

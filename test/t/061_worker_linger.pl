@@ -7,6 +7,7 @@ use lib "$FindBin::RealBin/../perl";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use CustsegServer;
 use CustsegWorker;
 
 my $node = new_node('linger');
@@ -174,7 +175,7 @@ wait_runs('shop', 1, $before, 'a new one comes when asked');
 $pid = wait_waiting($node, 'shop', 'and waits in its turn');
 $before = last_id('shop');
 kill 'KILL', $pid;
-$node->poll_query_until('postgres', 'SELECT true');
+wait_up($node);
 wait_for($node, 'shop', q{SELECT waiting_since IS NOT NULL AND w.troubles = 0 AND w.next_look = j.next_start
 	AND j.last_status = 'succeeded' AND j.failures = 0 FROM custseg.worker_status w, custseg.job j}, 'after a kill as well');
 

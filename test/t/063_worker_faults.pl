@@ -7,6 +7,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
+use CustsegServer;
 use CustsegWorker;
 
 my $node = new_node('faults');
@@ -52,7 +53,7 @@ $before = runs($node, 'shop');
 wait_running($node, 'shop');
 my $victim = $node->safe_psql('shop', 'SELECT worker_pid FROM custseg.worker_status') || die 'no worker';
 kill 'KILL', $victim;
-$node->poll_query_until('postgres', 'SELECT true');
+wait_up($node);
 wait_for($node, 'shop', q{SELECT failures >= 2 FROM custseg.job}, 'the server is back and a worker has looked');
 is($node->safe_psql('shop', q{SELECT count(*) FROM custseg.job WHERE last_status = 'interrupted' AND last_error LIKE '%stopped%' AND next_start > last_finish}),
 	1, 'the second time it waits before it runs again');
