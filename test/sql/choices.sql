@@ -72,3 +72,22 @@ ORDER BY 1, 2;
 SELECT pg_temp.moved('UPDATE custseg.settings SET margin = 1, lost_days = 365, language = NULL') AS default_moves,
        pg_temp.moved('INSERT INTO custseg.channel (channel) VALUES (''fax'')') AS new_channel_moves,
        pg_temp.moved('SELECT custseg.dry_run_at(''2024-01-01'', ''silent_customers'')') AS dry_run_moves;
+
+-- A constraint that compares two settings goes by the defaults that the views show.
+CREATE FUNCTION pg_temp.refused(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RAISE EXCEPTION USING ERRCODE = 'ZZZZZ';
+EXCEPTION WHEN SQLSTATE 'ZZZZZ' THEN RETURN false;
+    WHEN check_violation OR invalid_parameter_value THEN RETURN true;
+END $$;
+SELECT pg_temp.refused(format('UPDATE custseg.settings SET tier_high_share = %s', 1 - tier_mid_share)) AS high_refused,
+       pg_temp.refused(format('UPDATE custseg.settings SET tier_high_share = %s', 0.999 - tier_mid_share)) AS less_refused,
+       pg_temp.refused(format('UPDATE custseg.settings SET tier_mid_share = %s', 1 - tier_high_share)) AS mid_refused,
+       pg_temp.refused(format('UPDATE custseg.settings SET tier_mid_share = %s', 0.999 - tier_high_share)) AS less_refused
+FROM custseg.settings;
+SELECT tier, pg_temp.refused(format('UPDATE custseg.tier_policy SET silent_min_days = %s WHERE tier = %L', silent_max_days + 1, tier)) AS min_refused,
+       pg_temp.refused(format('UPDATE custseg.tier_policy SET silent_min_days = %s WHERE tier = %L', silent_max_days, tier)) AS less_refused,
+       pg_temp.refused(format('UPDATE custseg.tier_policy SET silent_max_days = %s WHERE tier = %L', silent_min_days - 1, tier)) AS max_refused,
+       pg_temp.refused(format('UPDATE custseg.tier_policy SET silent_max_days = %s WHERE tier = %L', silent_min_days, tier)) AS more_refused
+FROM custseg.tier_policy ORDER BY tier;
