@@ -106,7 +106,7 @@ $node->safe_psql('desk', q{
 	INSERT INTO custseg.playbook_choice (playbook, holdout) VALUES ('silent_customers', 0);
 	CALL custseg.refresh('2024-06-01 12:00 UTC');
 	SELECT custseg.enable_at('2024-06-01 12:00 UTC', 'silent_customers', force => true)});
-my $desk = $node->background_psql('desk', on_error_stop => 1);
+$desk = $node->background_psql('desk', on_error_stop => 1);
 
 sub next_is
 {
