@@ -236,7 +236,8 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	{
 		bool		was_open = Is(held.state, "claimed") || Is(held.state, "open");
 
-		again = was_open && held.episode_is_open && held.attempts + 1 < held.max_attempts;
+		again = was_open && held.episode_is_open &&
+			held.attempts + (Is(held.state, "claimed") ? 1 : 0) < held.max_attempts;
 		if (again && (because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of)) != NULL)
 		{
 			again = false;

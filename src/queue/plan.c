@@ -111,8 +111,9 @@ LeaveOutHeld(int64 *ids, int n, TimestampTz as_of)
 
 /*
  * What becomes of the episodes of tasks that ended without a contact, here or
- * in claim(), which touches no episode. One whose customer was seen to have
- * ordered waits for that order to be read.
+ * in claim(), which touches no episode; a worker may have said so long after the
+ * task was withdrawn. One whose customer was seen to have ordered waits for that
+ * order to be read.
  */
 static void
 TakeBack(Planning *plan)
@@ -125,17 +126,18 @@ TakeBack(Planning *plan)
 		back.columns[c].type = types[c];
 	n = RunForAll(plan,
 				  "SELECT e.episode_id,"
-				  "   CASE WHEN l.state = 'failed' THEN 'exhausted'"
+				  "   CASE WHEN l.state = 'failed' AND l.attempts >= l.max_attempts THEN 'exhausted'"
+				  "    WHEN l.state = 'failed' THEN 'waiting'"
 				  "    WHEN l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
 				  "    THEN 'unreachable' ELSE 'waiting' END,"
-				  "   nullif(l.outcome, 'expired'),"
+				  "   CASE WHEN l.state = 'failed' AND l.outcome <> 'lease_expired' THEN 'failed'"
+				  "    ELSE nullif(l.outcome, 'expired') END,"
 				  "   CASE WHEN l.state <> 'failed' AND l.outcome IN ('suppressed', 'no_template', 'no_contact', 'opted_out', 'no_handle')"
 				  "    THEN $2 + l.retry_days END"
 				  "  FROM custseg.episode e"
-				  "  CROSS JOIN LATERAL (SELECT t.state, t.outcome, t.retry_days FROM custseg.task t"
+				  "  CROSS JOIN LATERAL (SELECT t.state, t.outcome, t.retry_days, t.attempts, t.max_attempts FROM custseg.task t"
 				  "   WHERE t.episode_id = e.episode_id ORDER BY t.task_id DESC LIMIT 1) l"
-				  "  WHERE e.state = 'contacting' AND (l.state IN ('withdrawn', 'expired')"
-				  "   OR (l.state = 'failed' AND l.outcome = 'lease_expired'))"
+				  "  WHERE e.state = 'contacting' AND l.state IN ('withdrawn', 'expired', 'failed')"
 				  "  AND l.outcome <> 'ordered' AND $1 IS NOT NULL"
 				  "  AND ($3 IS NULL OR e.episode_id = ANY (ARRAY("
 				  "   SELECT d.episode_id FROM custseg.task d WHERE d.state IN ('withdrawn', 'expired', 'failed')"
@@ -163,8 +165,8 @@ EndWhatIsOver(Planning *plan)
 	bool		all;
 	int64	   *due;
 	int			n;
+	bool		leases = TasksEndLeases(plan->now->as_of) > 0;
 
-	TasksEndLeases(plan->now->as_of);
 	all = EpisodesCloseOrdered(plan->now, plan->customers);
 
 	due = EpisodesDue(plan->now, plan->customers, &n);
@@ -173,7 +175,7 @@ EndWhatIsOver(Planning *plan)
 	if (n > 0)
 		EpisodesExpire(due, n, plan->now);
 
-	TasksWithdrawClosed(plan->now, n > 0 ? NULL : plan->customers);
+	all &= TasksWithdrawClosed(plan->now, n > 0 || leases ? NULL : plan->customers);
 	TasksEndSenseless(plan->now, plan->customers);
 	TakeBack(plan);
 	EpisodesNoteChannelOff(plan->customers);

@@ -45,8 +45,14 @@
 /* Not a condition of any partial index: tasks found by their number need none of those. */
 #define STILL_OPEN "state || '' = 'open' AND wake_at IS NULL"
 
-/* The slot of a task that ends without a contact. */
-#define SLOT_KEPT " slot = CASE WHEN u.token IS NOT NULL OR u.attempts > 0 THEN u.slot END"
+/*
+ * The slot of a task that ends without a contact, and its tries: a lease that is
+ * over is one. So each hand-out that was not released or completed counts once,
+ * when its task leaves "claimed".
+ */
+#define SLOT_KEPT \
+	" slot = CASE WHEN u.token IS NOT NULL OR u.attempts > 0 THEN u.slot END," \
+	" attempts = u.attempts + (u.state = 'claimed')::integer"
 
 /* A task t that nobody holds. */
 #define NOBODY_HOLDS(now) "(t.state = 'open' OR (t.state = 'claimed' AND t.lease_until <= " now "))"
@@ -117,15 +123,15 @@ TasksPlace(const int64 *ids, const int *slots, int n, DateADT day)
 		   " WHERE u.task_id = p.task_id", 3, types, values, NULL);
 }
 
-void
+uint64
 TasksEndLeases(TimestampTz as_of)
 {
 	Oid			types[] = {TIMESTAMPTZOID};
 	Datum		values[] = {TimestampTzGetDatum(as_of)};
 
-	SpiRun("UPDATE custseg.task SET " LEASE_OVER("$1")
-		   " WHERE task_id = ANY (ARRAY(SELECT t.task_id FROM custseg.task t WHERE t.state = 'claimed' AND t.wake_at <= $1"
-		   "  FOR UPDATE SKIP LOCKED))", 1, types, values, NULL);
+	return SpiRun("UPDATE custseg.task SET " LEASE_OVER("$1")
+				  " WHERE task_id = ANY (ARRAY(SELECT t.task_id FROM custseg.task t WHERE t.state = 'claimed' AND t.wake_at <= $1"
+				  "  FOR UPDATE SKIP LOCKED))", 1, types, values, NULL);
 }
 
 void
@@ -141,25 +147,29 @@ TasksWake(const char *channel, TimestampTz as_of)
 					   "  ORDER BY t.wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED))", 2, types), values, NULL);
 }
 
+/* Tasks that nobody holds of episodes that are over, and why. */
+#define CLOSED(which) \
+	"SELECT t.task_id," \
+	"   CASE e.state WHEN 'expired' THEN 'expired' ELSE coalesce(e.reason, e.state) END AS reason" \
+	"  FROM custseg.task t JOIN custseg.episode e USING (episode_id)" \
+	"  WHERE " NOBODY_HOLDS("$1") " AND e.state NOT IN " EPISODE_OPEN which
+
 #define WITHDRAW_CLOSED(which) \
 	"UPDATE custseg.task u SET outcome = o.reason, closed_at = $1," \
 	" state = CASE o.reason WHEN 'expired' THEN 'expired' ELSE 'withdrawn' END," \
 	" lease_until = NULL, wake_at = NULL," SLOT_KEPT \
-	" FROM (SELECT t.task_id," \
-	"   CASE e.state WHEN 'expired' THEN 'expired' ELSE coalesce(e.reason, e.state) END AS reason" \
-	"  FROM custseg.task t JOIN custseg.episode e USING (episode_id)" \
-	"  WHERE " NOBODY_HOLDS("$1") \
-	"  AND e.state NOT IN " EPISODE_OPEN which \
-	"  FOR UPDATE OF t SKIP LOCKED) o" \
+	" FROM (" CLOSED(which) " FOR UPDATE OF t SKIP LOCKED) o" \
 	" WHERE u.task_id = o.task_id"
 
-void
+bool
 TasksWithdrawClosed(const Moment *now, ArrayType *customers)
 {
 	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
 	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers)};
+	const char *nulls = customers ? NULL : " n";
+	uint64		n = SpiRun(CLOSED(OF_CUSTOMERS("$2")), 2, types, values, nulls);
 
-	SpiRun(WITHDRAW_CLOSED(OF_CUSTOMERS("$2")), 2, types, values, customers ? NULL : " n");
+	return n == 0 || SpiRun(WITHDRAW_CLOSED(OF_CUSTOMERS("$2")), 2, types, values, nulls) == n;
 }
 
 void
@@ -318,7 +328,7 @@ TaskTryAgain(int64 task_id, const char *reason, const Interval *retry_after, Tim
 	bool		isnull;
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task t SET state = 'open', outcome = $2, attempts = t.attempts + 1,"
+					   "UPDATE custseg.task t SET state = 'open', outcome = $2, attempts = t.attempts + (t.state = 'claimed')::integer,"
 					   " lease_until = NULL, due_at = b.due_at, wake_at = b.due_at,"
 					   " expires_at = b.due_at + pg_catalog.make_interval(days => t.task_days),"
 					   " token = NULL, closed_at = NULL, cost = t.cost + t.contact_cost"
@@ -337,7 +347,7 @@ TaskFailed(int64 task_id, const char *reason, TimestampTz as_of)
 	Datum		values[] = {Int64GetDatum(task_id), CStringGetTextDatum(reason), TimestampTzGetDatum(as_of)};
 
 	SpiRunPlan(SpiKeep(&kept,
-					   "UPDATE custseg.task t SET state = 'failed', outcome = $2, attempts = t.attempts + 1,"
+					   "UPDATE custseg.task t SET state = 'failed', outcome = $2, attempts = t.attempts + (t.state = 'claimed')::integer,"
 					   " lease_until = NULL, wake_at = NULL, closed_at = $3, cost = t.cost + t.contact_cost"
 					   " WHERE t.task_id = $1", 3, types), values, NULL);
 }
@@ -352,6 +362,8 @@ TaskExtend(int64 task_id, const Interval *lease, TimestampTz as_of)
 
 	SpiRunPlan(SpiKeep(&kept,
 					   "UPDATE custseg.task t SET state = 'claimed', lease_until = $2 + coalesce($3, t.lease),"
+					   /* It is the same hand-out, after all. */
+					   " attempts = t.attempts - (t.state = 'open')::integer,"
 					   " wake_at = $2 + coalesce($3, t.lease)"
 					   " WHERE t.task_id = $1 RETURNING t.lease_until",
 					   3, types), values, lease ? NULL : "  n");

@@ -39,12 +39,15 @@ extern void TasksPlan(const Changes *tasks, const char *channel, Datum lease, Da
 /* Give some the slots of a day. */
 extern void TasksPlace(const int64 *ids, const int *slots, int n, DateADT day);
 
-/* End the leases that are over, of all channels; of one, in portions, and with the later tries that are due. */
-extern void TasksEndLeases(TimestampTz as_of);
+/* End the leases that are over, of all channels, and say how many; of one, in portions, and with the later tries that are due. */
+extern uint64 TasksEndLeases(TimestampTz as_of);
 extern void TasksWake(const char *channel, TimestampTz as_of);
 
-/* Withdraw those that nobody holds of episodes that are over: of customers or (NULL) all, or after a transition. */
-extern void TasksWithdrawClosed(const Moment *now, ArrayType *customers);
+/*
+ * Withdraw those that nobody holds of episodes that are over: of customers or
+ * (NULL) all, or after a transition. False when somebody had locked one.
+ */
+extern bool TasksWithdrawClosed(const Moment *now, ArrayType *customers);
 extern void TasksWithdrawClosedAfter(const Moment *now, int64 after_transition);
 
 /* End those that nobody holds and that make no sense any more, though their episodes go on. */
