@@ -119,7 +119,7 @@ BulkOpen(Oid relid, int columns)
 }
 
 static void
-Flush(BulkWriter *writer)
+FlushRows(BulkWriter *writer)
 {
 	ResultRelInfo *result = writer->result;
 	EState	   *estate = writer->estate;
@@ -216,7 +216,7 @@ BulkPut(BulkWriter *writer, const Datum *values, const bool *nulls)
 
 	writer->nrows++;
 	if (writer->nrows == BULK_ROWS || writer->nbytes >= BULK_BYTES)
-		Flush(writer);
+		FlushRows(writer);
 }
 
 bool
@@ -299,7 +299,7 @@ BulkClose(BulkWriter *writer)
 {
 	uint64		written;
 
-	Flush(writer);
+	FlushRows(writer);
 	written = writer->written;
 	FreeBulkInsertState(writer->state);
 	for (int i = 0; i < writer->nslots; i++)

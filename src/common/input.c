@@ -10,7 +10,7 @@
 #include "common/input.h"
 
 static void
-Require(FunctionCallInfo fcinfo, int n, const char *name)
+RequireArgument(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
@@ -23,7 +23,7 @@ ArgText(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	char	   *value;
 
-	Require(fcinfo, n, name);
+	RequireArgument(fcinfo, n, name);
 	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
 	if (value[0] == '\0')
 		ereport(ERROR,
@@ -40,14 +40,14 @@ ArgText(FunctionCallInfo fcinfo, int n, const char *name)
 int64
 ArgInt64(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	Require(fcinfo, n, name);
+	RequireArgument(fcinfo, n, name);
 	return PG_GETARG_INT64(n);
 }
 
 pg_uuid_t *
 ArgUuid(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	Require(fcinfo, n, name);
+	RequireArgument(fcinfo, n, name);
 	return PG_GETARG_UUID_P(n);
 }
 
@@ -56,7 +56,7 @@ ArgAsOf(FunctionCallInfo fcinfo, int n)
 {
 	TimestampTz as_of;
 
-	Require(fcinfo, n, "as_of");
+	RequireArgument(fcinfo, n, "as_of");
 	as_of = PG_GETARG_TIMESTAMPTZ(n);
 	if (TIMESTAMP_NOT_FINITE(as_of))
 		ereport(ERROR,

@@ -79,7 +79,7 @@ typedef struct Choice
 } Choice;
 
 static void
-Store(void *arg)
+StoreChoice(void *arg)
 {
 	Choice	   *choice = arg;
 
@@ -250,7 +250,7 @@ custseg_overlay(PG_FUNCTION_ARGS)
 		return PointerGetDatum(new);
 
 	OwnerBegin(&guard);
-	error = Attempt(Store, &choice);
+	error = Attempt(StoreChoice, &choice);
 	if (error != NULL)
 	{
 		ExplainRefusal(&choice, error);

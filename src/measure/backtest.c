@@ -93,7 +93,7 @@ BacktestRow(TupleTableSlot *slot, void *arg)
 
 /* Score what "scored" holds and return a row; without numbers only the ranking counts. */
 static void
-Report(Backtest *test, const char *model, bool numbers, const char *verdict)
+ReportModel(Backtest *test, const char *model, bool numbers, const char *verdict)
 {
 	Datum		values[COLUMNS];
 	bool		nulls[COLUMNS] = {0};
@@ -169,7 +169,7 @@ TestModel(Backtest *test, PurchaseModel model)
 			CHECK_EVERY_SO_OFTEN(i);
 		}
 	}
-	Report(test, purchase_model_names[model], true, fit.verdict);
+	ReportModel(test, purchase_model_names[model], true, fit.verdict);
 	test->scored = NULL;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
@@ -190,7 +190,7 @@ TestRules(Backtest *test)
 		test->scored[i].predicted = customer->T == 0 ? 0 : customer->x * horizon / customer->T;
 		test->scored[i].actual = customer->actual;
 	}
-	Report(test, "same_rate", true, "ok");
+	ReportModel(test, "same_rate", true, "ok");
 	for (int64 i = 0; i < test->n; i++)
 	{
 		const Tested *customer = &test->customers[i];
@@ -199,7 +199,7 @@ TestRules(Backtest *test)
 		test->scored[i].predicted = -((double) customer->T - customer->t_x);
 		test->scored[i].actual = customer->actual;
 	}
-	Report(test, "recency", false, "ok");
+	ReportModel(test, "recency", false, "ok");
 	pfree(test->scored);
 	test->scored = NULL;
 }

@@ -32,7 +32,7 @@ typedef struct ContactRead
 
 /* A text that says something. */
 static char *
-Filled(const TupleTableSlot *slot, int column)
+FilledText(const TupleTableSlot *slot, int column)
 {
 	char	   *value;
 
@@ -57,9 +57,9 @@ ContactRow(TupleTableSlot *slot, void *arg)
 		Contact    *contact = &read->out[i];
 
 		contact->found = true;
-		contact->name = Filled(slot, 1);
-		contact->phone = Filled(slot, 2);
-		contact->email = Filled(slot, 3);
+		contact->name = FilledText(slot, 1);
+		contact->phone = FilledText(slot, 2);
+		contact->email = FilledText(slot, 3);
 		/* One row that says no is enough, should a customer have several. */
 		contact->do_not_contact |= !slot->tts_isnull[4] && DatumGetBool(slot->tts_values[4]);
 	}
@@ -129,8 +129,8 @@ OptOutRow(TupleTableSlot *slot, void *arg)
 	Contact		contact = {.found = true,.do_not_contact = true};
 	MemoryContext old = MemoryContextSwitchTo(read->row);
 
-	contact.phone = Filled(slot, 0);
-	contact.email = Filled(slot, 1);
+	contact.phone = FilledText(slot, 0);
+	contact.email = FilledText(slot, 1);
 	MemoryContextSwitchTo(old);
 	read->found(&contact, read->arg);
 	MemoryContextReset(read->row);

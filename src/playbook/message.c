@@ -126,7 +126,7 @@ RenderReason(const CustomerFacts *facts, bool chinese)
 
 /* Copy text, with replacements[i] for placeholder i where there is one. */
 static char *
-Fill(const char *text, const char *const *replacements)
+FillPlaceholders(const char *text, const char *const *replacements)
 {
 	StringInfoData out;
 
@@ -163,7 +163,7 @@ RenderMessage(const char *body, const CustomerFacts *facts)
 	replacements[PLACE_SPEND] = facts->spend;
 	replacements[PLACE_LAST_ORDER] = facts->last_order;
 	replacements[PLACE_DAYS_SILENT] = psprintf("%d", facts->days_silent);
-	return Fill(body, replacements);
+	return FillPlaceholders(body, replacements);
 }
 
 const char *
@@ -178,5 +178,5 @@ RenderName(const char *message, const char *name)
 	const char *replacements[lengthof(placeholders)] = {NULL};
 
 	replacements[PLACE_NAME] = name;
-	return Fill(message, replacements);
+	return FillPlaceholders(message, replacements);
 }

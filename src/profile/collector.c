@@ -132,7 +132,7 @@ CollectorCounts(const Collector *collector)
 
 /* A value as a sample shows it. */
 static char *
-Shown(TupleTableSlot *slot, int column)
+ShownValue(TupleTableSlot *slot, int column)
 {
 	Oid			output;
 	bool		varlena;
@@ -148,7 +148,7 @@ Shown(TupleTableSlot *slot, int column)
 }
 
 static pg_noinline void
-Reject(Collector *c, TupleTableSlot *slot, RejectReason reason)
+RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 {
 	int64		n = c->counts.rejected[reason]++;
 
@@ -158,10 +158,10 @@ Reject(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		RejectSample *sample = &c->counts.samples[reason][n];
 
 		sample->place = c->read ? SharedReadPlace(c->read) : n;
-		sample->customer = Shown(slot, READ_CUSTOMER);
-		sample->at = Shown(slot, READ_AT);
-		sample->amount = Shown(slot, READ_AMOUNT);
-		sample->order_id = c->has_order ? Shown(slot, READ_OPTIONAL) : NULL;
+		sample->customer = ShownValue(slot, READ_CUSTOMER);
+		sample->at = ShownValue(slot, READ_AT);
+		sample->amount = ShownValue(slot, READ_AMOUNT);
+		sample->order_id = c->has_order ? ShownValue(slot, READ_OPTIONAL) : NULL;
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -310,7 +310,7 @@ ReportRows(Collector *c)
 }
 
 static bool
-Receive(TupleTableSlot *slot, DestReceiver *self)
+ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 {
 	Collector  *c = ((CollectorDest *) self)->collector;
 	Datum	   *values;
@@ -334,11 +334,11 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 		ReportRows(c);
 
 	if (unlikely(isnull[READ_CUSTOMER]))
-		return Reject(c, slot, REJECT_NO_CUSTOMER), true;
+		return RejectRow(c, slot, REJECT_NO_CUSTOMER), true;
 	if (unlikely(isnull[READ_AT]))
-		return Reject(c, slot, REJECT_NO_TIME), true;
+		return RejectRow(c, slot, REJECT_NO_TIME), true;
 	if (unlikely(isnull[READ_AMOUNT]))
-		return Reject(c, slot, REJECT_NO_AMOUNT), true;
+		return RejectRow(c, slot, REJECT_NO_AMOUNT), true;
 
 	switch (c->source->type[COLUMN_AT])
 	{
@@ -353,7 +353,7 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 			break;
 	}
 	if (unlikely(!day_ok || day < c->limits.first || day > c->limits.last))
-		return Reject(c, slot, DayReason(c, day_ok, day)), true;
+		return RejectRow(c, slot, DayReason(c, day_ok, day)), true;
 
 	switch (c->source->type[COLUMN_AMOUNT])
 	{
@@ -374,12 +374,12 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 			break;
 	}
 	if (unlikely(status != AMOUNT_OK))
-		return Reject(c, slot, AmountReason(status)), true;
+		return RejectRow(c, slot, AmountReason(status)), true;
 
 	if (c->has_order)
 	{
 		if (unlikely(isnull[READ_OPTIONAL]))
-			return Reject(c, slot, REJECT_NO_ORDER_ID), true;
+			return RejectRow(c, slot, REJECT_NO_ORDER_ID), true;
 		order = OrderHash(c->source->type[COLUMN_ORDER_ID], values[READ_OPTIONAL]);
 	}
 	if (c->has_promotion)
@@ -404,7 +404,7 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 				break;
 		}
 		if (unlikely(id <= 0))
-			return Reject(c, slot, REJECT_CUSTOMER_ID), true;
+			return RejectRow(c, slot, REJECT_CUSTOMER_ID), true;
 		partition = NativePartition(c, id);
 	}
 	else if (c->key_kind == KEY_UUID)
@@ -419,7 +419,7 @@ Receive(TupleTableSlot *slot, DestReceiver *self)
 
 		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
 		{
-			Reject(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
+			RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
 			if ((Pointer) text != DatumGetPointer(values[READ_CUSTOMER]))
 				pfree(text);
 			return true;
@@ -482,7 +482,7 @@ CollectorReceiver(Collector *collector)
 		collector->seen = MemoryContextAllocExtended(collector->context, (collector->seen_mask + 1) * sizeof(uint64),
 													 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	}
-	dest->pub.receiveSlot = Receive;
+	dest->pub.receiveSlot = ReceiveRow;
 	dest->pub.rStartup = Startup;
 	dest->pub.rShutdown = Shutdown;
 	dest->pub.rDestroy = Shutdown;

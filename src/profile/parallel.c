@@ -135,7 +135,7 @@ extern PGDLLEXPORT void CustsegCollectMain(dsm_segment *segment, shm_toc *toc);
  * the others. What comes of them is for the leader.
  */
 static void
-Deal(Collector *c, int n_parts)
+DealPartitions(Collector *c, int n_parts)
 {
 	int16	   *owners = PartitionSetDeal(c->rows);
 
@@ -148,7 +148,7 @@ Deal(Collector *c, int n_parts)
 }
 
 static void
-Meet(Work *work)
+MeetOthers(Work *work)
 {
 	Collector  *c = work->collector;
 	Part	   *part = &work->shared->parts[work->self];
@@ -161,7 +161,7 @@ Meet(Work *work)
 
 /* The same ranges of ids and days for all. */
 static void
-Agree(Work *work)
+AgreeOnRanges(Work *work)
 {
 	Collector  *c = work->collector;
 
@@ -307,7 +307,7 @@ PublishCounts(Work *work)
 
 /* The whole of it, for one process, which has entered the barrier. */
 static void
-Collect(Work *work)
+CollectTogether(Work *work)
 {
 	Collector  *c = work->collector;
 
@@ -317,9 +317,9 @@ Collect(Work *work)
 	c->read = NULL;
 	c->rows_of_all = NULL;
 
-	Meet(work);
+	MeetOthers(work);
 	BarrierArriveAndWait(&work->shared->barrier, PG_WAIT_EXTENSION);
-	Agree(work);
+	AgreeOnRanges(work);
 	PublishRows(work);
 	BarrierArriveAndWait(&work->shared->barrier, PG_WAIT_EXTENSION);
 	AssembleShare(work);
@@ -354,12 +354,12 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	work.rows = shm_toc_lookup(toc, SHARED_ROWS, false);
 	work.texts = c->texts ? shm_toc_lookup(toc, SHARED_TEXTS, false) : NULL;
 	work.timelines = shm_toc_lookup(toc, SHARED_TIMELINES, false);
-	Deal(c, shared->n_parts);
+	DealPartitions(c, shared->n_parts);
 	ChunkStoreOpenFiles(c->store, shared->n_parts, shm_toc_lookup(toc, SHARED_FILES, false), work.self);
 	c->read = SharedReadJoin(shm_toc_lookup(toc, SHARED_PLAN, false), statement,
 							 shm_toc_lookup(toc, SHARED_SCANS, false), CollectorReceiver(c));
 
-	Collect(&work);
+	CollectTogether(&work);
 	PublishCounts(&work);
 	CollectorClose(c);
 	BarrierDetach(&shared->barrier);
@@ -385,7 +385,7 @@ HelpersWanted(const Collector *c, int64 blocks)
 }
 
 static void *
-Allocate(shm_toc *toc, uint64 key, Size size)
+AllocateShared(shm_toc *toc, uint64 key, Size size)
 {
 	void	   *space = shm_toc_allocate(toc, size);
 
@@ -395,7 +395,7 @@ Allocate(shm_toc *toc, uint64 key, Size size)
 }
 
 static void
-Estimate(ParallelContext *context, Size size)
+EstimateShared(ParallelContext *context, Size size)
 {
 	shm_toc_estimate_chunk(&context->estimator, size);
 	shm_toc_estimate_keys(&context->estimator, 1);
@@ -413,7 +413,7 @@ MergeCounts(Collector *c, const Part *part, int file)
 
 /* Keep what CollectorNext needs when the shared memory is gone. */
 static void
-Keep(const Work *work)
+KeepForNext(const Work *work)
 {
 	Collector  *c = work->collector;
 	MemoryContext old = MemoryContextSwitchTo(c->context);
@@ -445,18 +445,18 @@ CollectWith(Collector *c, const Source *source, int helpers)
 
 	EnterParallelMode();
 	context = CreateParallelContext("custseg", "CustsegCollectMain", helpers);
-	Estimate(context, sizeof(Collection));
-	Estimate(context, strlen(plan) + 1);
-	Estimate(context, strlen(statement) + 1);
-	Estimate(context, SharedReadSize(c->read));
-	Estimate(context, n_parts * MAXPGPATH);
-	Estimate(context, places);
+	EstimateShared(context, sizeof(Collection));
+	EstimateShared(context, strlen(plan) + 1);
+	EstimateShared(context, strlen(statement) + 1);
+	EstimateShared(context, SharedReadSize(c->read));
+	EstimateShared(context, n_parts * MAXPGPATH);
+	EstimateShared(context, places);
 	if (c->texts)
-		Estimate(context, places);
-	Estimate(context, c->n_partitions * sizeof(PartitionPlace));
+		EstimateShared(context, places);
+	EstimateShared(context, c->n_partitions * sizeof(PartitionPlace));
 	InitializeParallelDSM(context);
 
-	work.shared = shared = Allocate(context->toc, SHARED_COLLECTION, sizeof(Collection));
+	work.shared = shared = AllocateShared(context->toc, SHARED_COLLECTION, sizeof(Collection));
 	shared->source = *source;
 	strlcpy(shared->schema_name, source->schema_name, NAMEDATALEN);
 	strlcpy(shared->relation_name, source->relation_name, NAMEDATALEN);
@@ -472,16 +472,16 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
 	pg_atomic_init_u32(&shared->next_partition, 0);
-	strcpy(Allocate(context->toc, SHARED_PLAN, strlen(plan) + 1), plan);
-	strcpy(Allocate(context->toc, SHARED_STATEMENT, strlen(statement) + 1), statement);
-	SharedReadInit(c->read, Allocate(context->toc, SHARED_SCANS, SharedReadSize(c->read)));
-	files = Allocate(context->toc, SHARED_FILES, n_parts * MAXPGPATH);
+	strcpy(AllocateShared(context->toc, SHARED_PLAN, strlen(plan) + 1), plan);
+	strcpy(AllocateShared(context->toc, SHARED_STATEMENT, strlen(statement) + 1), statement);
+	SharedReadInit(c->read, AllocateShared(context->toc, SHARED_SCANS, SharedReadSize(c->read)));
+	files = AllocateShared(context->toc, SHARED_FILES, n_parts * MAXPGPATH);
 	ChunkStoreCreateFiles(c->store, n_parts);
 	for (int i = 0; i < n_parts; i++)
 		strlcpy(files + i * MAXPGPATH, FilePathName(c->store->files[i]), MAXPGPATH);
-	work.rows = Allocate(context->toc, SHARED_ROWS, places);
-	work.texts = c->texts ? Allocate(context->toc, SHARED_TEXTS, places) : NULL;
-	work.timelines = Allocate(context->toc, SHARED_TIMELINES, c->n_partitions * sizeof(PartitionPlace));
+	work.rows = AllocateShared(context->toc, SHARED_ROWS, places);
+	work.texts = c->texts ? AllocateShared(context->toc, SHARED_TEXTS, places) : NULL;
+	work.timelines = AllocateShared(context->toc, SHARED_TIMELINES, c->n_partitions * sizeof(PartitionPlace));
 
 	BarrierAttach(&shared->barrier);
 	LaunchParallelWorkers(context);
@@ -490,14 +490,14 @@ CollectWith(Collector *c, const Source *source, int helpers)
 		Size		memory_limit = c->memory_limit;
 
 		CollectorShare(c, n_parts);
-		Deal(c, n_parts);
-		Collect(&work);
+		DealPartitions(c, n_parts);
+		CollectTogether(&work);
 		WaitForParallelWorkersToFinish(context);
 		for (int i = 1; i < n_parts; i++)
 			if (shared->parts[i].joined)
 				MergeCounts(c, &shared->parts[i], i);
 		c->counts.processes += context->nworkers_launched;
-		Keep(&work);
+		KeepForNext(&work);
 		c->memory_limit = memory_limit;
 		CollectorShare(c, 1);
 		helped = true;

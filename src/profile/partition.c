@@ -263,7 +263,7 @@ FreeChunk(ChunkStore *store, int32 c)
 
 /* Move a chunk to the file; its memory is free. */
 static void
-Spill(ChunkStore *store, Chunk *chunk)
+SpillChunk(ChunkStore *store, Chunk *chunk)
 {
 	chunk->at = ChunkStoreAppend(store, chunk->data, chunk->used);
 	chunk->file = store->own;
@@ -339,7 +339,7 @@ PartitionGrow(PartitionSet *set, int p)
 		NoteUsed(set, p);
 		list->bytes += store->chunks[list->last].used;
 		if ((store->n_free_data == 0 && store->memory_used >= store->memory_limit) || !IsOurs(set, p))
-			Spill(store, &store->chunks[list->last]);
+			SpillChunk(store, &store->chunks[list->last]);
 		store->chunks[list->last].next = c;
 	}
 	else
@@ -439,7 +439,7 @@ PartitionPublish(PartitionSet *set, int p, PartitionPlace *place)
 	{
 		next = store->chunks[c].next;
 		if (store->chunks[c].data)
-			Spill(store, &store->chunks[c]);
+			SpillChunk(store, &store->chunks[c]);
 		places[place->chunks].at = store->chunks[c].at;
 		places[place->chunks++].used = store->chunks[c].used;
 		FreeChunk(store, c);

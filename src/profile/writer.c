@@ -83,7 +83,7 @@ MakeRoomForChanges(ProfileChanges *changes, int more)
 }
 
 static void
-Changed(ProfileChanges *changes, int64 id, struct varlena *timeline)
+NoteChanged(ProfileChanges *changes, int64 id, struct varlena *timeline)
 {
 	changes->ids[changes->n] = id;
 	changes->timelines[changes->n++] = timeline;
@@ -202,9 +202,9 @@ ProfileWrite(const ProfileTarget *target, const Collected *differences, int n, P
 	memset(changes, 0, sizeof(*changes));
 	MakeRoomForChanges(changes, n_inserts + n_updates);
 	for (int i = 0; i < n_inserts; i++)
-		Changed(changes, inserts[i]->customer_id, inserts[i]->timeline);
+		NoteChanged(changes, inserts[i]->customer_id, inserts[i]->timeline);
 	for (int i = 0; i < n_updates; i++)
-		Changed(changes, updates[i]->customer_id, updates[i]->timeline);
+		NoteChanged(changes, updates[i]->customer_id, updates[i]->timeline);
 	changes->written = n_inserts + n_updates;
 	InsertRows(target, inserts, n_inserts);
 	UpdateRows(target, updates, n_updates);
@@ -248,7 +248,7 @@ ProfileRemove(const ProfileTarget *target, int64 *ids, int n, ProfileChanges *ch
 	changes->removed += n;
 	MakeRoomForChanges(changes, n);
 	for (int i = 0; i < n; i++)
-		Changed(changes, ids[i], NULL);
+		NoteChanged(changes, ids[i], NULL);
 }
 
 int

@@ -127,7 +127,7 @@ PinPlans(void)
  * whole table.
  */
 static Picked *
-Pick(Claim *claim, int most, Datum passed, int *n)
+PickTasks(Claim *claim, int most, Datum passed, int *n)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID, INT4OID, INT8ARRAYOID, TEXTARRAYOID};
@@ -181,7 +181,7 @@ Pick(Claim *claim, int most, Datum passed, int *n)
 }
 
 static void
-Drop(Claim *claim, const Picked *task, const char *outcome)
+DropTask(Claim *claim, const Picked *task, const char *outcome)
 {
 	claim->passed_over++;
 	TaskDrop(task->task_id, outcome, claim->as_of);
@@ -250,7 +250,7 @@ LookAhead(Claim *claim, int look, Datum *passed)
  * of an order and ended the episode.
  */
 static int
-Take(Claim *claim, Picked *tasks, int n)
+TakeTasks(Claim *claim, Picked *tasks, int n)
 {
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int			taken;
@@ -281,7 +281,7 @@ Take(Claim *claim, Picked *tasks, int n)
 }
 
 static void
-Return(Claim *claim, Picked *task, const Contact *contact, TimestampTz checked_at)
+ReturnTask(Claim *claim, Picked *task, const Contact *contact, TimestampTz checked_at)
 {
 	Datum		values[14] = {0};
 	bool		nulls[14] = {false};
@@ -372,7 +372,7 @@ ClaimRound(Claim *claim, int look, int most, int *claimed)
 
 	level = PinPlans();
 	if (!claim->ahead || LookAhead(claim, look, &passed))
-		picked = Pick(claim, look, passed, &n);
+		picked = PickTasks(claim, look, passed, &n);
 	AtEOXact_GUC(false, level);
 	if (n == 0)
 		return false;
@@ -430,7 +430,7 @@ ClaimRound(Claim *claim, int look, int most, int *claimed)
 			outcome = Unreachable(&contacts[i], claim->channel.by_email, false, true, handles[i].suppressed);
 
 		if (outcome != NULL)
-			Drop(claim, &picked[i], outcome);
+			DropTask(claim, &picked[i], outcome);
 		else if (handles[i].taken || HasHandle(picked, good, &picked[i]))
 		{
 			claim->put_off++;
@@ -447,12 +447,12 @@ ClaimRound(Claim *claim, int look, int most, int *claimed)
 	if (n_put_off > 0)
 		PutOff(claim, put_off, n_put_off);
 	if (good > 0)
-		*claimed += Take(claim, picked, good);
+		*claimed += TakeTasks(claim, picked, good);
 	AtEOXact_GUC(false, level);
 
 	for (int i = 0; i < good; i++)
 		if (picked[i].taken)
-			Return(claim, &picked[i], &contacts[i], checked_at[i]);
+			ReturnTask(claim, &picked[i], &contacts[i], checked_at[i]);
 	return true;
 }
 

@@ -78,7 +78,7 @@ CheckRole(int64 task_id, const char *claimed_role, Oid caller)
 
 /* Lock the task and its episode; an error unless the token is the last one. */
 static Held
-Hold(int64 task_id, const pg_uuid_t *token, Oid caller)
+HoldTask(int64 task_id, const pg_uuid_t *token, Oid caller)
 {
 	static SPIPlanPtr lock_task = NULL;
 	Oid			types[] = {INT8OID};
@@ -185,7 +185,7 @@ CompleteCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 
 	CheckOutcome(outcome);
 	OwnerBegin(&guard);
-	held = Hold(task_id, token, caller);
+	held = HoldTask(task_id, token, caller);
 	if (Is(held.state, "done"))
 	{
 		if (!Is(held.outcome, outcome))
@@ -229,7 +229,7 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	Guard		guard;
 
 	OwnerBegin(&guard);
-	held = Hold(task_id, token, caller);
+	held = HoldTask(task_id, token, caller);
 	if (Is(held.state, "done"))
 		RequireOpen(&held);
 	if (!Is(held.state, "failed"))
@@ -271,7 +271,7 @@ ExtendCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	Guard		guard;
 
 	OwnerBegin(&guard);
-	held = Hold(task_id, token, caller);
+	held = HoldTask(task_id, token, caller);
 	RequireOpen(&held);
 	because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of);
 	if (because != NULL)
@@ -294,7 +294,7 @@ custseg_release(PG_FUNCTION_ARGS)
 	Guard		guard;
 
 	OwnerBegin(&guard);
-	held = Hold(task_id, token, caller);
+	held = HoldTask(task_id, token, caller);
 	RequireOpen(&held);
 	TaskRelease(task_id);
 	OwnerEnd(&guard);

@@ -74,7 +74,7 @@ typedef struct DryRun
 } DryRun;
 
 static void
-Say(DryRun *run, const char *text)
+SayLine(DryRun *run, const char *text)
 {
 	Datum		values[1] = {CStringGetTextDatum(text)};
 	bool		nulls[1] = {false};
@@ -135,7 +135,7 @@ LaneOf(DryRun *run, const char *tier)
 }
 
 static void
-Sample(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *body, const char *name)
+SampleMessage(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *body, const char *name)
 {
 	MemoryContext old;
 	char	   *message;
@@ -240,7 +240,7 @@ LookAtChunk(DryRun *run, Portal portal)
 		if (reason == NULL)
 		{
 			lane->reachable++;
-			Sample(run, lane, &facts[i], bodies[i], contacts[i].name);
+			SampleMessage(run, lane, &facts[i], bodies[i], contacts[i].name);
 			continue;
 		}
 		for (int r = 0; r < lengthof(reasons); r++)
@@ -301,29 +301,29 @@ ReportAudience(DryRun *run, double holdout, int backlog_days)
 		controls += run->lanes[i].controls;
 		reachable += run->lanes[i].reachable;
 	}
-	Say(run, psprintf(Words(run->chinese, "%s as of %s: silent for at most %d days: %lld customers",
+	SayLine(run, psprintf(Words(run->chinese, "%s as of %s: silent for at most %d days: %lld customers",
 							"方案%s，截至%s：沉默不超过%d天的客户%lld位"),
 					  run->playbook,
 					  DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(run->day))),
 					  backlog_days, (long long) customers));
-	Say(run, psprintf(Words(run->chinese, "controls (%.1f%%), never contacted: %lld; can be contacted: %lld; cannot be reached: %lld",
+	SayLine(run, psprintf(Words(run->chinese, "controls (%.1f%%), never contacted: %lld; can be contacted: %lld; cannot be reached: %lld",
 							"对照组（%.1f%%）%lld位，不联系；可联系%lld位；联系不上%lld位"),
 					  holdout * 100, (long long) controls, (long long) reachable,
 					  (long long) (customers - controls - reachable)));
 	if (!run->contacts)
-		Say(run, Words(run->chinese, "no customer table is registered (add_customers): tasks will come without name and handle",
+		SayLine(run, Words(run->chinese, "no customer table is registered (add_customers): tasks will come without name and handle",
 					   "尚未登记客户表（add_customers）：领取任务时不显示姓名和联系方式"));
 	for (int i = 0; i < run->nlanes; i++)
 	{
 		Lane	   *lane = &run->lanes[i];
 
-		Say(run, psprintf(Words(run->chinese, "  tier %s by %s: %lld customers, %lld controls, %lld can be contacted",
+		SayLine(run, psprintf(Words(run->chinese, "  tier %s by %s: %lld customers, %lld controls, %lld can be contacted",
 								"  层级%s，渠道%s：%lld位，对照%lld位，可联系%lld位"),
 						  lane->tier, lane->channel ? lane->channel : "-", (long long) lane->customers,
 						  (long long) lane->controls, (long long) lane->reachable));
 		for (int r = 0; r < lengthof(reasons); r++)
 			if (lane->unreachable[r] > 0)
-				Say(run, psprintf(Words(run->chinese, "    not reached, %s: %lld", "    联系不上（%s）：%lld位"),
+				SayLine(run, psprintf(Words(run->chinese, "    not reached, %s: %lld", "    联系不上（%s）：%lld位"),
 								  reasons[r], (long long) lane->unreachable[r]));
 	}
 }
@@ -333,7 +333,7 @@ ReportDays(DryRun *run, double holdout)
 {
 	double		total = 0;
 
-	Say(run, Words(run->chinese, "tasks in the coming days (at most: whoever orders before falling silent drops out):",
+	SayLine(run, Words(run->chinese, "tasks in the coming days (at most: whoever orders before falling silent drops out):",
 				   "未来几天的任务数（若期间无人下单，此为上限）："));
 	for (int i = 0; i < run->nlanes; i++)
 	{
@@ -358,11 +358,11 @@ ReportDays(DryRun *run, double holdout)
 			appendStringInfo(&days, "%s%lld", day > 0 ? ", " : "", (long long) today);
 		}
 		total += tasks * lane->cost;
-		Say(run, psprintf(Words(run->chinese, "  %s (at most %lld a day): %s; cost %.2f",
+		SayLine(run, psprintf(Words(run->chinese, "  %s (at most %lld a day): %s; cost %.2f",
 								"  %s（每日最多%lld个）：%s；成本%.2f"),
 						  lane->channel, (long long) lane->capacity, days.data, tasks * lane->cost));
 	}
-	Say(run, psprintf(Words(run->chinese, "cost of these %d days: %.2f", "%d天成本合计：%.2f"), DAYS, total));
+	SayLine(run, psprintf(Words(run->chinese, "cost of these %d days: %.2f", "%d天成本合计：%.2f"), DAYS, total));
 }
 
 static void
@@ -370,12 +370,12 @@ ReportSamples(DryRun *run)
 {
 	int			shown = 0;
 
-	Say(run, Words(run->chinese, "samples:", "示例："));
+	SayLine(run, Words(run->chinese, "samples:", "示例："));
 	for (int n = 0; n < SAMPLES && shown < SAMPLES; n++)
 		for (int i = 0; i < run->nlanes && shown < SAMPLES; i++)
 			if (n < run->lanes[i].nsamples)
 			{
-				Say(run, psprintf("  %s", run->lanes[i].samples[n]));
+				SayLine(run, psprintf("  %s", run->lanes[i].samples[n]));
 				shown++;
 			}
 }

@@ -25,7 +25,7 @@ typedef struct Explanation
 } Explanation;
 
 static void
-Say(Explanation *e, const char *topic, const char *in_chinese, const char *text)
+SayTopic(Explanation *e, const char *topic, const char *in_chinese, const char *text)
 {
 	Datum		values[2] = {CStringGetTextDatum(Words(e->chinese, topic, in_chinese)), CStringGetTextDatum(text)};
 	bool		nulls[2] = {false, false};
@@ -34,7 +34,7 @@ Say(Explanation *e, const char *topic, const char *in_chinese, const char *text)
 }
 
 static const char *
-Or(const char *text, const char *otherwise)
+TextOr(const char *text, const char *otherwise)
 {
 	return text ? text : otherwise;
 }
@@ -84,8 +84,8 @@ custseg_explain_task(PG_FUNCTION_ARGS)
 				 errmsg("task %lld does not exist", (long long) PG_GETARG_INT64(0)),
 				 errhint("See custseg.task for those that do.")));
 
-	Say(&e, "customer", "客户", COLUMN(REASON));
-	Say(&e, "episode", "沉默周期",
+	SayTopic(&e, "customer", "客户", COLUMN(REASON));
+	SayTopic(&e, "episode", "沉默周期",
 		psprintf(Words(e.chinese, "last order %s; eligible on %s (%s); playbook %s version %s, goal %s",
 					   "末次下单%s；%s符合条件（%s）；方案%s第%s版，目标%s"),
 				 COLUMN(SINCE), COLUMN(ELIGIBLE),
@@ -93,36 +93,36 @@ custseg_explain_task(PG_FUNCTION_ARGS)
 				 strcmp(COLUMN(OPENED_BY), "time") == 0 ? Words(e.chinese, "as time passed", "时间推移") :
 				 Words(e.chinese, "backlog when the playbook was enabled", "启用方案时的积压"),
 				 COLUMN(PLAYBOOK), COLUMN(VERSION), COLUMN(GOAL)));
-	Say(&e, "arm", "分组",
+	SayTopic(&e, "arm", "分组",
 		psprintf(Words(e.chinese, "contact: drawn by a salted hash of the customer's key; %s%% are held out as controls",
 					   "触达组：按客户编号加盐哈希抽取，对照组占%s%%"),
-				 Or(COLUMN(HOLDOUT), "?")));
-	Say(&e, "channel", "渠道",
+				 TextOr(COLUMN(HOLDOUT), "?")));
+	SayTopic(&e, "channel", "渠道",
 		psprintf(Words(e.chinese, "%s (needs %s): the customer is tier %s, whose channel is now %s",
 					   "%s（需要%s）：客户层级为%s，该层级的渠道现为%s"),
-				 COLUMN(CHANNEL), Or(COLUMN(HANDLE), "?"), Or(COLUMN(TIER), "?"), Or(COLUMN(TIER_CHANNEL), "?")));
+				 COLUMN(CHANNEL), TextOr(COLUMN(HANDLE), "?"), TextOr(COLUMN(TIER), "?"), TextOr(COLUMN(TIER_CHANNEL), "?")));
 	if (COLUMN(SLOT) == NULL)
-		Say(&e, "day", "日期",
+		SayTopic(&e, "day", "日期",
 			psprintf(Words(e.chinese, "planned for %s; its place was given back", "计划于%s，名额已让出"),
 					 COLUMN(SLOT_DAY)));
 	else
-		Say(&e, "day", "日期",
+		SayTopic(&e, "day", "日期",
 			psprintf(Words(e.chinese, "%s, place %s of a daily capacity of %s; planned at %s, the best of those who waited first",
 						   "%s，第%s个名额，每日容量%s；于%s按价值从高到低排入"),
-					 COLUMN(SLOT_DAY), COLUMN(SLOT), Or(COLUMN(CAPACITY), "?"), COLUMN(PLANNED)));
-	Say(&e, "order", "顺序",
+					 COLUMN(SLOT_DAY), COLUMN(SLOT), TextOr(COLUMN(CAPACITY), "?"), COLUMN(PLANNED)));
+	SayTopic(&e, "order", "顺序",
 		psprintf(Words(e.chinese, "priority %s, the customer's spend; %s open tasks come before it",
 					   "优先级%s（累计消费）；前面还有%s个待领取任务"),
 				 COLUMN(PRIORITY), COLUMN(BEFORE)));
-	Say(&e, "time", "时间",
+	SayTopic(&e, "time", "时间",
 		psprintf(Words(e.chinese, "due %s, expires %s; %s failed tries of %s", "%s起可领取，%s过期；已失败%s次，最多%s次"),
-				 COLUMN(DUE), COLUMN(EXPIRES), COLUMN(ATTEMPTS), Or(COLUMN(MAX_ATTEMPTS), "?")));
+				 COLUMN(DUE), COLUMN(EXPIRES), COLUMN(ATTEMPTS), TextOr(COLUMN(MAX_ATTEMPTS), "?")));
 	if (COLUMN(LEASE_UNTIL) != NULL)
-		Say(&e, "state", "状态",
+		SayTopic(&e, "state", "状态",
 			psprintf(Words(e.chinese, "held by %s until %s", "由%s领取，至%s"),
-					 Or(COLUMN(CLAIMED_BY), "?"), COLUMN(LEASE_UNTIL)));
+					 TextOr(COLUMN(CLAIMED_BY), "?"), COLUMN(LEASE_UNTIL)));
 	else
-		Say(&e, "state", "状态",
+		SayTopic(&e, "state", "状态",
 			COLUMN(OUTCOME) ? psprintf("%s: %s", COLUMN(STATE), COLUMN(OUTCOME)) : COLUMN(STATE));
 	OwnerEnd(&guard);
 	return (Datum) 0;

@@ -21,7 +21,7 @@
 #include "recall/recall.h"
 
 static Datum
-Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
+EnablePlaybook(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
 	char	   *playbook = ArgText(fcinfo, first, "playbook");
 	bool		force = !PG_ARGISNULL(first + 1) && PG_GETARG_BOOL(first + 1);
@@ -71,7 +71,7 @@ Enable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 }
 
 static Datum
-Disable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
+DisablePlaybook(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
 	char	   *playbook = ArgText(fcinfo, first, "playbook");
 	MemoryContext caller = CurrentMemoryContext;
@@ -108,5 +108,5 @@ Disable(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	PG_RETURN_TEXT_P(result);
 }
 
-CLOCK_AND_REPLAY(enable, Enable)
-CLOCK_AND_REPLAY(disable, Disable)
+CLOCK_AND_REPLAY(enable, EnablePlaybook)
+CLOCK_AND_REPLAY(disable, DisablePlaybook)

@@ -110,7 +110,7 @@ MoneyArray(const int64 *amounts)
 }
 
 static char *
-Verdict(const ModelData *data, const Fits *fits)
+CalibrationVerdict(const ModelData *data, const Fits *fits)
 {
 	StringInfoData verdict;
 
@@ -144,7 +144,7 @@ SpendFitDatum(const Fits *fits)
 }
 
 static int64
-Store(const Calibration *calibration, const Cuts *cuts, const Fits *fits,
+StoreCalibration(const Calibration *calibration, const Cuts *cuts, const Fits *fits,
 	  const double *potential_cuts, TimestampTz as_of, int64 run_id)
 {
 	const ModelData *data = &calibration->data;
@@ -178,7 +178,7 @@ Store(const Calibration *calibration, const Cuts *cuts, const Fits *fits,
 		values[16 + i] = potential_cuts ? Float8GetDatum(potential_cuts[i]) : (Datum) 0;
 		nulls[16 + i] = potential_cuts ? ' ' : 'n';
 	}
-	values[18] = CStringGetTextDatum(Verdict(data, fits));
+	values[18] = CStringGetTextDatum(CalibrationVerdict(data, fits));
 
 	SpiRun("INSERT INTO custseg.calibration (fitted_at, as_of, run_id, customers, orders, since,"
 		   " r_cuts, f_cuts, m_cuts, tier_high_cut, tier_mid_cut, quadrant_m_cut,"
@@ -445,7 +445,7 @@ Calibrate(const Moment *now)
 		predictor.margin = wishes.margin;
 		predictor.annual_rate = wishes.annual_rate;
 		TabulateValues(&predictor);
-		calibration_id = Store(&calibration, &cuts, &fits,
+		calibration_id = StoreCalibration(&calibration, &cuts, &fits,
 							   PotentialCuts(calibration.sample, &predictor, wishes.potential_shares,
 											 potential_cuts) ? potential_cuts : NULL,
 							   now->as_of, now->run_id);

@@ -97,7 +97,7 @@ NextCustomers(Run *run, int64 before, Collected **rows, int *n)
 
 /* Nothing is there yet: store everything. Parts are merged when all sources were read. */
 static void
-Load(Run *run, Source *source, const ProfileTarget *target)
+LoadProfiles(Run *run, Source *source, const ProfileTarget *target)
 {
 	int64		before = run->counts.customers;
 	int64		stored = 0;
@@ -159,7 +159,7 @@ RemoveUnseen(Run *run, const ProfileTarget *target, const SeenIds *seen, const C
 
 /* Write what differs from what is there, batch by batch. */
 static void
-Apply(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
+ApplyProfiles(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
 	int64		before = run->counts.customers;
 	SeenIds		seen = {0};
@@ -387,9 +387,9 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 
 	MarkSourceMixed(source);
 	if (load)
-		Load(run, source, target);
+		LoadProfiles(run, source, target);
 	else
-		Apply(run, source, target, follower);
+		ApplyProfiles(run, source, target, follower);
 
 	RunStage(run, STAGE_WRITE);
 	NoteRead(run, source, &read, CollectorCounts(run->collector));

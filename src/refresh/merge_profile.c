@@ -43,7 +43,7 @@ NumberCustomers(IdentityWriter **identities, const Source *source, Collected *ro
 
 /* Remember whom recall has to look at, unless they are so many that it may as well look at all. */
 static void
-Touch(Run *run, const int64 *ids, int n)
+TouchCustomers(Run *run, const int64 *ids, int n)
 {
 	if (run->touched.n + n > TOUCH_MOST)
 		run->touched.all = true;
@@ -75,7 +75,7 @@ FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *ch
 	StandingRun *standing = follower->standing;
 	int64		last_transition;
 
-	Touch(run, changes->ids, changes->n);
+	TouchCustomers(run, changes->ids, changes->n);
 	if (standing == NULL)
 		return;
 	RunStage(run, STAGE_EVALUATE);

@@ -70,7 +70,7 @@ RunBegin(Run *run)
 }
 
 static char *
-Timings(const Run *run)
+StageTimings(const Run *run)
 {
 	StringInfoData json;
 	double		total = 0;
@@ -99,7 +99,7 @@ WriteRecord(Run *run, const char *status, const char *error)
 	values[0] = Int64GetDatum(run->now.run_id);
 	values[1] = CStringGetTextDatum(status);
 	values[2] = CStringGetTextDatum(stage_names[run->stage]);
-	values[3] = CStringGetTextDatum(Timings(run));
+	values[3] = CStringGetTextDatum(StageTimings(run));
 	values[4] = Int64GetDatum(run->counts.rows_read);
 	values[5] = Int64GetDatum(run->counts.rows_rejected);
 	values[6] = Int64GetDatum(run->counts.customers);
@@ -150,7 +150,7 @@ RunRecordFinish(Run *run, const char *status, const char *error)
 }
 
 static void
-Commit(Run *run, bool wait)
+CommitBatch(Run *run, bool wait)
 {
 	run->counts.batches++;
 	OwnerEnd(&run->guard);
@@ -169,7 +169,7 @@ RunCommit(Run *run)
 {
 	RunStage(run, run->stage);
 	WriteRecord(run, "running", NULL);
-	Commit(run, false);
+	CommitBatch(run, false);
 	CHECK_FOR_INTERRUPTS();
 	if (MyBackendType == B_BG_WORKER && DatabaseIsWanted(MyDatabaseId))
 		ereport(ERROR,
@@ -182,7 +182,7 @@ RunCommit(Run *run)
 void
 RunEnd(Run *run)
 {
-	Commit(run, true);
+	CommitBatch(run, true);
 }
 
 void

@@ -95,7 +95,7 @@ FullAgain(const Expectation *expected, const Source *source, int64 rows)
 /* ------------------------------------------------------------ statuses */
 
 static bool
-Contains(ArrayType *array, Datum text)
+ContainsStatus(ArrayType *array, Datum text)
 {
 	Datum	   *elements;
 	int			n;
@@ -150,13 +150,13 @@ ReadStatuses(const Source *source)
 /* ----------------------------------------------------- what is told of it */
 
 static char *
-Named(const Source *source)
+NamedSource(const Source *source)
 {
 	return psprintf("source %d (%s)", source->source_id, SourceRelation(source));
 }
 
 static void
-Tell(Run *run, const char *message)
+TellRun(Run *run, const char *message)
 {
 	ereport(WARNING, (errcode(ERRCODE_WARNING), errmsg_internal("%s", message)));
 	RunNote(run, message);
@@ -174,11 +174,11 @@ TellStatuses(Run *run, const Source *source, ArrayType *statuses)
 		char	   *status = TextDatumGetCString(elements[i]);
 
 		if (!StatusCanBe(source, status))
-			Tell(run, psprintf("%s accepts status \"%s\", which type %s of its column %s does not have",
-							   Named(source), status, format_type_be(source->type[COLUMN_STATUS]),
+			TellRun(run, psprintf("%s accepts status \"%s\", which type %s of its column %s does not have",
+							   NamedSource(source), status, format_type_be(source->type[COLUMN_STATUS]),
 							   SourceColumn(source, COLUMN_STATUS)));
-		else if (source->statuses != NULL && Contains(source->statuses, elements[i]) && !Contains(statuses, elements[i]))
-			Tell(run, psprintf("no row of %s has status \"%s\" any more", Named(source), status));
+		else if (source->statuses != NULL && ContainsStatus(source->statuses, elements[i]) && !ContainsStatus(statuses, elements[i]))
+			TellRun(run, psprintf("no row of %s has status \"%s\" any more", NamedSource(source), status));
 	}
 }
 
@@ -194,7 +194,7 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayT
 	{
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			Tell(run, psprintf("%s has no orders", Named(source)));
+			TellRun(run, psprintf("%s has no orders", NamedSource(source)));
 		return;
 	}
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
@@ -204,8 +204,8 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayT
 			most = reason;
 	}
 	if (rejected >= MOST_REJECTED * counts->rows)
-		Tell(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
-						   counts->rows, Named(source), rejected, reject_reasons[most]));
+		TellRun(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
+						   counts->rows, NamedSource(source), rejected, reject_reasons[most]));
 }
 
 static void
@@ -231,7 +231,7 @@ TellLeft(Run *run, const Source *source, const char *problem)
 {
 	SetProblem(source, problem);
 	RunNoteProblem(run, problem);
-	RunNote(run, psprintf("%s is left as it was last read: %s", Named(source), problem));
+	RunNote(run, psprintf("%s is left as it was last read: %s", NamedSource(source), problem));
 }
 
 void
@@ -239,7 +239,7 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("%s is left as it was last read: %s", Named(source), error->message),
+			 errmsg("%s is left as it was last read: %s", NamedSource(source), error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0,
 			 run->reading ? errcontext("reading %s", run->reading) : 0));
@@ -261,11 +261,11 @@ TellContacts(Run *run, const ErrorData *error)
 	}
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("no task is planned, because %s cannot be read: %s", Named(source), error->message),
+			 errmsg("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0));
 	SetProblem(source, RunErrorText(run, error));
-	RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", Named(source), error->message));
+	RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message));
 	run->counts.left++;
 }
 
@@ -278,7 +278,7 @@ TellHeld(Run *run, const Source *source, const Expectation *expected, int64 foun
 
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
-			 errmsg("%s is left as it was last read: %s", Named(source), problem),
+			 errmsg("%s is left as it was last read: %s", NamedSource(source), problem),
 			 errhint("If that is right, %s; see custseg.settings.least_share.", hint)));
 	TellLeft(run, source, psprintf("%s (%s)", problem, hint));
 }

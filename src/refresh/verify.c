@@ -242,7 +242,7 @@ StandingsAreCurrent(void)
 }
 
 static void
-Verify(int most, ReturnSetInfo *result)
+VerifyCustomers(int most, ReturnSetInfo *result)
 {
 	List	   *sources = ListSources(true);
 	char	   *time_zone = ReadShopSettings()->time_zone;
@@ -332,7 +332,7 @@ custseg_verify(PG_FUNCTION_ARGS)
 
 	RunKeepOut();
 	OwnerBegin(&guard);
-	Verify(most, (ReturnSetInfo *) fcinfo->resultinfo);
+	VerifyCustomers(most, (ReturnSetInfo *) fcinfo->resultinfo);
 	OwnerEnd(&guard);
 	return (Datum) 0;
 }

@@ -347,7 +347,7 @@ ExplainTags(Explanation *why)
 }
 
 static void
-Explain(Explanation *why)
+ExplainCustomer(Explanation *why)
 {
 	bool		prospect = why->now.lifecycle == LIFECYCLE_PROSPECT;
 
@@ -427,7 +427,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 				pg_detoast_datum_packed((struct varlena *) DatumGetPointer(why.timeline)),
 				why.day, &why.facts);
 	EvaluateFacts(&why.rules, &why.facts, why.day, &why.now);
-	Explain(&why);
+	ExplainCustomer(&why);
 	ExplainTags(&why);
 
 	OwnerEnd(&guard);

@@ -101,7 +101,7 @@ StandingIsEmpty(void)
 }
 
 static void
-Evaluate(StandingRun *run, int64 customer_id, struct varlena *stored, Standing *standing)
+EvaluateStanding(StandingRun *run, int64 customer_id, struct varlena *stored, Standing *standing)
 {
 	struct varlena *timeline = pg_detoast_datum_packed(stored);
 
@@ -118,7 +118,7 @@ Evaluate(StandingRun *run, int64 customer_id, struct varlena *stored, Standing *
 static void
 EvaluateSlot(StandingRun *run, TupleTableSlot *slot, Standing *standing)
 {
-	Evaluate(run, DatumGetInt64(slot->tts_values[0]),
+	EvaluateStanding(run, DatumGetInt64(slot->tts_values[0]),
 			 (struct varlena *) DatumGetPointer(slot->tts_values[1]), standing);
 }
 
@@ -450,7 +450,7 @@ StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *cons
 	BatchBegin(&batch, run);
 	for (int i = 0; i < n; i++)
 		if (timelines[i])
-			Evaluate(run, ids[i], timelines[i], NextStanding(&batch.now));
+			EvaluateStanding(run, ids[i], timelines[i], NextStanding(&batch.now));
 	SpiKeep(&read_standing,
 			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
 			1, types);

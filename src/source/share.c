@@ -76,7 +76,7 @@ CanShare(const Plan *plan)
 }
 
 static void
-Set(const char *name, const char *value)
+SetForPlan(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
@@ -94,9 +94,9 @@ PlanRead(const Source *source, const char *sql)
 	PlannedStmt *statement;
 
 	/* What is parallel safe is only found out where parallelism is allowed. */
-	Set("max_parallel_workers_per_gather", "1");
-	Set("parallel_setup_cost", "1e300");
-	Set("plan_cache_mode", "force_custom_plan");
+	SetForPlan("max_parallel_workers_per_gather", "1");
+	SetForPlan("parallel_setup_cost", "1e300");
+	SetForPlan("plan_cache_mode", "force_custom_plan");
 
 	plan = SPI_prepare_cursor(sql, filtered ? 1 : 0, types, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
@@ -138,7 +138,7 @@ ScanRelation(const SeqScanState *scan)
 }
 
 static SharedRead *
-Start(PlannedStmt *statement, const char *sql, DestReceiver *dest)
+StartShared(PlannedStmt *statement, const char *sql, DestReceiver *dest)
 {
 	SharedRead *read = palloc0(sizeof(SharedRead));
 
@@ -158,7 +158,7 @@ SharedReadBegin(const Source *source, DestReceiver *dest)
 
 	if (statement->subplans != NIL || !CanShare(statement->planTree))
 		return NULL;
-	read = Start(statement, sql, dest);
+	read = StartShared(statement, sql, dest);
 	foreach(cell, read->scans)
 		if (ScanRelation(lfirst(cell))->rd_rel->relam != HEAP_TABLE_AM_OID)
 		{
@@ -249,7 +249,7 @@ SharedReadInit(SharedRead *read, char *space)
 SharedRead *
 SharedReadJoin(const char *plan, const char *statement, char *space, DestReceiver *dest)
 {
-	SharedRead *read = Start(castNode(PlannedStmt, stringToNode(plan)), statement, dest);
+	SharedRead *read = StartShared(castNode(PlannedStmt, stringToNode(plan)), statement, dest);
 
 	ShareScans(read, space);
 	return read;

@@ -91,7 +91,7 @@ CompareChanges(const void *a, const void *b)
 /* ------------------------------------------------ what was changed so far */
 
 static void
-Forget(Change *change)
+ForgetChange(Change *change)
 {
 	if (change->key)
 		pfree(change->key);
@@ -99,7 +99,7 @@ Forget(Change *change)
 
 /* Each once; where there are too many, "everything" of their sources instead. */
 static void
-Condense(int start)
+CondenseChanges(int start)
 {
 	Change	   *changes = capture.changes + start;
 	int			n = capture.n - start;
@@ -114,7 +114,7 @@ Condense(int start)
 
 		if (last && last->source_id == changes[i].source_id &&
 			(IsEverything(last) || CompareChanges(last, &changes[i]) == 0))
-			Forget(&changes[i]);
+			ForgetChange(&changes[i]);
 		else
 			changes[different++] = changes[i];
 	}
@@ -123,7 +123,7 @@ Condense(int start)
 	n = different;
 	for (int i = different = 0; too_many && i < n; i++)
 	{
-		Forget(&changes[i]);
+		ForgetChange(&changes[i]);
 		if (different == 0 || changes[different - 1].source_id != changes[i].source_id)
 			changes[different++] = (Change) {.source_id = changes[i].source_id};
 	}
@@ -131,7 +131,7 @@ Condense(int start)
 }
 
 static void
-Add(int source_id, int64 customer, const char *key, int len)
+AddCustomer(int source_id, int64 customer, const char *key, int len)
 {
 	int			nest = GetCurrentTransactionNestLevel();
 	Level	   *level;
@@ -173,7 +173,7 @@ Add(int source_id, int64 customer, const char *key, int len)
 	if (capture.n == capture.size)
 	{
 		if (capture.n - level->start > custseg_max_tracked)
-			Condense(level->start);
+			CondenseChanges(level->start);
 		if (capture.n > capture.size / 2)
 		{
 			capture.size *= 2;
@@ -197,7 +197,7 @@ AddKey(int source_id, const char *key, int len)
 {
 	/* Others are rejected when they are read. */
 	if (len > 0 && len <= KEY_MAX_LENGTH)
-		Add(source_id, ChangeHash(key, len), key, len);
+		AddCustomer(source_id, ChangeHash(key, len), key, len);
 }
 
 /* The customer of a row. */
@@ -217,7 +217,7 @@ AddRow(const Column *column, TupleTableSlot *slot)
 					column->type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
 
 				if (customer > 0)
-					Add(column->source_id, customer, NULL, 0);
+					AddCustomer(column->source_id, customer, NULL, 0);
 				break;
 			}
 		case KEY_UUID:
@@ -244,9 +244,9 @@ AddRow(const Column *column, TupleTableSlot *slot)
 
 /* When all its triggers have run. */
 static void
-Flush(void)
+FlushChanges(void)
 {
-	Condense(0);
+	CondenseChanges(0);
 	ChangeLogWrite(capture.changes, capture.n);
 	capture.n = 0;
 }
@@ -261,7 +261,7 @@ TransactionEnds(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			if (capture.n > 0)
-				Flush();
+				FlushChanges();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
@@ -288,7 +288,7 @@ SubtransactionEnds(SubXactEvent event, SubTransactionId id, SubTransactionId par
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		for (int i = level->start; i < capture.n; i++)
-			Forget(&capture.changes[i]);
+			ForgetChange(&capture.changes[i]);
 		capture.n = level->start;
 		capture.n_levels--;
 	}
@@ -314,7 +314,7 @@ RelationChanged(Datum arg, Oid relid)
 }
 
 static void
-Prepare(void)
+PrepareChanges(void)
 {
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Column)};
 
@@ -364,14 +364,14 @@ custseg_track_change(PG_FUNCTION_ARGS)
 				 errmsg("custseg.track_change() is not a trigger of your own to make"),
 				 errhint("SELECT custseg.track(source).")));
 	if (columns == NULL)
-		Prepare();
+		PrepareChanges();
 
 	/* A copy, since to read a long key can bring news of the table. */
 	column = *FindColumn(trigger);
 	if (!column.ours)
 		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) || column.attno == 0)
-		Add(column.source_id, 0, NULL, 0);
+		AddCustomer(column.source_id, 0, NULL, 0);
 	else
 	{
 		AddRow(&column, trigger->tg_trigslot);

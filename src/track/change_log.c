@@ -76,7 +76,7 @@ CompareKeys(const void *a, const void *b)
 
 /* Room for that many more. */
 static void
-Grow(ChangedCustomers *taken, int *size, int more)
+GrowCustomers(ChangedCustomers *taken, int *size, int more)
 {
 	if (taken->n + more <= *size)
 		return;
@@ -109,7 +109,7 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 		array = keys;
 	if (one)
 	{
-		Grow(taken, size, 1);
+		GrowCustomers(taken, size, 1);
 		if (taken->ids)
 			taken->ids[taken->n++] = SpiInt64(row, 2, 0);
 		else
@@ -121,7 +121,7 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 						  &elements, NULL, &n);
 	else
 		deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-	Grow(taken, size, n);
+	GrowCustomers(taken, size, n);
 	for (int i = 0; i < n; i++)
 	{
 		if (taken->ids)

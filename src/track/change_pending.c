@@ -263,7 +263,7 @@ CompareWanted(const void *a, const void *b)
 
 /* Hardly an entry is of somebody wanted: that comes first. */
 static inline void
-Mark(Search *search, const Wanted *wanted, const Entry *entry)
+MarkPending(Search *search, const Wanted *wanted, const Entry *entry)
 {
 	if (wanted->source_id == entry->source_id && !search->pending[wanted->position] &&
 		HeapTupleSatisfiesVisibility(entry->tuple, search->snapshot, entry->buffer))
@@ -298,7 +298,7 @@ MarkNamed(Search *search, const Entry *entry)
 				high = middle;
 		}
 		for (; low < search->n && search->wanted[low].customer == entry->customers[i]; low++)
-			Mark(search, &search->wanted[low], entry);
+			MarkPending(search, &search->wanted[low], entry);
 	}
 }
 
@@ -316,7 +316,7 @@ MarkAmong(Search *search, const Entry *entry)
 			at += half * (entry->customers[at + half] <= search->wanted[i].customer);
 		}
 		if (entry->customers[at] == search->wanted[i].customer)
-			Mark(search, &search->wanted[i], entry);
+			MarkPending(search, &search->wanted[i], entry);
 	}
 }
 

@@ -91,7 +91,7 @@ OpenLog(Oid relid)
 
 /* The first columns are ours; others, should somebody have added them, stay empty. */
 static void
-Put(Relation log, int columns, const Datum *values, const bool *nulls)
+PutTuple(Relation log, int columns, const Datum *values, const bool *nulls)
 {
 	int			natts = RelationGetDescr(log)->natts;
 	Datum	   *all = palloc0(natts * sizeof(Datum));
@@ -133,7 +133,7 @@ PutRow(Relation log, const Change *changes, int n)
 			values[LOG_KEY] = CStringGetTextDatum(changes[0].key);
 			nulls[LOG_KEY] = false;
 		}
-		Put(log, LOG_COLUMNS, values, nulls);
+		PutTuple(log, LOG_COLUMNS, values, nulls);
 		return 1;
 	}
 
@@ -157,7 +157,7 @@ PutRow(Relation log, const Change *changes, int n)
 		values[LOG_KEYS] = PointerGetDatum(construct_array(keys, count, TEXTOID, -1, false, TYPALIGN_INT));
 		nulls[LOG_KEYS] = false;
 	}
-	Put(log, LOG_COLUMNS, values, nulls);
+	PutTuple(log, LOG_COLUMNS, values, nulls);
 	return count;
 }
 
@@ -196,7 +196,7 @@ WriteGap(void *arg)
 		bool		nulls[LOG_XACT + 1] = {false, false};
 
 		if (i == 0 || all->changes[i].source_id != all->changes[i - 1].source_id)
-			Put(gap, LOG_XACT + 1, values, nulls);
+			PutTuple(gap, LOG_XACT + 1, values, nulls);
 	}
 	table_close(gap, NoLock);
 }

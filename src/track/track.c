@@ -298,10 +298,10 @@ LockWithin(Locking *locking, void (*lock) (void *locking))
 /* --------------------------------------------------- switching on and off */
 
 static void
-Utility(const char *format,...) pg_attribute_printf(1, 2);
+RunUtility(const char *format,...) pg_attribute_printf(1, 2);
 
 static void
-Utility(const char *format,...)
+RunUtility(const char *format,...)
 {
 	char		sql[1024];
 	va_list		args;
@@ -321,10 +321,10 @@ QualifiedName(Oid relid)
 static void
 MakeTrigger(const Source *source, const char *name, const char *on, const char *event)
 {
-	Utility("CREATE TRIGGER %s AFTER %s EXECUTE FUNCTION custseg.track_change('%d', %s)",
+	RunUtility("CREATE TRIGGER %s AFTER %s EXECUTE FUNCTION custseg.track_change('%d', %s)",
 			name, psprintf(event, on), source->source_id, quote_literal_cstr(source->column[COLUMN_CUSTOMER]));
-	Utility("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name);
-	Utility("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION custseg", name, on);
+	RunUtility("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name);
+	RunUtility("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION custseg", name, on);
 }
 
 static void
@@ -401,7 +401,7 @@ Track(int source_id, Interval *timeout)
 }
 
 static void
-Untrack(int source_id, Interval *timeout)
+UntrackSource(int source_id, Interval *timeout)
 {
 	Locking		locking = {.caller = GetUserId()};
 	Source	   *source;
@@ -446,7 +446,7 @@ custseg_untrack(PG_FUNCTION_ARGS)
 {
 	RequireArguments(fcinfo);
 	SPI_connect();
-	Untrack(PG_GETARG_INT32(0), PG_GETARG_INTERVAL_P(1));
+	UntrackSource(PG_GETARG_INT32(0), PG_GETARG_INTERVAL_P(1));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -116,7 +116,7 @@ LauncherInit(void)
 }
 
 static void
-Leave(int code, Datum arg)
+LauncherLeaves(int code, Datum arg)
 {
 	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
 	worker_shared->launcher_pid = 0;
@@ -322,7 +322,7 @@ NextDue(List *databases, List *passed, TimestampTz now, TimestampTz *earliest)
 }
 
 static bool
-Launch(Database *database, TimestampTz now)
+LaunchWorker(Database *database, TimestampTz now)
 {
 	BackgroundWorker worker;
 	Started    *each;
@@ -455,7 +455,7 @@ LookEverywhere(void)
 
 /* One look at everything. Returns how long to sleep, in milliseconds. */
 static long
-Cycle(void)
+LauncherCycle(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz earliest = now + custseg_naptime * USECS_PER_SEC;
@@ -485,7 +485,7 @@ Cycle(void)
 		if (DatabaseIsWanted(due))
 			waiting = true;
 		else if (CountWorkers() >= custseg_max_workers ||
-				 !Launch(FindDatabase(databases, due), now))
+				 !LaunchWorker(FindDatabase(databases, due), now))
 		{
 			no_room = true;
 			break;
@@ -513,7 +513,7 @@ CustsegLauncherMain(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	SetConfigOption("application_name", "custseg launcher", PGC_USERSET, PGC_S_SESSION);
 
-	before_shmem_exit(Leave, (Datum) 0);
+	before_shmem_exit(LauncherLeaves, (Datum) 0);
 	LWLockAcquire(worker_shared->lock, LW_EXCLUSIVE);
 	worker_shared->launcher_pid = MyProcPid;
 	worker_shared->launcher_latch = MyLatch;
@@ -541,7 +541,7 @@ CustsegLauncherMain(Datum arg)
 		 */
 		PG_TRY();
 		{
-			nap = Cycle();
+			nap = LauncherCycle();
 			errors = 0;
 		}
 		PG_CATCH();
