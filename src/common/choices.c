@@ -8,8 +8,8 @@
  * digest is of what the views show: a default that an upgrade changes counts, and
  * a choice that is the default does not.
  *
- * The statement is made once in a session and its plan is kept: a refresh that
- * finds nothing to do must not spend its time here.
+ * The statements are made once in a session and their plans are kept: a refresh
+ * that finds nothing to do must not spend its time here.
  */
 #include "postgres.h"
 
@@ -25,44 +25,67 @@ PG_FUNCTION_INFO_V1(custseg_choices_digest);
 
 static const char *const moves_names[] = {"calibration", "queue"};
 
-static char *
-DigestStatement(const char *moves)
-{
-	StringInfoData statement;
-	Oid			types[] = {TEXTOID};
-	Datum		values[] = {CStringGetTextDatum(moves)};
+#define N_MOVES lengthof(moves_names)
 
+/* The columns with a comment that names the parameter $n. */
+#define COLUMNS_THAT_MOVE(n) \
+	" string_agg('c.' || quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE \"C\")" \
+	" FILTER (WHERE $" n " = ANY (string_to_array(d.description, ', ')))"
+
+/* All statements, because looking into the catalog is the most of it. */
+static void
+DigestStatements(char **statements)
+{
+	StringInfoData made[N_MOVES];
+	Oid			types[N_MOVES];
+	Datum		values[N_MOVES];
+
+	for (int moves = 0; moves < N_MOVES; moves++)
+	{
+		types[moves] = TEXTOID;
+		values[moves] = CStringGetTextDatum(moves_names[moves]);
+		initStringInfo(&made[moves]);
+		appendStringInfoString(&made[moves], "SELECT md5(concat(''");
+	}
 	SpiRun("SELECT quote_ident(left(t.relname, -length('_choice'))),"
-		   " string_agg('c.' || quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE \"C\")"
+		   COLUMNS_THAT_MOVE("1") "," COLUMNS_THAT_MOVE("2")
 		   " FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND NOT a.attisdropped"
 		   " JOIN pg_description d ON d.objoid = t.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = a.attnum"
-		   " WHERE t.relnamespace = 'custseg'::regnamespace AND t.relkind = 'r' AND t.relname ~ '_choice$'"
-		   " AND a.attnum > 0 AND $1 = ANY (string_to_array(d.description, ', '))"
-		   " GROUP BY t.relname ORDER BY t.relname COLLATE \"C\"", 1, types, values, NULL);
-	if (SPI_processed == 0)
-		elog(ERROR, "no setting moves the %s", moves);
-	initStringInfo(&statement);
-	appendStringInfoString(&statement, "SELECT md5(concat(");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		char	   *view = SpiText(i, 1);
-		char	   *columns = SpiText(i, 2);
+		   " WHERE t.relnamespace = 'custseg'::regnamespace AND t.relkind = 'r' AND t.relname ~ '_choice$' AND a.attnum > 0"
+		   " GROUP BY t.relname ORDER BY t.relname COLLATE \"C\"", N_MOVES, types, values, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		for (int moves = 0; moves < N_MOVES; moves++)
+		{
+			char	   *view = SpiText(row, 1);
+			char	   *columns = SpiText(row, 2 + moves);
 
-		appendStringInfo(&statement,
-						 "%s'%s ', (SELECT string_agg(row(%s)::text, ' ' ORDER BY row(%s)::text COLLATE \"C\") FROM custseg.%s c)",
-						 i > 0 ? ", " : "", view, columns, columns, view);
+			if (columns == NULL)
+				continue;
+			appendStringInfo(&made[moves],
+							 ", '%s ', (SELECT string_agg(row(%s)::text, ' ' ORDER BY row(%s)::text COLLATE \"C\") FROM custseg.%s c)",
+							 view, columns, columns, view);
+		}
+	for (int moves = 0; moves < N_MOVES; moves++)
+	{
+		appendStringInfoString(&made[moves], "))");
+		statements[moves] = made[moves].data;
 	}
-	appendStringInfoString(&statement, "))");
-	return statement.data;
 }
 
 char *
 ChoicesDigest(Moves moves)
 {
-	static SPIPlanPtr kept[lengthof(moves_names)] = {NULL};
+	static SPIPlanPtr kept[N_MOVES] = {NULL};
 
-	SpiRunPlan(SpiKeep(&kept[moves], SpiIsKept(&kept[moves]) ? NULL : DigestStatement(moves_names[moves]), 0, NULL),
-			   NULL, NULL);
+	if (!SpiIsKept(&kept[moves]))
+	{
+		char	   *statements[N_MOVES];
+
+		DigestStatements(statements);
+		for (int i = 0; i < N_MOVES; i++)
+			SpiKeep(&kept[i], statements[i], 0, NULL);
+	}
+	SpiRunPlan(kept[moves], NULL, NULL);
 	return SpiText(0, 1);
 }
 
@@ -75,7 +98,7 @@ custseg_choices_digest(PG_FUNCTION_ARGS)
 	Guard		guard;
 
 	OwnerBegin(&guard);
-	for (int moves = 0; moves < lengthof(moves_names); moves++)
+	for (int moves = 0; moves < N_MOVES; moves++)
 		if (strcmp(name, moves_names[moves]) == 0)
 		{
 			char	   *found = ChoicesDigest((Moves) moves);
