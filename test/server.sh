@@ -9,12 +9,11 @@
 server_flags=(--enable-debug --enable-tap-tests --with-perl --without-icu --without-readline --without-zlib)
 library_flags=		# what custseg is compiled with besides
 
-# Those that between them go through every room, on little data: valgrind is
-# some thirty times slower.
-valgrind_tests=(add_source source_edges source_kinds timeline_type timeline_property tracking tracking_edges
-	tracking_keys tracking_texts collect first_refresh pipeline standing evaluate explain recall_queue recall_arms
-	recall_edges claim_pending tags purchase_edges spend_models backtesting schedule verify views queue_rules same_handle
-	claim_undone)
+# Those that between them go through every room and take under a second each:
+# valgrind is some thirty times slower.
+valgrind_tests=(timeline_type float_amounts add_source source_edges source_kinds tracking_edges tracking_parts
+	standing tags gap_rule bgbb_model flat_price settings choices verify settled recall_edges recall_gone recall_arms
+	late_fail same_handle claim_undone forged_errors views)
 
 case $kind in
 	assert)
