@@ -4,7 +4,7 @@
  *
  * Where a setting changed, something has to be done anew. What that is says the
  * comment of the column of the table that keeps the shop's choice (overlay.c), so
- * that whoever adds a setting says it there, and nothing here lists settings. The
+ * that who adds a setting says it there, and nothing here lists settings. The
  * digest is of what the views show: a default that an upgrade changes counts, and
  * a choice that is the default does not.
  *
@@ -13,10 +13,16 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/comment.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "common/choices.h"
 #include "common/spi.h"
@@ -27,49 +33,74 @@ static const char *const moves_names[] = {"calibration", "queue"};
 
 #define N_MOVES lengthof(moves_names)
 
-/* The columns with a comment that names the parameter $n. */
-#define COLUMNS_THAT_MOVE(n) \
-	" string_agg('c.' || quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE \"C\")" \
-	" FILTER (WHERE $" n " = ANY (string_to_array(d.description, ', ')))"
+/* The views of what is shipped and what the shop chose; the table of a view's choices is called VIEW_choice. */
+static const char *const views[] = {"channel", "playbook", "settings", "template", "tier_policy"};
 
-/* All statements, because looking into the catalog is the most of it. */
-static void
-DigestStatements(char **statements)
+static bool
+Names(const char *comment, const char *what)
 {
-	StringInfoData made[N_MOVES];
-	Oid			types[N_MOVES];
-	Datum		values[N_MOVES];
+	int			len = strlen(what);
 
-	for (int moves = 0; moves < N_MOVES; moves++)
+	for (const char *at = comment; (at = strstr(at, what)) != NULL; at++)
+		if ((at == comment || at[-1] == ' ') && (at[len] == '\0' || at[len] == ','))
+			return true;
+	return false;
+}
+
+static int
+CompareNames(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* The columns of a table with a comment that names what moves, as "c.a, c.b"; NULL without any. */
+static char *
+ColumnsThatMove(Oid relid, const char *what)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *names = NIL;
+	ListCell   *cell;
+	StringInfoData columns;
+
+	for (int i = 0; i < desc->natts; i++)
 	{
-		types[moves] = TEXTOID;
-		values[moves] = CStringGetTextDatum(moves_names[moves]);
-		initStringInfo(&made[moves]);
-		appendStringInfoString(&made[moves], "SELECT md5(concat(''");
-	}
-	SpiRun("SELECT quote_ident(left(t.relname, -length('_choice'))),"
-		   COLUMNS_THAT_MOVE("1") "," COLUMNS_THAT_MOVE("2")
-		   " FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND NOT a.attisdropped"
-		   " JOIN pg_description d ON d.objoid = t.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = a.attnum"
-		   " WHERE t.relnamespace = 'custseg'::regnamespace AND t.relkind = 'r' AND t.relname ~ '_choice$' AND a.attnum > 0"
-		   " GROUP BY t.relname ORDER BY t.relname COLLATE \"C\"", N_MOVES, types, values, NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		for (int moves = 0; moves < N_MOVES; moves++)
-		{
-			char	   *view = SpiText(row, 1);
-			char	   *columns = SpiText(row, 2 + moves);
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		char	   *comment = att->attisdropped ? NULL : GetComment(relid, RelationRelationId, att->attnum);
 
-			if (columns == NULL)
-				continue;
-			appendStringInfo(&made[moves],
+		if (comment != NULL && Names(comment, what))
+			names = lappend(names, pstrdup(NameStr(att->attname)));
+	}
+	relation_close(rel, NoLock);
+	if (names == NIL)
+		return NULL;
+	list_sort(names, CompareNames);
+	initStringInfo(&columns);
+	foreach(cell, names)
+		appendStringInfo(&columns, "%sc.%s", columns.len > 0 ? ", " : "", quote_identifier(lfirst(cell)));
+	return columns.data;
+}
+
+static char *
+DigestStatement(Moves moves)
+{
+	StringInfoData statement;
+	Oid			schema = get_namespace_oid("custseg", false);
+
+	initStringInfo(&statement);
+	appendStringInfoString(&statement, "SELECT md5(concat(''");
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		Oid			relid = get_relname_relid(psprintf("%s_choice", views[i]), schema);
+		char	   *columns = OidIsValid(relid) ? ColumnsThatMove(relid, moves_names[moves]) : NULL;
+
+		if (columns)
+			appendStringInfo(&statement,
 							 ", '%s ', (SELECT string_agg(row(%s)::text, ' ' ORDER BY row(%s)::text COLLATE \"C\") FROM custseg.%s c)",
-							 view, columns, columns, view);
-		}
-	for (int moves = 0; moves < N_MOVES; moves++)
-	{
-		appendStringInfoString(&made[moves], "))");
-		statements[moves] = made[moves].data;
+							 views[i], columns, columns, views[i]);
 	}
+	appendStringInfoString(&statement, "))");
+	return statement.data;
 }
 
 char *
@@ -78,13 +109,7 @@ ChoicesDigest(Moves moves)
 	static SPIPlanPtr kept[N_MOVES] = {NULL};
 
 	if (!SpiIsKept(&kept[moves]))
-	{
-		char	   *statements[N_MOVES];
-
-		DigestStatements(statements);
-		for (int i = 0; i < N_MOVES; i++)
-			SpiKeep(&kept[i], statements[i], 0, NULL);
-	}
+		SpiKeep(&kept[moves], DigestStatement(moves), 0, NULL);
 	SpiRunPlan(kept[moves], NULL, NULL);
 	return SpiText(0, 1);
 }
