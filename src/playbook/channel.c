@@ -62,17 +62,31 @@ ReadChannelsInUse(int *n)
 	return channels;
 }
 
+/* The first column of the only row, copied. */
+static Datum
+NamesRead(SPIPlanPtr plan)
+{
+	bool		isnull;
+	Datum		names;
+
+	SpiRunPlan(plan, NULL, NULL);
+	names = datumCopy(SpiField(0, 1, &isnull), false, -1);
+	SPI_freetuptable(SPI_tuptable);
+	return names;
+}
+
 Datum
 PlaybooksInUse(void)
 {
 	static SPIPlanPtr kept = NULL;
-	bool		isnull;
-	Datum		names;
 
-	SpiRunPlan(SpiKeep(&kept, "SELECT ARRAY(SELECT b.playbook FROM custseg.playbook_choice b WHERE b.enabled)", 0, NULL),
-			   NULL, NULL);
-	names = SpiField(0, 1, &isnull);
-	names = datumCopy(names, false, -1);
-	SPI_freetuptable(SPI_tuptable);
-	return names;
+	return NamesRead(SpiKeep(&kept, "SELECT ARRAY(SELECT b.playbook FROM custseg.playbook_choice b WHERE b.enabled)", 0, NULL));
+}
+
+Datum
+ChannelsInUse(void)
+{
+	static SPIPlanPtr kept = NULL;
+
+	return NamesRead(SpiKeep(&kept, "SELECT ARRAY(SELECT c.channel FROM custseg.channel c WHERE c.enabled)", 0, NULL));
 }

@@ -25,7 +25,8 @@ extern void ReadChannel(const char *name, Channel *channel);
 /* Those that are on, have a capacity and a tier that uses them, by name. */
 extern Channel *ReadChannelsInUse(int *n);
 
-/* The names of the playbooks that are on: a text[]. */
+/* The names of the playbooks, and of the channels, that are on: a text[]. */
 extern Datum PlaybooksInUse(void);
+extern Datum ChannelsInUse(void);
 
 #endif							/* CUSTSEG_CHANNEL_H */

@@ -39,6 +39,7 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "playbook/audience.h"
+#include "playbook/channel.h"
 #include "queue/task.h"
 #include "recall/episode.h"
 
@@ -185,26 +186,24 @@ TasksWithdrawClosedAfter(const Moment *now, int64 after_transition)
 void
 TasksEndSenseless(const Moment *now, ArrayType *customers)
 {
-	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
-	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers)};
+	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers), PlaybooksInUse(), ChannelsInUse()};
 
 	SpiRun("UPDATE custseg.task u SET closed_at = $1, lease_until = NULL, wake_at = NULL, outcome = o.outcome,"
 		   " state = CASE WHEN o.outcome = 'expired' THEN 'expired' ELSE 'withdrawn' END," SLOT_KEPT
 		   " FROM (SELECT t.task_id,"
 		   "   CASE " AUDIENCE_LEFT_WHY
-		   "        WHEN b.enabled IS NOT TRUE THEN 'disabled'"
-		   "        WHEN c.enabled IS NOT TRUE THEN 'channel_off'"
+		   "        WHEN t.playbook <> ALL ($3) THEN 'disabled'"
+		   "        WHEN t.channel <> ALL ($4) THEN 'channel_off'"
 		   "        ELSE 'expired' END AS outcome"
 		   "  FROM custseg.task t"
 		   "  LEFT JOIN custseg.standing s USING (customer_id)"
-		   "  LEFT JOIN custseg.playbook b USING (playbook)"
-		   "  LEFT JOIN custseg.channel c USING (channel)"
 		   "  WHERE " NOBODY_HOLDS("$1")
-		   "  AND (t.expires_at <= $1 OR " AUDIENCE_LEFT " OR b.enabled IS NOT TRUE OR c.enabled IS NOT TRUE)"
+		   "  AND (t.expires_at <= $1 OR " AUDIENCE_LEFT " OR t.playbook <> ALL ($3) OR t.channel <> ALL ($4))"
 		   "  AND ($2 IS NULL OR t.episode_id = ANY (ARRAY(SELECT e.episode_id FROM custseg.episode e"
 		   "   WHERE e.customer_id = ANY ($2))))"
 		   "  FOR UPDATE OF t SKIP LOCKED) o"
-		   " WHERE u.task_id = o.task_id", 2, types, values, customers ? NULL : " n");
+		   " WHERE u.task_id = o.task_id", 4, types, values, customers ? NULL : " n  ");
 }
 
 int64 *
