@@ -144,8 +144,7 @@ EpisodesDue(const Moment *now, ArrayType *customers, int *n)
 	*n = (int) SpiRun("SELECT e.episode_id FROM custseg.episode e"
 					  " WHERE e.state IN " EPISODE_OPEN " AND e.expires_on < $1"
 					  " AND (e.state IN ('waiting', 'unreachable') OR e.eligible_on + e.window_days < $1)"
-					  OF_CUSTOMERS("$2")
-					  " FOR NO KEY UPDATE OF e SKIP LOCKED", 2, types, values, customers ? NULL : " n");
+					  OF_CUSTOMERS("$2"), 2, types, values, customers ? NULL : " n");
 	ids = palloc_extended(sizeof(int64) * Max(*n, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < *n; i++)
 		ids[i] = SpiInt64(i, 1, 0);
@@ -159,10 +158,12 @@ EpisodesExpire(const int64 *ids, int n, const Moment *now)
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
 	Datum		values[] = {IdArray(ids, n), TimestampTzGetDatum(now->as_of)};
 
-	SpiRun("UPDATE custseg.episode e SET state = 'expired', closed_at = $2,"
-		   " reason = CASE WHEN e.state IN ('waiting', 'unreachable') THEN coalesce(e.reason, 'not_contacted')"
+	SpiRun("UPDATE custseg.episode u SET state = 'expired', closed_at = $2,"
+		   " reason = CASE WHEN u.state IN ('waiting', 'unreachable') THEN coalesce(u.reason, 'not_contacted')"
 		   "  ELSE 'no_order' END"
-		   " WHERE e.episode_id = ANY ($1)", 2, types, values, NULL);
+		   " FROM (SELECT e.episode_id FROM custseg.episode e WHERE e.episode_id = ANY ($1)"
+		   "  AND e.state IN " EPISODE_OPEN " FOR NO KEY UPDATE SKIP LOCKED) o"
+		   " WHERE u.episode_id = o.episode_id", 2, types, values, NULL);
 }
 
 void

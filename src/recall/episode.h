@@ -30,10 +30,10 @@ extern bool EpisodesCloseOrdered(const Moment *now, ArrayType *customers);
 /* The same for those who left silence by the transitions after a given one. */
 extern void EpisodesCloseLeft(const Moment *now, int64 after_transition);
 
-/* Lock those whose time is over, of customers or (NULL) all; their numbers. */
+/* The numbers of those whose time is over, of customers or (NULL) all. */
 extern int64 *EpisodesDue(const Moment *now, ArrayType *customers, int *n);
 
-/* Expire some of those. */
+/* Expire some of those, but for what somebody has locked. */
 extern void EpisodesExpire(const int64 *ids, int n, const Moment *now);
 
 /* Those who wait for a channel that is switched off should say so. */
