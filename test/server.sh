@@ -12,7 +12,7 @@ library_flags=		# what custseg is compiled with besides
 # Those that between them go through every room and take under a second each:
 # valgrind is some thirty times slower.
 valgrind_tests=(timeline_type float_amounts add_source source_edges source_kinds tracking_edges tracking_parts
-	standing tags gap_rule bgbb_model flat_price settings choices verify settled recall_edges recall_gone recall_arms
+	standing tags gap_rule bgbb_model settings choices verify settled recall_edges recall_gone recall_arms
 	late_fail same_handle claim_undone forged_errors views)
 
 case $kind in
