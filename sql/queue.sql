@@ -110,27 +110,6 @@ COMMENT ON COLUMN custseg.task_queue.attempts IS 'failed tries so far, leases th
 COMMENT ON COLUMN custseg.task_queue.claimed_by IS 'worker of the last claim';
 COMMENT ON COLUMN custseg.task_queue.lease_until IS 'until when it is the worker''s; NULL while open';
 
-CREATE VIEW custseg.task_count AS
-SELECT c.channel, c.enabled, c.daily_capacity,
-       count(*) FILTER (WHERE t.state = 'open' AND t.wake_at IS NULL) AS open,
-       count(*) FILTER (WHERE t.state = 'open' AND t.wake_at IS NOT NULL) AS later,
-       count(*) FILTER (WHERE t.state = 'claimed') AS claimed,
-       count(*) FILTER (WHERE t.state = 'claimed' AND t.lease_until <= pg_catalog.clock_timestamp()) AS overdue,
-       (SELECT count(*) FROM custseg.task l WHERE l.channel = c.channel AND l.outcome = 'lease_expired' AND l.state = 'failed') AS lease_expired
-FROM custseg.channel c
-LEFT JOIN custseg.task t ON t.channel = c.channel AND t.state IN ('open', 'claimed')
-GROUP BY c.channel, c.enabled, c.daily_capacity;
-COMMENT ON VIEW custseg.task_count IS
-'How many tasks of custseg.task_queue each channel has: open, to be tried again later, and claimed; and how many were given up because nobody brought them back.';
-COMMENT ON COLUMN custseg.task_count.channel IS 'the channel';
-COMMENT ON COLUMN custseg.task_count.enabled IS 'whether tasks are planned for it';
-COMMENT ON COLUMN custseg.task_count.daily_capacity IS 'tasks that can be done on one day';
-COMMENT ON COLUMN custseg.task_count.open IS 'open tasks that can be claimed';
-COMMENT ON COLUMN custseg.task_count.later IS 'open tasks whose next try is not due yet';
-COMMENT ON COLUMN custseg.task_count.claimed IS 'tasks in the hands of a worker';
-COMMENT ON COLUMN custseg.task_count.overdue IS 'of these, tasks whose lease has run out';
-COMMENT ON COLUMN custseg.task_count.lease_expired IS 'tasks that were handed out as often as allowed and never brought back';
-
 -- What happens.
 
 CREATE FUNCTION custseg.dry_run(playbook text) RETURNS SETOF text

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -128,6 +129,18 @@ SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls)
 	MemoryContext caller = CurrentMemoryContext;
 
 	return Checked(SPI_execute_plan(plan, values, nulls, false, 0), "a kept plan", caller);
+}
+
+Datum
+SpiRunOne(SPIPlanPtr plan)
+{
+	bool		isnull;
+	Datum		value;
+
+	SpiRunPlan(plan, NULL, NULL);
+	value = datumCopy(SpiField(0, 1, &isnull), false, -1);
+	SPI_freetuptable(SPI_tuptable);
+	return value;
 }
 
 Portal

@@ -31,6 +31,9 @@ extern SPIPlanPtr SpiKeep(SPIPlanPtr *slot, const char *sql, int nargs, const Oi
 extern uint64 SpiRun(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls);
 extern uint64 SpiRunPlan(SPIPlanPtr plan, Datum *values, const char *nulls);
 
+/* The only row of a kept plan's only column, an array or the like, copied. */
+extern Datum SpiRunOne(SPIPlanPtr plan);
+
 /*
  * A cursor that stays open while foreign code runs. Functions know cursors by
  * name, and could read, move or close one that they can guess.

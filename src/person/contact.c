@@ -127,8 +127,12 @@ OptOutRow(TupleTableSlot *slot, void *arg)
 {
 	const OptOutRead *read = arg;
 	Contact		contact = {.found = true,.do_not_contact = true};
-	MemoryContext old = MemoryContextSwitchTo(read->row);
+	MemoryContext old;
 
+	/* What the row shows counts, whatever it said to the condition. */
+	if (slot->tts_isnull[2] || !DatumGetBool(slot->tts_values[2]))
+		return;
+	old = MemoryContextSwitchTo(read->row);
 	contact.phone = FilledText(slot, 0);
 	contact.email = FilledText(slot, 1);
 	MemoryContextSwitchTo(old);
@@ -151,8 +155,8 @@ ReadOptOuts(void (*found) (const Contact *contact, void *arg), void *arg)
 	for (int column = COLUMN_PHONE; column <= COLUMN_EMAIL; column++)
 		appendStringInfo(&sql, "%s%s::pg_catalog.text", column == COLUMN_PHONE ? "SELECT " : ", ",
 						 source->column[column] ? SourceColumn(source, column) : "NULL");
-	appendStringInfo(&sql, " FROM %s WHERE %s::pg_catalog.bool", SourceRelation(source),
-					 SourceColumn(source, COLUMN_DO_NOT_CONTACT));
+	appendStringInfo(&sql, ", %s::pg_catalog.bool FROM %s WHERE %s::pg_catalog.bool",
+					 SourceColumn(source, COLUMN_DO_NOT_CONTACT), SourceRelation(source), SourceColumn(source, COLUMN_DO_NOT_CONTACT));
 	SourceQuery(source, sql.data, 0, NULL, NULL, StreamTo(OptOutRow, &read));
 	MemoryContextDelete(read.row);
 }

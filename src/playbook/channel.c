@@ -1,6 +1,6 @@
 /*
  * channel.c
- *		The ways on which customers are contacted, and the playbooks that are on.
+ *		The ways on which customers are contacted.
  */
 #include "postgres.h"
 
@@ -28,8 +28,8 @@ ChannelFromRow(uint64 row, Channel *channel)
 	channel->cost = datumCopy(SpiField(row, 6, &isnull), false, -1);
 }
 
-void
-ReadChannel(const char *name, Channel *channel)
+bool
+ReadChannel(const char *name, bool missing_ok, Channel *channel)
 {
 	static SPIPlanPtr kept = NULL;
 	Oid			types[] = {TEXTOID};
@@ -38,12 +38,17 @@ ReadChannel(const char *name, Channel *channel)
 	SpiRunPlan(SpiKeep(&kept, "SELECT " CHANNEL_COLUMNS " FROM custseg.channel c WHERE c.channel = $1", 1, types),
 			   values, NULL);
 	if (SPI_processed == 0)
+	{
+		if (missing_ok)
+			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("channel \"%s\" does not exist", name),
 				 errhint("See the view custseg.channel for those that do.")));
+	}
 	ChannelFromRow(0, channel);
 	SPI_freetuptable(SPI_tuptable);
+	return true;
 }
 
 Channel *
@@ -62,31 +67,10 @@ ReadChannelsInUse(int *n)
 	return channels;
 }
 
-/* The first column of the only row, copied. */
-static Datum
-NamesRead(SPIPlanPtr plan)
-{
-	bool		isnull;
-	Datum		names;
-
-	SpiRunPlan(plan, NULL, NULL);
-	names = datumCopy(SpiField(0, 1, &isnull), false, -1);
-	SPI_freetuptable(SPI_tuptable);
-	return names;
-}
-
-Datum
-PlaybooksInUse(void)
-{
-	static SPIPlanPtr kept = NULL;
-
-	return NamesRead(SpiKeep(&kept, "SELECT ARRAY(SELECT b.playbook FROM custseg.playbook_choice b WHERE b.enabled)", 0, NULL));
-}
-
 Datum
 ChannelsInUse(void)
 {
 	static SPIPlanPtr kept = NULL;
 
-	return NamesRead(SpiKeep(&kept, "SELECT ARRAY(SELECT c.channel FROM custseg.channel c WHERE c.enabled)", 0, NULL));
+	return SpiRunOne(SpiKeep(&kept, "SELECT ARRAY(SELECT c.channel FROM custseg.channel c WHERE c.enabled)", 0, NULL));
 }

@@ -1,6 +1,6 @@
 /*
  * channel.h
- *		The ways on which customers are contacted, and the playbooks that are on.
+ *		The ways on which customers are contacted.
  *
  * Call inside SPI.
  */
@@ -19,14 +19,13 @@ typedef struct Channel
 	Datum		cost;			/* of a contact, a numeric */
 } Channel;
 
-/* An error if there is none of this name. */
-extern void ReadChannel(const char *name, Channel *channel);
+/* False, or an error unless missing_ok, if there is none of this name. */
+extern bool ReadChannel(const char *name, bool missing_ok, Channel *channel);
 
 /* Those that are on, have a capacity and a tier that uses them, by name. */
 extern Channel *ReadChannelsInUse(int *n);
 
-/* The names of the playbooks, and of the channels, that are on: a text[]. */
-extern Datum PlaybooksInUse(void);
+/* The names of those that are on: a text[]. */
 extern Datum ChannelsInUse(void);
 
 #endif							/* CUSTSEG_CHANNEL_H */

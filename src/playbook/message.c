@@ -12,11 +12,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+#include "common/spi.h"
 #include "common/words.h"
 #include "playbook/message.h"
 #include "segment/labels.h"
@@ -92,6 +94,22 @@ custseg_shipped_message(PG_FUNCTION_ARGS)
 		if (strcmp(messages[i].channel, channel) == 0)
 			PG_RETURN_TEXT_P(cstring_to_text(Words(chinese, messages[i].english, messages[i].chinese)));
 	PG_RETURN_NULL();
+}
+
+char *
+MessageBody(const char *playbook, const char *channel, bool chinese)
+{
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(playbook), CStringGetTextDatum(channel),
+	CStringGetTextDatum(chinese ? "zh" : "en")};
+	char	   *body = NULL;
+
+	if (SpiRun("SELECT m.body FROM custseg.template m WHERE m.playbook = $1 AND m.channel = $2"
+			   " AND m.language IN ($3, 'en') AND m.body IS NOT NULL ORDER BY m.language = $3 DESC LIMIT 1",
+			   3, types, values, NULL) > 0)
+		body = SpiText(0, 1);
+	SPI_freetuptable(SPI_tuptable);
+	return body;
 }
 
 static const char *

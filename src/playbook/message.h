@@ -19,6 +19,9 @@ typedef struct CustomerFacts
 	char	   *tier;			/* may be NULL */
 } CustomerFacts;
 
+/* The shop's text, or ours, in its language or else in English; NULL when there is none. Inside SPI. */
+extern char *MessageBody(const char *playbook, const char *channel, bool chinese);
+
 /* Why this customer. */
 extern char *RenderReason(const CustomerFacts *facts, bool chinese);
 

@@ -9,6 +9,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
@@ -89,21 +90,74 @@ custseg_playbook_edit(PG_FUNCTION_ARGS)
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_newtuple, desc, 1, &column, &version, &isnull));
 }
 
+#define PLAYBOOK_COLUMNS \
+	"b.playbook, b.enabled, b.dry_run_at IS NOT NULL, b.holdout, b.task_days, b.retry_days, b.max_attempts"
+
+static void
+PlaybookFromRow(uint64 row, Playbook *playbook)
+{
+	bool		isnull;
+
+	playbook->name = SpiText(row, 1);
+	playbook->enabled = SpiInt64(row, 2, 0) != 0;
+	playbook->tried = SpiInt64(row, 3, 0) != 0;
+	playbook->holdout = DatumGetFloat8(SpiField(row, 4, &isnull));
+	playbook->task_days = (int) SpiInt64(row, 5, 0);
+	playbook->retry_days = (int) SpiInt64(row, 6, 0);
+	playbook->max_attempts = (int) SpiInt64(row, 7, 1);
+}
+
 bool
-PlaybookIsEnabled(const char *playbook, bool *tried)
+ReadPlaybook(const char *name, bool missing_ok, Playbook *playbook)
 {
 	Oid			types[] = {TEXTOID};
-	Datum		values[] = {CStringGetTextDatum(playbook)};
+	Datum		values[] = {CStringGetTextDatum(name)};
 
-	SpiRun("SELECT enabled, dry_run_at IS NOT NULL FROM custseg.playbook WHERE playbook = $1",
-		   1, types, values, NULL);
+	SpiRun("SELECT " PLAYBOOK_COLUMNS " FROM custseg.playbook b WHERE b.playbook = $1", 1, types, values, NULL);
 	if (SPI_processed == 0)
+	{
+		if (missing_ok)
+			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("playbook \"%s\" does not exist", playbook),
+				 errmsg("playbook \"%s\" does not exist", name),
 				 errhint("See the view custseg.playbook for those that do.")));
-	*tried = SpiInt64(0, 2, 0) != 0;
-	return SpiInt64(0, 1, 0) != 0;
+	}
+	PlaybookFromRow(0, playbook);
+	SPI_freetuptable(SPI_tuptable);
+	return true;
+}
+
+Playbook *
+ReadPlaybooksInUse(int *n)
+{
+	Playbook   *playbooks;
+
+	*n = (int) SpiRun("SELECT " PLAYBOOK_COLUMNS " FROM custseg.playbook b WHERE b.enabled"
+					  " ORDER BY b.playbook COLLATE \"C\"", 0, NULL, NULL, NULL);
+	playbooks = palloc0(sizeof(Playbook) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		PlaybookFromRow(i, &playbooks[i]);
+	SPI_freetuptable(SPI_tuptable);
+	return playbooks;
+}
+
+Datum
+PlaybookNames(const Playbook *playbooks, int n)
+{
+	Datum	   *names = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		names[i] = CStringGetTextDatum(playbooks[i].name);
+	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum
+PlaybooksInUse(void)
+{
+	static SPIPlanPtr kept = NULL;
+
+	return SpiRunOne(SpiKeep(&kept, "SELECT ARRAY(SELECT b.playbook FROM custseg.playbook_choice b WHERE b.enabled)", 0, NULL));
 }
 
 void

@@ -22,6 +22,18 @@ typedef struct Suppression
 } Suppression;
 
 /*
+ * Whether a customer, or a handle, must not be contacted through a channel at a moment:
+ * true or NULL. Looked up one by one; an EXISTS may be answered from a hash of
+ * the whole table.
+ */
+#define IS_SUPPRESSED(customer, channel, at) \
+	"(SELECT true FROM custseg.suppression x WHERE x.customer_id = " customer \
+	" AND (x.channel IS NULL OR x.channel = " channel ") AND (x.until IS NULL OR x.until > " at ") LIMIT 1)"
+#define HANDLE_IS_SUPPRESSED(handle, channel, at) \
+	"(SELECT true FROM custseg.suppressed_handle x WHERE x.handle = " handle \
+	" AND (x.channel IS NULL OR x.channel = " channel ") AND (x.until IS NULL OR x.until > " at ") LIMIT 1)"
+
+/*
  * Do not contact a customer, nor whoever has the same handle. Never shortens what
  * is there; false when that lasts as long. Inside SPI, as the extension's owner.
  */

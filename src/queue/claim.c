@@ -53,6 +53,8 @@
 #include "person/handle.h"
 #include "playbook/channel.h"
 #include "playbook/message.h"
+#include "playbook/playbook.h"
+#include "playbook/suppress.h"
 #include "queue/reach.h"
 #include "queue/reach.h"
 #include "queue/same_person.h"
@@ -140,8 +142,7 @@ PickTasks(Claim *claim, int most, Datum passed, int *n)
 					   " t.attempts,"
 					   " (SELECT coalesce(p.customer_key, '') FROM custseg.profile p WHERE p.customer_id = t.customer_id),"
 					   " t.playbook = ANY ($5),"
-					   " (SELECT true FROM custseg.suppression x WHERE x.customer_id = t.customer_id"
-					   "  AND (x.channel IS NULL OR x.channel = $1) AND (x.until IS NULL OR x.until > $2) LIMIT 1),"
+					   " " IS_SUPPRESSED("t.customer_id", "$1", "$2") ","
 					   " (SELECT greatest(e.since, (SELECT custseg.last_bought_day(p.timeline) FROM custseg.profile p"
 					   "   WHERE p.customer_id = e.customer_id))"
 					   "  FROM custseg.episode e WHERE e.episode_id = t.episode_id AND e.state = 'contacting'),"
@@ -553,7 +554,7 @@ ClaimCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	claim.result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	OwnerBegin(&guard);
-	ReadChannel(channel, &claim.channel);
+	ReadChannel(channel, false, &claim.channel);
 	claim.lease = lease ? IntervalPGetDatum(lease) : claim.channel.lease;
 	RequireHome();
 	if (claim.channel.enabled)

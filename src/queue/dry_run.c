@@ -28,9 +28,13 @@
 #include "person/contact.h"
 #include "person/handle.h"
 #include "playbook/audience.h"
+#include "playbook/channel.h"
+#include "playbook/message.h"
 #include "playbook/playbook.h"
+#include "playbook/suppress.h"
 #include "queue/reach.h"
 #include "queue/same_person.h"
+#include "queue/slots.h"
 #include "recall/arm.h"
 #include "recall/audience.h"
 
@@ -46,6 +50,7 @@ typedef struct Lane
 {
 	char	   *channel;		/* NULL: the tier has none that is on */
 	char	   *tier;
+	char	   *body;			/* of the message; NULL when there is none */
 	bool		by_email;
 	int64		capacity;
 	int64		free_today;
@@ -61,7 +66,7 @@ typedef struct Lane
 
 typedef struct DryRun
 {
-	char	   *playbook;
+	Playbook	playbook;
 	TimestampTz as_of;
 	DateADT		day;
 	bool		chinese;
@@ -82,34 +87,43 @@ SayLine(DryRun *run, const char *text)
 	tuplestore_putvalues(run->result->setResult, run->result->setDesc, values, nulls);
 }
 
+static void
+OpenLane(DryRun *run, Lane *lane)
+{
+	Channel		channel;
+	Slots		slots;
+
+	if (lane->channel == NULL || !ReadChannel(lane->channel, true, &channel) || !channel.enabled)
+	{
+		lane->channel = NULL;
+		return;
+	}
+	ReadSlots(channel.name, channel.capacity, run->day, &slots);
+	lane->by_email = channel.by_email;
+	lane->capacity = channel.capacity;
+	lane->free_today = Max(0, channel.capacity - slots.ntaken);
+	lane->cost = DatumGetFloat8(DirectFunctionCall1(numeric_float8, channel.cost));
+	lane->body = MessageBody(run->playbook.name, channel.name, run->chinese);
+}
+
 /* One lane a tier: its channel, what the channel can do, and who will come. */
 static void
 ReadLanes(DryRun *run)
 {
-	Oid			types[] = {DATEOID};
-	Datum		values[] = {DateADTGetDatum(run->day)};
 	MemoryContext old;
 
-	SpiRun("SELECT y.tier::text, c.channel, c.handle = 'email', c.daily_capacity::bigint, c.cost::float8,"
-		   " greatest(0, c.daily_capacity - (SELECT count(*) FROM custseg.task t"
-		   "  WHERE t.channel = c.channel AND t.slot_day = $1 AND t.slot IS NOT NULL))"
-		   " FROM custseg.tier_policy y LEFT JOIN custseg.channel c ON c.channel = y.channel AND c.enabled"
-		   " ORDER BY y.tier", 1, types, values, NULL);
+	SpiRun("SELECT y.tier::text, y.channel FROM custseg.tier_policy y ORDER BY y.tier", 0, NULL, NULL, NULL);
 	old = MemoryContextSwitchTo(run->keep);
 	run->nlanes = (int) SPI_processed;
 	run->lanes = palloc0(sizeof(Lane) * Max(run->nlanes, 1));
 	for (int i = 0; i < run->nlanes; i++)
 	{
-		bool		isnull;
-		Datum		cost = SpiField(i, 5, &isnull);
-
 		run->lanes[i].tier = SpiText(i, 1);
 		run->lanes[i].channel = SpiText(i, 2);
-		run->lanes[i].by_email = SpiInt64(i, 3, 0) != 0;
-		run->lanes[i].capacity = SpiInt64(i, 4, 0);
-		run->lanes[i].free_today = SpiInt64(i, 6, 0);
-		run->lanes[i].cost = isnull ? 0 : DatumGetFloat8(cost);
 	}
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < run->nlanes; i++)
+		OpenLane(run, &run->lanes[i]);
 	MemoryContextSwitchTo(old);
 
 	for (int i = 0; i < run->nlanes; i++)
@@ -135,7 +149,7 @@ LaneOf(DryRun *run, const char *tier)
 }
 
 static void
-SampleMessage(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *body, const char *name)
+SampleMessage(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *name)
 {
 	MemoryContext old;
 	char	   *message;
@@ -144,7 +158,7 @@ SampleMessage(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *b
 		return;
 	if (name == NULL || name[0] == '\0')
 		name = DearCustomer(run->chinese);
-	message = RenderName(RenderMessage(body, facts), name);
+	message = RenderName(RenderMessage(lane->body, facts), name);
 	old = MemoryContextSwitchTo(run->keep);
 	lane->samples[lane->nsamples++] = psprintf("%s (%s): %s", lane->channel, RenderReason(facts, run->chinese), message);
 	MemoryContextSwitchTo(old);
@@ -182,7 +196,6 @@ LookAtChunk(DryRun *run, Portal portal)
 	bool	   *control;
 	bool	   *suppressed;
 	bool	   *same_suppressed;
-	char	  **bodies;
 	CustomerFacts *facts;
 	int			level;
 	MemoryContext chunk = CurrentMemoryContext;
@@ -199,15 +212,13 @@ LookAtChunk(DryRun *run, Portal portal)
 	control = palloc(sizeof(bool) * n);
 	suppressed = palloc(sizeof(bool) * n);
 	same_suppressed = palloc0(sizeof(bool) * n);
-	bodies = palloc(sizeof(char *) * n);
 	facts = palloc0(sizeof(CustomerFacts) * n);
 	for (int i = 0; i < n; i++)
 	{
 		ids[i] = SpiInt64(i, 1, 0);
 		control[i] = SpiInt64(i, 2, 0) != 0;
 		suppressed[i] = SpiInt64(i, 3, 0) != 0;
-		bodies[i] = SpiText(i, 4);
-		FactsFromRow(i, 5, &facts[i]);
+		FactsFromRow(i, 4, &facts[i]);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	if (run->contacts)
@@ -234,13 +245,13 @@ LookAtChunk(DryRun *run, Portal portal)
 		if (lane->channel == NULL)
 			reason = "channel_off";
 		else if (run->contacts)
-			reason = Unreachable(&contacts[i], lane->by_email, suppressed[i], bodies[i] != NULL, same_suppressed[i]);
+			reason = Unreachable(&contacts[i], lane->by_email, suppressed[i], lane->body != NULL, same_suppressed[i]);
 		else
-			reason = suppressed[i] ? "suppressed" : bodies[i] == NULL ? "no_template" : NULL;
+			reason = suppressed[i] ? "suppressed" : lane->body == NULL ? "no_template" : NULL;
 		if (reason == NULL)
 		{
 			lane->reachable++;
-			SampleMessage(run, lane, &facts[i], bodies[i], contacts[i].name);
+			SampleMessage(run, lane, &facts[i], contacts[i].name);
 			continue;
 		}
 		for (int r = 0; r < lengthof(reasons); r++)
@@ -253,21 +264,15 @@ LookAtChunk(DryRun *run, Portal portal)
 static void
 LookAtAudience(DryRun *run)
 {
-	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
-	Datum		values[] = {TimestampTzGetDatum(run->as_of), DateADTGetDatum(run->day),
-	CStringGetTextDatum(run->playbook), CStringGetTextDatum(run->chinese ? "zh" : "en")};
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID};
+	Datum		values[] = {TimestampTzGetDatum(run->as_of), DateADTGetDatum(run->day), CStringGetTextDatum(run->playbook.name)};
 	MemoryContext chunk;
 	MemoryContext old;
 	Portal		portal;
 
 	portal = SpiPrivateCursor(psprintf("SELECT a.customer_id,"
 									   " " ARM_OF_A " = 'control',"
-									   " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = a.customer_id"
-									   "  AND (x.channel IS NULL OR x.channel = y.channel)"
-									   "  AND (x.until IS NULL OR x.until > $1)),"
-									   " (SELECT m.body FROM custseg.template m WHERE m.playbook = a.playbook"
-									   "  AND m.channel = y.channel AND m.language IN ($4, 'en')"
-									   "  AND m.body IS NOT NULL ORDER BY m.language = $4 DESC LIMIT 1), "
+									   " " IS_SUPPRESSED("a.customer_id", "y.channel", "$1") ", "
 									   FACTS_COLUMNS
 									   " FROM (%s) a" ARM_BEFORE
 									   " JOIN custseg.standing s ON s.customer_id = a.customer_id"
@@ -278,7 +283,7 @@ LookAtAudience(DryRun *run)
 									   " ORDER BY a.priority DESC, a.since DESC,"
 									   " p.customer_key COLLATE \"C\", a.customer_id",
 									   BacklogAudience()),
-							  4, types, values);
+							  3, types, values);
 	chunk = AllocSetContextCreate(CurrentMemoryContext, "custseg dry run chunk", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(chunk);
 	while (LookAtChunk(run, portal))
@@ -303,7 +308,7 @@ ReportAudience(DryRun *run, double holdout, int backlog_days)
 	}
 	SayLine(run, psprintf(Words(run->chinese, "%s as of %s: silent for at most %d days: %lld customers",
 							"方案%s，截至%s：沉默不超过%d天的客户%lld位"),
-					  run->playbook,
+					  run->playbook.name,
 					  DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(run->day))),
 					  backlog_days, (long long) customers));
 	SayLine(run, psprintf(Words(run->chinese, "controls (%.1f%%), never contacted: %lld; can be contacted: %lld; cannot be reached: %lld",
@@ -384,19 +389,12 @@ static Datum
 DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 {
 	DryRun		run = {.as_of = as_of};
-	Oid			types[] = {TEXTOID};
-	Datum		values[1];
 	ShopSettings *settings;
-	double		holdout;
 	int			backlog_days;
-	bool		tried,
-				isnull;
 	Guard		guard;
 
-	run.playbook = ArgText(fcinfo, first, "playbook");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	run.result = (ReturnSetInfo *) fcinfo->resultinfo;
-	values[0] = CStringGetTextDatum(run.playbook);
 
 	OwnerBegin(&guard);
 	run.keep = CurrentMemoryContext;
@@ -406,19 +404,17 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	run.contacts = ContactsMapped();
 	if (run.contacts)
 		run.opt_outs = OptOutHandles();
-	(void) PlaybookIsEnabled(run.playbook, &tried);
-	SpiRun("SELECT b.holdout, s.backlog_days FROM custseg.playbook b, custseg.settings s WHERE b.playbook = $1",
-		   1, types, values, NULL);
-	holdout = DatumGetFloat8(SpiField(0, 1, &isnull));
-	backlog_days = (int) SpiInt64(0, 2, 0);
+	(void) ReadPlaybook(ArgText(fcinfo, first, "playbook"), false, &run.playbook);
+	SpiRun("SELECT s.backlog_days FROM custseg.settings s", 0, NULL, NULL, NULL);
+	backlog_days = (int) SpiInt64(0, 1, 0);
 
 	(void) HandleSalt();
 	ReadLanes(&run);
 	LookAtAudience(&run);
-	ReportAudience(&run, holdout, backlog_days);
-	ReportDays(&run, holdout);
+	ReportAudience(&run, run.playbook.holdout, backlog_days);
+	ReportDays(&run, run.playbook.holdout);
 	ReportSamples(&run);
-	PlaybookNote(run.playbook, "dry_run_at", TimestampTzGetDatum(run.as_of), TIMESTAMPTZOID);
+	PlaybookNote(run.playbook.name, "dry_run_at", TimestampTzGetDatum(run.as_of), TIMESTAMPTZOID);
 	OwnerEnd(&guard);
 	return (Datum) 0;
 }

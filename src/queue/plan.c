@@ -32,6 +32,7 @@
 #include "playbook/audience.h"
 #include "playbook/channel.h"
 #include "playbook/message.h"
+#include "playbook/playbook.h"
 #include "playbook/suppress.h"
 #include "queue/queue.h"
 #include "queue/reach.h"
@@ -57,6 +58,10 @@ typedef struct Planning
 	ArrayType  *customers;		/* whom to look at; NULL: all */
 	HTAB	   *planned;		/* numbers and handles of those who got a task */
 
+	int			nplaybooks;
+	Playbook   *playbooks;		/* that are on */
+	Datum		names;			/* theirs */
+
 	/* For statements about many: as_of, day, customers, and since when claims are looked at. */
 	Oid			types[4];
 	Datum		values[4];
@@ -69,20 +74,18 @@ typedef struct DayOfChannel
 	Channel		channel;
 	Slots		slots;
 	int64		room;			/* tasks that can still be planned */
+	char	  **bodies;			/* of the message, by playbook; NULL where there is none */
 } DayOfChannel;
 
 typedef struct Candidate
 {
 	int64		episode_id;
 	int64		customer_id;
-	char	   *playbook;
+	const Playbook *playbook;
 	Datum		priority;
-	int			task_days;
-	int			retry_days;
-	int			max_attempts;
 	int64		handle;
 	bool		suppressed;
-	char	   *body;			/* of the template; NULL when there is none */
+	const char *body;			/* of the message; NULL when there is none */
 	CustomerFacts facts;
 } Candidate;
 
@@ -193,6 +196,9 @@ ReadDay(const Planning *plan, int *n)
 		DayOfChannel *day = &days[i];
 
 		day->channel = channels[i];
+		day->bodies = palloc(sizeof(char *) * plan->nplaybooks);
+		for (int b = 0; b < plan->nplaybooks; b++)
+			day->bodies[b] = MessageBody(plan->playbooks[b].name, channels[i].name, plan->chinese);
 		ReadSlots(channels[i].name, channels[i].capacity, plan->now->day, &day->slots);
 		day->room = channels[i].capacity - day->slots.ntaken;
 		/* What could not be carried over still needs doing, so it counts. */
@@ -205,9 +211,8 @@ ReadDay(const Planning *plan, int *n)
 static Portal
 OpenCandidates(Planning *plan, const Channel *channel)
 {
-	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTOID};
-	Datum		values[] = {plan->values[0], plan->values[1],
-		CStringGetTextDatum(channel->name), CStringGetTextDatum(plan->chinese ? "zh" : "en")};
+	Oid			types[] = {TIMESTAMPTZOID, DATEOID, TEXTOID, TEXTARRAYOID};
+	Datum		values[] = {plan->values[0], plan->values[1], CStringGetTextDatum(channel->name), plan->names};
 	int			level = PlanInOrderBegin();
 	Portal		portal;
 
@@ -216,22 +221,13 @@ OpenCandidates(Planning *plan, const Channel *channel)
 	 * very many wait. Tasks are looked up one by one, as in claim.c: a join may
 	 * walk all that were planned since the cursor was opened, for each.
 	 */
-	portal = SpiPrivateCursor("WITH playbooks AS MATERIALIZED (SELECT b.playbook, b.task_days, b.retry_days, b.max_attempts,"
-							  "  (SELECT m.body FROM custseg.template m WHERE m.playbook = b.playbook"
-							  "   AND m.channel = $3 AND m.language IN ($4, 'en') AND m.body IS NOT NULL"
-							  "   ORDER BY m.language = $4 DESC LIMIT 1) AS body"
-							  "  FROM custseg.playbook b WHERE b.enabled)"
-							  " SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
-							  " b.task_days, b.retry_days,"
-							  " EXISTS (SELECT FROM custseg.suppression x WHERE x.customer_id = e.customer_id"
-							  "  AND (x.channel IS NULL OR x.channel = $3) AND (x.until IS NULL OR x.until > $1)),"
-							  " b.body, b.max_attempts, "
+	portal = SpiPrivateCursor("SELECT e.episode_id, e.customer_id, e.playbook, e.priority,"
+							  " " IS_SUPPRESSED("e.customer_id", "$3", "$1") ", "
 							  FACTS_COLUMNS
 							  " FROM custseg.episode e"
 							  " JOIN custseg.standing s USING (customer_id)"
 							  " JOIN custseg.profile p USING (customer_id)"
-							  " JOIN playbooks b ON b.playbook = e.playbook"
-							  " WHERE e.arm = 'contact'"
+							  " WHERE e.arm = 'contact' AND e.playbook = ANY ($4)"
 							  " AND e.state IN ('waiting', 'unreachable')"
 							  " AND (e.state = 'waiting' OR e.look_again_on <= $2)"
 							  " AND s.tier = ANY (ARRAY(SELECT y.tier FROM custseg.tier_policy y WHERE y.channel = $3))"
@@ -281,11 +277,11 @@ PlanTask(Planning *plan, Decisions *decisions, Candidate *who, int slot)
 	Datum		values[] = {
 		[PLAN_EPISODE_ID] = Int64GetDatum(who->episode_id),
 		[PLAN_CUSTOMER_ID] = Int64GetDatum(who->customer_id),
-		[PLAN_PLAYBOOK] = CStringGetTextDatum(who->playbook),
+		[PLAN_PLAYBOOK] = CStringGetTextDatum(who->playbook->name),
 		[PLAN_PRIORITY] = who->priority,
-		[PLAN_TASK_DAYS] = Int32GetDatum(who->task_days),
-		[PLAN_RETRY_DAYS] = Int32GetDatum(who->retry_days),
-		[PLAN_MAX_ATTEMPTS] = Int32GetDatum(who->max_attempts),
+		[PLAN_TASK_DAYS] = Int32GetDatum(who->playbook->task_days),
+		[PLAN_RETRY_DAYS] = Int32GetDatum(who->playbook->retry_days),
+		[PLAN_MAX_ATTEMPTS] = Int32GetDatum(who->playbook->max_attempts),
 		[PLAN_REASON] = CStringGetTextDatum(RenderReason(&who->facts, plan->chinese)),
 		[PLAN_MESSAGE] = CStringGetTextDatum(RenderMessage(who->body, &who->facts)),
 		[PLAN_SLOT] = Int32GetDatum(slot),
@@ -368,14 +364,15 @@ PlanChunk(Planning *plan, DayOfChannel *on, Portal portal)
 
 		who->episode_id = SpiInt64(i, 1, 0);
 		ids[i] = who->customer_id = SpiInt64(i, 2, 0);
-		who->playbook = SpiText(i, 3);
+		for (int b = 0; b < plan->nplaybooks; b++)
+			if (strcmp(plan->playbooks[b].name, SpiText(i, 3)) == 0)
+			{
+				who->playbook = &plan->playbooks[b];
+				who->body = on->bodies[b];
+			}
 		who->priority = Float8GetDatum(DatumGetFloat8(SpiField(i, 4, &isnull)));
-		who->task_days = (int) SpiInt64(i, 5, 0);
-		who->retry_days = (int) SpiInt64(i, 6, 0);
-		who->suppressed = SpiInt64(i, 7, 0) != 0;
-		who->body = SpiText(i, 8);
-		who->max_attempts = (int) SpiInt64(i, 9, 1);
-		FactsFromRow(i, 10, &who->facts);
+		who->suppressed = SpiInt64(i, 5, 0) != 0;
+		FactsFromRow(i, 6, &who->facts);
 	}
 	SPI_freetuptable(SPI_tuptable);
 
@@ -398,7 +395,7 @@ PlanChunk(Planning *plan, DayOfChannel *on, Portal portal)
 		else
 			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
 		if (reason != NULL)
-			PutAside(plan, &decisions, who, reason, who->retry_days);
+			PutAside(plan, &decisions, who, reason, who->playbook->retry_days);
 		else if (!IsFirst(plan, who->customer_id))
 			continue;			/* for another goal */
 		else if (handles && (handles[i].taken || (who->handle != NO_HANDLE && !IsFirst(plan, who->handle))))
@@ -498,9 +495,10 @@ QueuePlan(const Moment *now, ArrayType *customers, TimestampTz since, ErrorData 
 	if (customers == NULL)
 		CarryOver(now->day);
 
-	SpiRun("SELECT FROM custseg.playbook WHERE enabled", 0, NULL, NULL, NULL);
-	if (SPI_processed > 0)
+	plan.playbooks = ReadPlaybooksInUse(&plan.nplaybooks);
+	if (plan.nplaybooks > 0)
 	{
+		plan.names = PlaybookNames(plan.playbooks, plan.nplaybooks);
 		*unread = Attempt(FillChannels, &plan);
 		/* A mistake of ours is no fault of the customer table. */
 		if (*unread && !plan.reading)

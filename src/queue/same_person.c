@@ -19,6 +19,7 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "person/handle.h"
+#include "playbook/suppress.h"
 #include "queue/same_person.h"
 
 static Datum
@@ -43,8 +44,7 @@ LookAtHandles(int n, const int64 *handles, const int64 *customers, const char *c
 	memset(states, 0, n * sizeof(HandleState));
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT w.n,"
-					   " (SELECT true FROM custseg.suppressed_handle s WHERE s.handle = w.handle"
-					   "  AND (s.channel IS NULL OR s.channel = $3) AND (s.until IS NULL OR s.until > $4) LIMIT 1),"
+					   " " HANDLE_IS_SUPPRESSED("w.handle", "$3", "$4") ","
 					   " (SELECT true FROM custseg.task t WHERE t.handle = w.handle AND t.customer_id <> w.customer_id"
 					   "  AND (t.state = 'claimed' OR (w.open_too AND t.state = 'open')"
 					   "   OR custseg.day_of(t.claimed_at, z.time_zone) = custseg.day_of($4, z.time_zone)) LIMIT 1)"

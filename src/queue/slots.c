@@ -17,6 +17,7 @@
 
 #include "common/spi.h"
 #include "common/stream.h"
+#include "playbook/channel.h"
 #include "queue/slots.h"
 #include "queue/task.h"
 
@@ -75,33 +76,32 @@ CarryOver(DateADT day)
 	uint64		n;
 	int64	   *tasks;
 	char	  **channels;
-	int		   *capacities;
 	int		   *given;
 
-	n = SpiRun("SELECT t.task_id, t.channel,"
-			   " (SELECT c.daily_capacity FROM custseg.channel c WHERE c.channel = t.channel) FROM " LEFT_OVER
+	n = SpiRun("SELECT t.task_id, t.channel FROM " LEFT_OVER
 			   " ORDER BY t.channel, t.priority DESC, t.task_id FOR UPDATE SKIP LOCKED",
 			   1, types, values, NULL);
 	tasks = palloc_extended(sizeof(int64) * Max(n, 1), MCXT_ALLOC_HUGE);
 	channels = palloc_extended(sizeof(char *) * Max(n, 1), MCXT_ALLOC_HUGE);
-	capacities = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
 	given = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < n; i++)
 	{
 		tasks[i] = SpiInt64(i, 1, 0);
 		channels[i] = SpiText(i, 2);
-		capacities[i] = (int) SpiInt64(i, 3, 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
 
 	for (uint64 first = 0, end; first < n; first = end)
 	{
 		Slots		slots;
+		Channel		channel = {0};
 		int			n_given = 0;
 
 		for (end = first + 1; end < n && strcmp(channels[end], channels[first]) == 0; end++)
 			;
-		ReadSlots(channels[first], capacities[first], day, &slots);
+		/* One that was dropped has no slots. */
+		(void) ReadChannel(channels[first], true, &channel);
+		ReadSlots(channels[first], channel.capacity, day, &slots);
 		while (first + n_given < end && (given[n_given] = NextSlot(&slots)) != 0)
 			n_given++;
 		if (n_given > 0)

@@ -33,7 +33,7 @@ EnablePlaybook(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	int64		episodes,
 				controls,
 				tasks;
-	bool		tried;
+	Playbook	read;
 	text	   *result;
 	Guard		guard;
 
@@ -42,11 +42,12 @@ EnablePlaybook(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	settings = ReadShopSettings();
 	now = MomentOf(as_of);
 
-	if (PlaybookIsEnabled(playbook, &tried))
+	(void) ReadPlaybook(playbook, false, &read);
+	if (read.enabled)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("playbook \"%s\" is enabled already", playbook)));
-	if (!tried && !force)
+	if (!read.tried && !force)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("playbook \"%s\" has not been looked at yet", playbook),
@@ -78,14 +79,15 @@ DisablePlaybook(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	int64	   *episodes;
 	int			tasks;
 	bool		chinese;
-	bool		tried;
+	Playbook	read;
 	text	   *result;
 	Guard		guard;
 
 	OwnerBegin(&guard);
 	RecallLock();
 	chinese = ReadShopSettings()->chinese;
-	if (!PlaybookIsEnabled(playbook, &tried))
+	(void) ReadPlaybook(playbook, false, &read);
+	if (!read.enabled)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("playbook \"%s\" is not enabled", playbook)));

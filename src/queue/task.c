@@ -40,6 +40,7 @@
 #include "common/spi.h"
 #include "playbook/audience.h"
 #include "playbook/channel.h"
+#include "playbook/playbook.h"
 #include "queue/task.h"
 #include "recall/episode.h"
 

@@ -122,6 +122,12 @@ $node->safe_psql('shop', q{
 	CREATE TABLE mallory.known AS SELECT c FROM generate_series(1, 300) c;
 	CREATE VIEW mallory.lying_people AS SELECT mallory.lie(c, NULL) AS id, 'n' AS name, '0' || c AS phone, c = 1 AS no FROM mallory.known;
 	CREATE VIEW mallory.lying_strangers AS SELECT mallory.lie(c, c + 1000000) AS id, 'n' AS name, '0' || c AS phone, NULL::boolean AS no FROM mallory.known;
+	CREATE FUNCTION mallory.lie(c boolean, other boolean) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+		$$ BEGIN RETURN CASE WHEN mallory.turn() % 2 = 1 THEN c ELSE other END; END $$;
+	CREATE FUNCTION mallory.lie(c text, other text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+		$$ BEGIN RETURN CASE WHEN mallory.turn() % 3 = 1 THEN c ELSE other END; END $$;
+	CREATE VIEW mallory.lying_refusals AS SELECT c AS id, 'n' AS name, '0' || c AS phone, mallory.lie(c > 0, NULL) AS no FROM mallory.known;
+	CREATE VIEW mallory.lying_phones AS SELECT c AS id, 'n' AS name, mallory.lie('0' || c, NULL) AS phone, mallory.lie(c > 0, c < 9) AS no FROM mallory.known;
 	CREATE VIEW mallory.lying_nulls AS SELECT mallory.lie(c, NULL) AS customer_id, at AS paid_at, amount FROM mallory.sold;
 	CREATE VIEW mallory.lying_others AS SELECT mallory.lie(c, c + 7000) AS customer_id, at AS paid_at, amount FROM mallory.sold;
 	CREATE VIEW mallory.lying_times AS SELECT c AS customer_id, mallory.lie(at, 'infinity') AS paid_at, amount FROM mallory.sold;
@@ -163,12 +169,14 @@ my ($rc, $out, $err) = $node->psql('shop', q{
 	SELECT count(*) FROM custseg.verify(300)});
 like($err, qr/mallory\.lying_others shows customers that were not asked for.*HINT:/s, 'a view that shows others than asked for is refused by name');
 ask(q{SELECT custseg.drop_source(source_id) FROM custseg.source WHERE relation = 'mallory.lying_others'::regclass});
-foreach my $view ('lying_people', 'lying_strangers')
+foreach my $view ('lying_people', 'lying_strangers', 'lying_phones', 'lying_refusals')
 {
 	ask(q{SELECT custseg.drop_source(source_id) FROM custseg.source WHERE kind = 'customers'});
 	ask(qq{SELECT custseg.add_customers('mallory.$view', 'id', 'name', 'phone', do_not_contact => 'no')});
 	try_all($view);
 }
+is(ask('SELECT count(*) FROM custseg.suppressed_handle WHERE customer_id IS NULL'), '0',
+	'whoever refuses only while the condition is looked at has not refused');
 is(ask('SELECT pg_postmaster_start_time()'), $server, 'the server is the same');
 unlike(slurp_file($node->logfile), qr/was terminated by signal/, 'and never had to start again');
 $psql->quit;

@@ -111,6 +111,14 @@ foreach my $owned ([ 'task', 'src/queue/task.c' ], [ 'episode', 'src/recall/epis
 	none([ grep { writes(slurp($_) =~ s/--.*//gr, $table) } files_of('sql', qr/\.sql$/) ], 'nor does one of SQL');
 }
 
+# What a task needs of its playbook and channel stands on it, or comes from a function of that room.
+my @of_playbook = slurp('sql/playbook.sql') =~ /^CREATE (?:TABLE|VIEW) custseg\.(\w+)/mg;
+my $of_playbook = join '|', @of_playbook;
+
+cmp_ok(scalar @of_playbook, '>', 5, 'there are tables and views of playbooks');
+none([ grep { m{^src/queue/} && code_of($text{$_}) =~ /custseg\.(?:$of_playbook)\b/ } @sources ], 'no file of the queue reads them');
+unlike(slurp('sql/queue.sql') =~ s/--.*//gr, qr/\b(?:FROM|JOIN|UPDATE|INTO) custseg\.(?:$of_playbook)\b/, 'nor does its SQL');
+
 # A room's SQL carries the name of its C; a room may have only one of them.
 my @sql = files_of('sql', qr/\.sql$/);
 my %of_room;
