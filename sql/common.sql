@@ -47,7 +47,7 @@ CREATE TABLE custseg.settings_choice (
     silence_p_alive double precision CHECK (silence_p_alive BETWEEN 0.001 AND 0.999),
     calibrate_every_days integer CHECK (calibrate_every_days BETWEEN 1 AND 36600),
     backlog_days integer CHECK (backlog_days BETWEEN 0 AND 36600),
-    least_share double precision CHECK (least_share BETWEEN 0 AND 1),
+    shrink_share double precision CHECK (shrink_share BETWEEN 0 AND 1),
     purchase_model text CHECK (purchase_model IN ('nbd', 'bgnbd', 'mbgnbd', 'paretonbd')),
     margin double precision CHECK (margin BETWEEN 0 AND 1000),
     discount_rate double precision CHECK (discount_rate = 0 OR discount_rate BETWEEN 0.000001 AND 10),
@@ -79,7 +79,7 @@ COMMENT ON COLUMN custseg.settings_choice.silence_gap_quantile IS 'calibration, 
 COMMENT ON COLUMN custseg.settings_choice.silence_p_alive IS 'calibration, rules';
 COMMENT ON COLUMN custseg.settings_choice.calibrate_every_days IS 'nothing';
 COMMENT ON COLUMN custseg.settings_choice.backlog_days IS 'queue';
-COMMENT ON COLUMN custseg.settings_choice.least_share IS 'nothing';
+COMMENT ON COLUMN custseg.settings_choice.shrink_share IS 'nothing';
 COMMENT ON COLUMN custseg.settings_choice.purchase_model IS 'calibration';
 COMMENT ON COLUMN custseg.settings_choice.margin IS 'calibration';
 COMMENT ON COLUMN custseg.settings_choice.discount_rate IS 'calibration';
@@ -105,7 +105,7 @@ COMMENT ON CONSTRAINT settings_choice_lost_multiple_check ON custseg.settings_ch
 COMMENT ON CONSTRAINT settings_choice_silence_gap_quantile_check ON custseg.settings_choice IS 'silence_gap_quantile must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_silence_p_alive_check ON custseg.settings_choice IS 'silence_p_alive must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_calibrate_every_days_check ON custseg.settings_choice IS 'calibrate_every_days must be between 1 and 36600';
-COMMENT ON CONSTRAINT settings_choice_least_share_check ON custseg.settings_choice IS 'least_share must be between 0 and 1';
+COMMENT ON CONSTRAINT settings_choice_shrink_share_check ON custseg.settings_choice IS 'shrink_share must be between 0 and 1';
 COMMENT ON CONSTRAINT settings_choice_backlog_days_check ON custseg.settings_choice IS 'backlog_days must be between 0 and 36600';
 COMMENT ON CONSTRAINT settings_choice_purchase_model_check ON custseg.settings_choice IS 'purchase_model must be nbd, bgnbd, mbgnbd or paretonbd';
 COMMENT ON CONSTRAINT settings_choice_margin_check ON custseg.settings_choice IS 'margin must be between 0 and 1000';
@@ -133,7 +133,7 @@ SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.silence_p_alive, 0.5) AS silence_p_alive,
        coalesce(s.calibrate_every_days, 7) AS calibrate_every_days,
        coalesce(s.backlog_days, 90) AS backlog_days,
-       coalesce(s.least_share, 0.5) AS least_share,
+       coalesce(s.shrink_share, 0.5) AS shrink_share,
        coalesce(s.purchase_model, 'mbgnbd') AS purchase_model,
        coalesce(s.margin, 1.0) AS margin,
        coalesce(s.discount_rate, 0.1) AS discount_rate,
@@ -164,7 +164,7 @@ COMMENT ON COLUMN custseg.settings.silence_gap_quantile IS 'personal silence beg
 COMMENT ON COLUMN custseg.settings.silence_p_alive IS 'personal silence begins when P(alive) falls to this level at the latest; default 0.5; a level that a first order starts with, or above, is not used';
 COMMENT ON COLUMN custseg.settings.calibrate_every_days IS 'days after which a refresh calibrates again; default 7';
 COMMENT ON COLUMN custseg.settings.backlog_days IS 'when a playbook is enabled, customers silent for at most this many days are its backlog; and whoever is seen for the first time, or again, after a longer silence opens no episode; default 90';
-COMMENT ON COLUMN custseg.settings.least_share IS 'a source whose next whole read finds less than this share of the customers of its last is left as last read until a refresh of it with rebuild accepts that; from 20 customers on; default 0.5, and 0 accepts anything';
+COMMENT ON COLUMN custseg.settings.shrink_share IS 'a source whose next whole read finds less than this share of the customers of its last is left as last read until a refresh of it with rebuild accepts that; from 20 customers on; default 0.5, and 0 accepts anything';
 COMMENT ON COLUMN custseg.settings.purchase_model IS 'the purchase model that a calibration fits: mbgnbd, bgnbd, paretonbd or nbd; default mbgnbd';
 COMMENT ON COLUMN custseg.settings.margin IS 'share of spend that the shop earns, by which lifetime values are multiplied; default 1, so that they are revenue';
 COMMENT ON COLUMN custseg.settings.discount_rate IS 'effective discount rate a year of lifetime values; default 0.1';
@@ -212,3 +212,13 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_home';
 COMMENT ON FUNCTION custseg.home() IS
 'Identifies this installation: system identifier, database OID and extension OID. Rows that carry another home came here by dump and restore or by copying the database.';
 REVOKE ALL ON FUNCTION custseg.home() FROM PUBLIC;
+
+CREATE TABLE custseg.installation (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    home text NOT NULL
+);
+COMMENT ON TABLE custseg.installation IS
+'Where all sources were last read. In a copy of the database, or after a restore, that is elsewhere: everything is read anew, and until then nobody is contacted. One row, from the first refresh on.';
+COMMENT ON COLUMN custseg.installation.one IS 'always true: there is one row';
+COMMENT ON COLUMN custseg.installation.home IS 'custseg.home() there';
+SELECT pg_catalog.pg_extension_config_dump('custseg.installation', '');

@@ -57,7 +57,6 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.run_run_id_seq', '');
 
 CREATE TABLE custseg.refresh_state (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    home text NOT NULL,
     day date,
     time_zone text,
     sources integer[],
@@ -74,7 +73,6 @@ CREATE TABLE custseg.refresh_state (
 COMMENT ON TABLE custseg.refresh_state IS
 'What the last refresh left, so that the next knows what changed meanwhile and what is still to be done. One row, from the first refresh on.';
 COMMENT ON COLUMN custseg.refresh_state.one IS 'always true: there is one row';
-COMMENT ON COLUMN custseg.refresh_state.home IS 'the database this row was written in: system identifier, database and extension';
 COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted, and the first day that counts; empty while a read for another one is not complete';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold; {0} while a read for others is not complete';
@@ -93,7 +91,7 @@ CREATE PROCEDURE custseg.refresh(as_of timestamptz DEFAULT now(), rebuild boolea
     verbose boolean DEFAULT false, source integer DEFAULT NULL)
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_refresh';
 COMMENT ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) IS
-'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone, and with rebuild read it whole and accept that it has far fewer customers than when it was last read (see settings.least_share). A source that cannot be read, or shrank, is left as it was last read with a warning; the run is then partial. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
+'Reads the sources, brings profiles, standings, tags and recall tasks up to the moment as_of, and commits between batches. rebuild: read every source whole, take new cut points, and evaluate everybody unless cut points, settings and day are what they were; verbose: say what it does; source: read this source alone, and with rebuild read it whole and accept that it has far fewer customers than when it was last read (see settings.shrink_share). A source that cannot be read, or shrank, is left as it was last read with a warning; the run is then partial. Refused inside a transaction block: use request_refresh() there. Only one runs at a time.';
 REVOKE ALL ON PROCEDURE custseg.refresh(timestamptz, boolean, boolean, integer) FROM PUBLIC;
 
 CREATE PROCEDURE custseg.calibrate(as_of timestamptz DEFAULT now(), verbose boolean DEFAULT false)

@@ -3,22 +3,12 @@
 
 CREATE TABLE custseg.source_mapping (
     source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('orders', 'customers')),
+    kind text NOT NULL CHECK (kind IN ('orders', 'contact')),
     relation regclass NOT NULL,
     schema_name name NOT NULL,
     relation_name name NOT NULL,
     namespace text,
-    customer_column name NOT NULL,
-    at_column name,
-    amount_column name,
-    order_id_column name,
-    status_column name,
     accepted text[],
-    promotion_column name,
-    name_column name,
-    phone_column name,
-    email_column name,
-    do_not_contact_column name,
     added_at timestamptz NOT NULL DEFAULT now(),
     last_read timestamptz,
     rows_read bigint,
@@ -33,30 +23,19 @@ CREATE TABLE custseg.source_mapping (
     ahead_from date,
     statuses text[],
     problem text,
-    CHECK (kind <> 'orders' OR (at_column IS NOT NULL AND amount_column IS NOT NULL)),
-    CHECK ((status_column IS NULL) = (accepted IS NULL))
+    failed_at timestamptz
 );
 CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
-CREATE UNIQUE INDEX source_mapping_customers_idx ON custseg.source_mapping (kind) WHERE kind = 'customers';
+CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (kind) WHERE kind = 'contact';
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
-COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; customers: names, handles and opt-outs are';
+COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; contact: names, handles and opt-outs are';
 COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
 COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
-COMMENT ON COLUMN custseg.source_mapping.customer_column IS 'column with the customer''s key';
-COMMENT ON COLUMN custseg.source_mapping.at_column IS 'column with the time of the order';
-COMMENT ON COLUMN custseg.source_mapping.amount_column IS 'column with the amount; negative is a refund';
-COMMENT ON COLUMN custseg.source_mapping.order_id_column IS 'column that groups lines into orders; NULL when every row is an order';
-COMMENT ON COLUMN custseg.source_mapping.status_column IS 'column whose value decides whether a row counts';
 COMMENT ON COLUMN custseg.source_mapping.accepted IS 'values of the status column that count';
-COMMENT ON COLUMN custseg.source_mapping.promotion_column IS 'boolean flag, or a discount that is positive, for an order on promotion';
-COMMENT ON COLUMN custseg.source_mapping.name_column IS 'column with the customer''s name';
-COMMENT ON COLUMN custseg.source_mapping.phone_column IS 'column with the phone number';
-COMMENT ON COLUMN custseg.source_mapping.email_column IS 'column with the e-mail address';
-COMMENT ON COLUMN custseg.source_mapping.do_not_contact_column IS 'boolean column, true for a customer who must not be contacted';
 COMMENT ON COLUMN custseg.source_mapping.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source_mapping.last_read IS 'when the last complete read of the source began; NULL before the first';
 COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read, after the status filter';
@@ -71,8 +50,24 @@ COMMENT ON COLUMN custseg.source_mapping.read_until IS 'the last day of orders t
 COMMENT ON COLUMN custseg.source_mapping.ahead_from IS 'the first day of orders that were rejected for being later; NULL: none';
 COMMENT ON COLUMN custseg.source_mapping.statuses IS 'which of the accepted values rows of the last complete read had';
 COMMENT ON COLUMN custseg.source_mapping.problem IS 'why the last refresh that wanted to read the source left it as it was; NULL: it did not';
+COMMENT ON COLUMN custseg.source_mapping.failed_at IS 'when that was';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
+
+CREATE TABLE custseg.source_column (
+    source_id integer NOT NULL,
+    role text NOT NULL,
+    name text NOT NULL DEFAULT '',
+    column_name name NOT NULL,
+    PRIMARY KEY (source_id, role, name)
+);
+COMMENT ON TABLE custseg.source_column IS
+'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
+COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), name, phone, email, do_not_contact';
+COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
+COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
+SELECT pg_catalog.pg_extension_config_dump('custseg.source_column', '');
 
 -- No foreign keys between tables that are dumped: they would be there before
 -- the rows, and pg_restore --jobs loads tables in any order.
@@ -93,10 +88,7 @@ CREATE TABLE custseg.rejected_sample (
     source_id integer NOT NULL,
     reason text NOT NULL,
     n integer NOT NULL,
-    customer text,
-    at text,
-    amount text,
-    order_id text,
+    shown jsonb NOT NULL,
     PRIMARY KEY (source_id, reason, n)
 );
 COMMENT ON TABLE custseg.rejected_sample IS
@@ -104,10 +96,7 @@ COMMENT ON TABLE custseg.rejected_sample IS
 COMMENT ON COLUMN custseg.rejected_sample.source_id IS 'the source';
 COMMENT ON COLUMN custseg.rejected_sample.reason IS 'why the row was left out';
 COMMENT ON COLUMN custseg.rejected_sample.n IS 'running number within source and reason';
-COMMENT ON COLUMN custseg.rejected_sample.customer IS 'the row''s customer, as text';
-COMMENT ON COLUMN custseg.rejected_sample.at IS 'the row''s time, as text';
-COMMENT ON COLUMN custseg.rejected_sample.amount IS 'the row''s amount, as text';
-COMMENT ON COLUMN custseg.rejected_sample.order_id IS 'the row''s order, as text';
+COMMENT ON COLUMN custseg.rejected_sample.shown IS 'what the row showed, as text, by the roles of the columns';
 SELECT pg_catalog.pg_extension_config_dump('custseg.rejected_sample', '');
 
 CREATE VIEW custseg.source AS
@@ -115,22 +104,22 @@ SELECT m.source_id, m.kind, m.relation,
        pg_catalog.pg_get_userbyid(c.relowner) AS owner,
        m.tracked_since, m.rescan_every,
        m.last_read, m.rows_read, m.rows_accepted, m.rows_rejected,
-       m.customer_column, m.at_column, m.amount_column, m.order_id_column,
-       m.status_column, m.accepted, m.promotion_column,
-       m.name_column, m.phone_column, m.email_column, m.do_not_contact_column,
-       m.namespace, m.added_at,
+       (SELECT pg_catalog.jsonb_object_agg(pg_catalog.concat_ws('.', c.role, nullif(c.name, '')), c.column_name)
+        FROM custseg.source_column c WHERE c.source_id = m.source_id) AS columns,
+       m.accepted, m.namespace, m.added_at,
        CASE WHEN c.oid IS NULL THEN 'the relation no longer exists'
             WHEN n.nspname <> m.schema_name OR c.relname <> m.relation_name
             THEN 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
             ELSE m.problem
-       END AS problem
+       END AS problem,
+       m.failed_at
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW custseg.source IS
 'The registered sources: whose they are, when they were last read and with what result.';
 COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_source and refresh';
-COMMENT ON COLUMN custseg.source.kind IS 'orders or customers';
+COMMENT ON COLUMN custseg.source.kind IS 'orders or contact';
 COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
 COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
 COMMENT ON COLUMN custseg.source.tracked_since IS 'since when its changes are tracked; NULL: it is read whole';
@@ -139,17 +128,9 @@ COMMENT ON COLUMN custseg.source.last_read IS 'when the last complete read began
 COMMENT ON COLUMN custseg.source.rows_read IS 'rows of the last read, after the status filter';
 COMMENT ON COLUMN custseg.source.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source.rows_rejected IS 'rows left out; custseg.rejected says why';
-COMMENT ON COLUMN custseg.source.customer_column IS 'column with the customer''s key';
-COMMENT ON COLUMN custseg.source.at_column IS 'column with the time of the order';
-COMMENT ON COLUMN custseg.source.amount_column IS 'column with the amount; negative is a refund';
-COMMENT ON COLUMN custseg.source.order_id_column IS 'column that groups lines into orders; NULL when every row is an order';
-COMMENT ON COLUMN custseg.source.status_column IS 'column whose value decides whether a row counts';
+COMMENT ON COLUMN custseg.source.columns IS 'its columns, by the role each plays (custseg.source_column)';
 COMMENT ON COLUMN custseg.source.accepted IS 'values of the status column that count';
-COMMENT ON COLUMN custseg.source.promotion_column IS 'boolean flag, or a discount that is positive, for an order on promotion';
-COMMENT ON COLUMN custseg.source.name_column IS 'column with the customer''s name';
-COMMENT ON COLUMN custseg.source.phone_column IS 'column with the phone number';
-COMMENT ON COLUMN custseg.source.email_column IS 'column with the e-mail address';
-COMMENT ON COLUMN custseg.source.do_not_contact_column IS 'boolean column, true for a customer who must not be contacted';
 COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
+COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';

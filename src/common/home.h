@@ -15,4 +15,10 @@
  */
 extern char *DatabaseHome(void);
 
+/* Whether all sources were last read here, or never yet. Inside SPI, as the extension's owner. */
+extern bool IsHome(void);
+
+/* They are read here now, or (unless moved) for the first time. Likewise. */
+extern void NoteHome(bool moved);
+
 #endif							/* CUSTSEG_HOME_H */

@@ -21,7 +21,7 @@
 bool
 ContactsMapped(void)
 {
-	return ListSources(false) != NIL;
+	return ListSources(SOURCE_CONTACT) != NIL;
 }
 
 typedef struct ContactRead
@@ -69,7 +69,7 @@ ContactRow(TupleTableSlot *slot, void *arg)
 static Source *
 OpenContacts(void)
 {
-	List	   *sources = ListSources(false);
+	List	   *sources = ListSources(SOURCE_CONTACT);
 	Source	   *source;
 	ErrorContextCallback callback;
 

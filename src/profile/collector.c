@@ -74,7 +74,7 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->source = source;
 	c->key_kind = source->key_kind;
 	c->has_order = source->column[COLUMN_ORDER_ID] != NULL;
-	c->has_promotion = source->column[COLUMN_PROMOTION] != NULL;
+	PlacesOfRead(source, &c->at);
 	c->time_zone = pstrdup(time_zone);
 	c->days = DayMapperCreate(time_zone);
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
@@ -161,7 +161,7 @@ RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		sample->customer = ShownValue(slot, READ_CUSTOMER);
 		sample->at = ShownValue(slot, READ_AT);
 		sample->amount = ShownValue(slot, READ_AMOUNT);
-		sample->order_id = c->has_order ? ShownValue(slot, READ_OPTIONAL) : NULL;
+		sample->order_id = c->has_order ? ShownValue(slot, c->at.order_id) : NULL;
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -309,11 +309,112 @@ ReportRows(Collector *c)
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
+/* The columns of a row, one by one: false, and the row is rejected, where one cannot be used. */
+
+static inline bool
+TakeDay(Collector *c, TupleTableSlot *slot, int32 *day)
+{
+	Datum		value = slot->tts_values[READ_AT];
+	bool		ok;
+
+	switch (c->source->type[COLUMN_AT])
+	{
+		case TIMESTAMPTZOID:
+			ok = DayMapperDay(c->days, DatumGetTimestampTz(value), day);
+			break;
+		case TIMESTAMPOID:
+			ok = DayOfTimestamp(DatumGetTimestamp(value), day);
+			break;
+		default:
+			ok = DayOfDate(DatumGetDateADT(value), day);
+			break;
+	}
+	if (unlikely(!ok || *day < c->limits.first || *day > c->limits.last))
+		return RejectRow(c, slot, DayReason(c, ok, *day)), false;
+	return true;
+}
+
+static inline bool
+TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
+{
+	Datum		value = slot->tts_values[READ_AMOUNT];
+	AmountStatus status;
+
+	switch (c->source->type[COLUMN_AMOUNT])
+	{
+		case INT2OID:
+			status = AmountFromInteger(DatumGetInt16(value), amount);
+			break;
+		case INT4OID:
+			status = AmountFromInteger(DatumGetInt32(value), amount);
+			break;
+		case INT8OID:
+			status = AmountFromInteger(DatumGetInt64(value), amount);
+			break;
+		case FLOAT4OID:
+			status = AmountFromReal(DatumGetFloat4(value), amount);
+			break;
+		default:
+			status = AmountFromNumeric(value, amount);
+			break;
+	}
+	if (unlikely(status != AMOUNT_OK))
+		return RejectRow(c, slot, AmountReason(status)), false;
+	return true;
+}
+
+/* The shop's own number, or a key; and the partition of either. */
+static inline bool
+TakeCustomer(Collector *c, TupleTableSlot *slot, int64 *id, WideKey *key, int *partition)
+{
+	Datum		value = slot->tts_values[READ_CUSTOMER];
+
+	if (c->key_kind == KEY_NATIVE)
+	{
+		switch (c->source->type[COLUMN_CUSTOMER])
+		{
+			case INT2OID:
+				*id = DatumGetInt16(value);
+				break;
+			case INT4OID:
+				*id = DatumGetInt32(value);
+				break;
+			default:
+				*id = DatumGetInt64(value);
+				break;
+		}
+		if (unlikely(*id <= 0))
+			return RejectRow(c, slot, REJECT_CUSTOMER_ID), false;
+		*partition = NativePartition(c, *id);
+		return true;
+	}
+	if (c->key_kind == KEY_UUID)
+		*key = UuidKey(DatumGetUUIDP(value)->data);
+	else
+	{
+		struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+		int			len = VARSIZE_ANY_EXHDR(text);
+
+		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
+		{
+			RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
+			if ((Pointer) text != DatumGetPointer(value))
+				pfree(text);
+			return false;
+		}
+		*key = TextKey(c, VARDATA_ANY(text), len);
+		KeepText(c, *key, VARDATA_ANY(text), len);
+		if ((Pointer) text != DatumGetPointer(value))
+			pfree(text);
+	}
+	*partition = WidePartition(c, *key);
+	return true;
+}
+
 static bool
 ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 {
 	Collector  *c = ((CollectorDest *) self)->collector;
-	Datum	   *values;
 	bool	   *isnull;
 	int64		id = 0;
 	WideKey		key = {0};
@@ -321,13 +422,10 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	int64		amount;
 	uint64		order = 0;
 	bool		promotion = false;
-	AmountStatus status;
-	bool		day_ok;
 	int			partition;
 	char	   *row;
 
 	slot_getallattrs(slot);
-	values = slot->tts_values;
 	isnull = slot->tts_isnull;
 
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
@@ -339,97 +437,18 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 		return RejectRow(c, slot, REJECT_NO_TIME), true;
 	if (unlikely(isnull[READ_AMOUNT]))
 		return RejectRow(c, slot, REJECT_NO_AMOUNT), true;
-
-	switch (c->source->type[COLUMN_AT])
-	{
-		case TIMESTAMPTZOID:
-			day_ok = DayMapperDay(c->days, DatumGetTimestampTz(values[READ_AT]), &day);
-			break;
-		case TIMESTAMPOID:
-			day_ok = DayOfTimestamp(DatumGetTimestamp(values[READ_AT]), &day);
-			break;
-		default:
-			day_ok = DayOfDate(DatumGetDateADT(values[READ_AT]), &day);
-			break;
-	}
-	if (unlikely(!day_ok || day < c->limits.first || day > c->limits.last))
-		return RejectRow(c, slot, DayReason(c, day_ok, day)), true;
-
-	switch (c->source->type[COLUMN_AMOUNT])
-	{
-		case INT2OID:
-			status = AmountFromInteger(DatumGetInt16(values[READ_AMOUNT]), &amount);
-			break;
-		case INT4OID:
-			status = AmountFromInteger(DatumGetInt32(values[READ_AMOUNT]), &amount);
-			break;
-		case INT8OID:
-			status = AmountFromInteger(DatumGetInt64(values[READ_AMOUNT]), &amount);
-			break;
-		case FLOAT4OID:
-			status = AmountFromReal(DatumGetFloat4(values[READ_AMOUNT]), &amount);
-			break;
-		default:
-			status = AmountFromNumeric(values[READ_AMOUNT], &amount);
-			break;
-	}
-	if (unlikely(status != AMOUNT_OK))
-		return RejectRow(c, slot, AmountReason(status)), true;
-
+	if (!TakeDay(c, slot, &day) || !TakeAmount(c, slot, &amount))
+		return true;
 	if (c->has_order)
 	{
-		if (unlikely(isnull[READ_OPTIONAL]))
+		if (unlikely(isnull[c->at.order_id]))
 			return RejectRow(c, slot, REJECT_NO_ORDER_ID), true;
-		order = OrderHash(c->source->type[COLUMN_ORDER_ID], values[READ_OPTIONAL]);
+		order = OrderHash(c->source->type[COLUMN_ORDER_ID], slot->tts_values[c->at.order_id]);
 	}
-	if (c->has_promotion)
-	{
-		int			column = READ_OPTIONAL + c->has_order;
-
-		promotion = !isnull[column] && DatumGetBool(values[column]);
-	}
-
-	if (c->key_kind == KEY_NATIVE)
-	{
-		switch (c->source->type[COLUMN_CUSTOMER])
-		{
-			case INT2OID:
-				id = DatumGetInt16(values[READ_CUSTOMER]);
-				break;
-			case INT4OID:
-				id = DatumGetInt32(values[READ_CUSTOMER]);
-				break;
-			default:
-				id = DatumGetInt64(values[READ_CUSTOMER]);
-				break;
-		}
-		if (unlikely(id <= 0))
-			return RejectRow(c, slot, REJECT_CUSTOMER_ID), true;
-		partition = NativePartition(c, id);
-	}
-	else if (c->key_kind == KEY_UUID)
-	{
-		key = UuidKey(DatumGetUUIDP(values[READ_CUSTOMER])->data);
-		partition = WidePartition(c, key);
-	}
-	else
-	{
-		struct varlena *text = PG_DETOAST_DATUM_PACKED(values[READ_CUSTOMER]);
-		int			len = VARSIZE_ANY_EXHDR(text);
-
-		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
-		{
-			RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
-			if ((Pointer) text != DatumGetPointer(values[READ_CUSTOMER]))
-				pfree(text);
-			return true;
-		}
-		key = TextKey(c, VARDATA_ANY(text), len);
-		KeepText(c, key, VARDATA_ANY(text), len);
-		if ((Pointer) text != DatumGetPointer(values[READ_CUSTOMER]))
-			pfree(text);
-		partition = WidePartition(c, key);
-	}
+	if (c->at.promotion >= 0)
+		promotion = !isnull[c->at.promotion] && DatumGetBool(slot->tts_values[c->at.promotion]);
+	if (!TakeCustomer(c, slot, &id, &key, &partition))
+		return true;
 
 	if (day < c->min_day)
 		c->min_day = day;
@@ -447,19 +466,18 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	Collector  *c = ((CollectorDest *) self)->collector;
 	Oid			amount = c->source->type[COLUMN_AMOUNT];
-	Oid			expected[READ_OPTIONAL + 2] = {
+	Oid			expected[MAPPED_COLUMNS] = {
 		[READ_CUSTOMER] = c->source->type[COLUMN_CUSTOMER],
 		[READ_AT] = c->source->type[COLUMN_AT],
 		[READ_AMOUNT] = amount == FLOAT8OID ? NUMERICOID : amount,
 	};
-	int			n = READ_OPTIONAL;
 
-	if (c->has_order)
-		expected[n++] = c->source->type[COLUMN_ORDER_ID];
-	if (c->has_promotion)
-		expected[n++] = BOOLOID;
-	for (int i = 0; i < n; i++)
-		if (desc->natts != n || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
+	if (c->at.order_id >= 0)
+		expected[c->at.order_id] = c->source->type[COLUMN_ORDER_ID];
+	if (c->at.promotion >= 0)
+		expected[c->at.promotion] = BOOLOID;
+	for (int i = 0; i < c->at.columns; i++)
+		if (desc->natts != c->at.columns || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("the columns of %s changed while it was about to be read", SourceRelation(c->source)),

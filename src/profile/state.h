@@ -7,6 +7,7 @@
 
 #include "profile/collector.h"
 #include "profile/partition.h"
+#include "source/read.h"
 #include "source/share.h"
 #include "tcop/dest.h"
 #include "port/atomics.h"
@@ -60,7 +61,7 @@ struct Collector
 	const Source *source;
 	KeyKind		key_kind;
 	bool		has_order;
-	bool		has_promotion;
+	ReadPlaces	at;				/* where a row has its columns */
 	const char *time_zone;
 	DayMapper  *days;
 	uint64		seed;			/* of text hashes */

@@ -45,6 +45,7 @@
 #include "utils/uuid.h"
 
 #include "common/guard.h"
+#include "common/home.h"
 #include "common/ids.h"
 #include "common/input.h"
 #include "common/settings.h"
@@ -55,7 +56,6 @@
 #include "playbook/message.h"
 #include "playbook/playbook.h"
 #include "playbook/suppress.h"
-#include "queue/reach.h"
 #include "queue/reach.h"
 #include "queue/same_person.h"
 #include "queue/task.h"
@@ -470,10 +470,7 @@ LookAtNext(int looked, int claimed, int missing)
 static void
 RequireHome(void)
 {
-	static SPIPlanPtr kept = NULL;
-
-	SpiRunPlan(SpiKeep(&kept, "SELECT s.home = custseg.home() FROM custseg.refresh_state s", 0, NULL), NULL, NULL);
-	if (SPI_processed > 0 && SpiInt64(0, 1, 1) == 0)
+	if (!IsHome())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this database is a copy or was restored, and nobody is contacted from it"),

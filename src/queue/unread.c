@@ -81,7 +81,7 @@ Probe *
 ProbeSources(void)
 {
 	Probe	   *probe = palloc0(sizeof(Probe));
-	List	   *sources = ListSources(true);
+	List	   *sources = ListSources(SOURCE_ORDERS);
 	List	   *tracked = NIL;
 	ListCell   *cell;
 

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "common/attempt.h"
@@ -207,6 +208,29 @@ typedef struct WholeRead
 	DayLimits	limits;
 } WholeRead;
 
+/* What a row showed in the mapped columns it was read by; NULL if that was nothing. */
+static char *
+SampleAsJson(const Source *source, const char *const *fields, int n)
+{
+	StringInfoData json;
+	bool		any = false;
+
+	initStringInfo(&json);
+	for (int column = 0; column < n; column++)
+	{
+		if (source->column[column] == NULL)
+			continue;
+		appendStringInfo(&json, "%s\"%s\": ", json.len ? ", " : "{", ColumnRole(column));
+		if (fields[column])
+			escape_json(&json, fields[column]);
+		else
+			appendStringInfoString(&json, "null");
+		any |= fields[column] != NULL;
+	}
+	appendStringInfoChar(&json, '}');
+	return any ? json.data : NULL;
+}
+
 /* Remember how the read went, and which rows could not be used. */
 static void
 NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
@@ -226,7 +250,7 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
 	values[6] = PointerGetDatum(read->statuses);
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL,"
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
 		   7, types, values, no_layout);
 	if (SPI_processed == 0)
@@ -249,21 +273,21 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 		for (int i = 0; i < Min(counts->rejected[reason], REJECT_SAMPLES); i++)
 		{
 			const RejectSample *sample = &counts->samples[reason][i];
-			const char *fields[4] = {sample->customer, sample->at, sample->amount, sample->order_id};
-			char		nulls[7] = {' ', ' ', ' '};
+			const char *fields[] = {
+				[COLUMN_CUSTOMER] = sample->customer,
+				[COLUMN_AT] = sample->at,
+				[COLUMN_AMOUNT] = sample->amount,
+				[COLUMN_ORDER_ID] = sample->order_id
+			};
+			char	   *shown = SampleAsJson(source, fields, lengthof(fields));
 
-			if (fields[0] == NULL && fields[1] == NULL && fields[2] == NULL && fields[3] == NULL &&
-				reason == REJECT_TOTAL_RANGE)
+			if (shown == NULL && reason == REJECT_TOTAL_RANGE)
 				break;			/* found by sums, not by a row */
 			types[2] = INT4OID;
 			values[2] = Int32GetDatum(i + 1);
-			for (int field = 0; field < 4; field++)
-			{
-				types[3 + field] = TEXTOID;
-				nulls[3 + field] = fields[field] ? ' ' : 'n';
-				values[3 + field] = fields[field] ? CStringGetTextDatum(fields[field]) : (Datum) 0;
-			}
-			SpiRun("INSERT INTO custseg.rejected_sample VALUES ($1, $2, $3, $4, $5, $6, $7)", 7, types, values, nulls);
+			types[3] = TEXTOID;
+			values[3] = CStringGetTextDatum(shown ? shown : "{}");
+			SpiRun("INSERT INTO custseg.rejected_sample VALUES ($1, $2, $3, $4::jsonb)", 4, types, values, NULL);
 		}
 	}
 	CountRows(run, source, counts);

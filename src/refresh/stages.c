@@ -54,7 +54,7 @@ static List *
 ReadSources(Run *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	List	   *sources = ListSources(true);
+	List	   *sources = ListSources(SOURCE_ORDERS);
 
 	MemoryContextSwitchTo(old);
 	if (run->asked.only_source != 0)

@@ -40,7 +40,7 @@ StateRead(Run *run, State *state)
 	bool		isnull;
 	Datum		moment;
 
-	SpiRun("SELECT home, day, time_zone, sources::text, rules, pending, day IS NOT NULL,"
+	SpiRun("SELECT day, time_zone, sources::text, rules, pending, day IS NOT NULL,"
 		   " settled_at, coalesce(settled_until, 'infinity'), settled_choices FROM custseg.refresh_state",
 		   0, NULL, NULL, NULL);
 	memset(state, 0, sizeof(*state));
@@ -49,19 +49,19 @@ StateRead(Run *run, State *state)
 		return;
 	old = MemoryContextSwitchTo(run->context);
 	state->exists = true;
-	state->moved = strcmp(SpiText(0, 1), DatabaseHome()) != 0;
-	state->day = SpiInt64(0, 2, 0);
-	state->time_zone = SpiText(0, 3);
-	state->sources = SpiText(0, 4);
-	state->rules = SpiText(0, 5);
-	state->pending = CauseNamed(SpiText(0, 6));
-	state->has_day = SpiInt64(0, 7, 0) != 0;
-	moment = SpiField(0, 8, &isnull);
+	state->day = SpiInt64(0, 1, 0);
+	state->time_zone = SpiText(0, 2);
+	state->sources = SpiText(0, 3);
+	state->rules = SpiText(0, 4);
+	state->pending = CauseNamed(SpiText(0, 5));
+	state->has_day = SpiInt64(0, 6, 0) != 0;
+	moment = SpiField(0, 7, &isnull);
 	if (!isnull)
 		state->settled_at = DatumGetTimestampTz(moment);
-	state->settled_until = DatumGetTimestampTz(SpiField(0, 9, &isnull));
-	state->settled_choices = SpiText(0, 10);
+	state->settled_until = DatumGetTimestampTz(SpiField(0, 8, &isnull));
+	state->settled_choices = SpiText(0, 9);
 	MemoryContextSwitchTo(old);
+	state->moved = !IsHome();
 
 	/* Ours until the end: a run that dies leaves those it changed to be found by looking at everybody. */
 	if (state->settled_at != DT_NOBEGIN)
@@ -91,9 +91,8 @@ ZoneChanged(const State *state, const ShopSettings *settings)
 void
 StateWrite(const StateChange *change)
 {
-	Oid			types[] = {TEXTOID, DATEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	const char *texts[] = {DatabaseHome(), NULL, change->time_zone, change->sources, change->rules,
-	cause_names[change->pending]};
+	Oid			types[] = {DATEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	const char *texts[] = {NULL, change->time_zone, change->sources, change->rules, cause_names[change->pending]};
 	Datum		values[lengthof(types)];
 	char		nulls[lengthof(types)];
 
@@ -104,16 +103,16 @@ StateWrite(const StateChange *change)
 	}
 	if (change->day)
 	{
-		nulls[1] = ' ';
-		values[1] = DateADTGetDatum(*change->day);
+		nulls[0] = ' ';
+		values[0] = DateADTGetDatum(*change->day);
 	}
-	SpiRun("INSERT INTO custseg.refresh_state AS s (home, day, time_zone, sources, rules, pending)"
-		   " VALUES ($1, $2, $3, $4::integer[], $5, $6)"
-		   " ON CONFLICT (one) DO UPDATE SET"
-		   " home = CASE WHEN $4 IS NULL THEN s.home ELSE $1 END, day = coalesce($2, s.day),"
-		   " time_zone = coalesce($3, s.time_zone), sources = coalesce($4::integer[], s.sources),"
-		   " rules = coalesce($5, s.rules), pending = $6, updated_at = clock_timestamp()",
+	SpiRun("INSERT INTO custseg.refresh_state AS s (day, time_zone, sources, rules, pending)"
+		   " VALUES ($1, $2, $3::integer[], $4, $5)"
+		   " ON CONFLICT (one) DO UPDATE SET day = coalesce($1, s.day),"
+		   " time_zone = coalesce($2, s.time_zone), sources = coalesce($3::integer[], s.sources),"
+		   " rules = coalesce($4, s.rules), pending = $5, updated_at = clock_timestamp()",
 		   lengthof(types), types, values, nulls);
+	NoteHome(change->sources != NULL);
 }
 
 void

@@ -26,11 +26,11 @@
 #define MOST_REJECTED		0.9 /* of the rows, before it is worth a warning */
 
 static double
-LeastShare(void)
+ShrinkShare(void)
 {
 	bool		isnull;
 
-	SpiRun("SELECT least_share FROM custseg.settings", 0, NULL, NULL, NULL);
+	SpiRun("SELECT shrink_share FROM custseg.settings", 0, NULL, NULL, NULL);
 	return DatumGetFloat8(SpiField(0, 1, &isnull));
 }
 
@@ -50,7 +50,7 @@ CountCustomers(const ProfileTarget *target, int64 most)
 void
 Expect(const Source *source, const ProfileTarget *target, bool known, Expectation *expected)
 {
-	expected->least_share = LeastShare();
+	expected->shrink_share = ShrinkShare();
 	expected->customers = source->customers;
 
 	/* Reading changes does not count how many there are then. */
@@ -61,7 +61,7 @@ Expect(const Source *source, const ProfileTarget *target, bool known, Expectatio
 bool
 MayShrink(const ProfileTarget *target, int64 changed)
 {
-	double		share = LeastShare();
+	double		share = ShrinkShare();
 	int64		enough = share < 1 ? (int64) (changed / (1 - share)) + 1 : PG_INT64_MAX;
 	int64		n;
 
@@ -74,7 +74,7 @@ MayShrink(const ProfileTarget *target, int64 changed)
 int64
 LeastCustomers(const Expectation *expected)
 {
-	return expected->customers < FEWEST_CUSTOMERS ? 0 : (int64) ceil(expected->customers * expected->least_share);
+	return expected->customers < FEWEST_CUSTOMERS ? 0 : (int64) ceil(expected->customers * expected->shrink_share);
 }
 
 int64
@@ -86,9 +86,9 @@ FullAgain(const Expectation *expected, const Source *source, int64 rows)
 		return -1;
 	if (expected->customers == 0)
 		return 1;
-	if (expected->least_share <= 0 || expected->least_share >= 1)
+	if (expected->shrink_share <= 0 || expected->shrink_share >= 1)
 		return -1;
-	many = Max((int64) ceil(expected->customers / expected->least_share), FEWEST_CUSTOMERS);
+	many = Max((int64) ceil(expected->customers / expected->shrink_share), FEWEST_CUSTOMERS);
 	return rows - source->rows >= many - expected->customers ? many : -1;
 }
 
@@ -214,7 +214,8 @@ SetProblem(const Source *source, const char *problem)
 	Oid			types[2] = {INT4OID, TEXTOID};
 	Datum		values[2] = {Int32GetDatum(source->source_id), problem ? CStringGetTextDatum(problem) : (Datum) 0};
 
-	SpiRun("UPDATE custseg.source_mapping SET problem = $2 WHERE source_id = $1", 2, types, values,
+	SpiRun("UPDATE custseg.source_mapping SET problem = $2,"
+		   " failed_at = CASE WHEN $2 IS NOT NULL THEN pg_catalog.clock_timestamp() END WHERE source_id = $1", 2, types, values,
 		   problem ? NULL : " n");
 }
 
@@ -249,7 +250,7 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 void
 TellContacts(Run *run, const ErrorData *error)
 {
-	List	   *sources = ListSources(false);
+	List	   *sources = ListSources(SOURCE_CONTACT);
 	Source	   *source = sources ? linitial(sources) : NULL;
 
 	if (source == NULL)
@@ -279,6 +280,6 @@ TellHeld(Run *run, const Source *source, const Expectation *expected, int64 foun
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("%s is left as it was last read: %s", NamedSource(source), problem),
-			 errhint("If that is right, %s; see custseg.settings.least_share.", hint)));
+			 errhint("If that is right, %s; see custseg.settings.shrink_share.", hint)));
 	TellLeft(run, source, psprintf("%s (%s)", problem, hint));
 }

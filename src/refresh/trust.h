@@ -12,7 +12,7 @@
 typedef struct Expectation
 {
 	int64		customers;		/* there are of it; -1 where it was never read */
-	double		least_share;	/* of them must be found again */
+	double		shrink_share;	/* of them must be found again */
 } Expectation;
 
 /*

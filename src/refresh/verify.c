@@ -244,7 +244,7 @@ StandingsAreCurrent(void)
 static void
 VerifyCustomers(int most, ReturnSetInfo *result)
 {
-	List	   *sources = ListSources(true);
+	List	   *sources = ListSources(SOURCE_ORDERS);
 	char	   *time_zone = ReadShopSettings()->time_zone;
 	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
 	Oid			types[4] = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, get_array_type(timeline)};

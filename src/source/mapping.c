@@ -40,7 +40,7 @@ enum
 
 typedef struct ColumnRule
 {
-	const char *what;			/* the argument's name */
+	const char *role;			/* the argument's name */
 	const char *wanted;			/* in words, for the hint */
 	const Oid  *types;			/* accepted base types, InvalidOid last; NULL
 								 * for any */
@@ -65,55 +65,87 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
 };
 
+static const char *const kind_names[] = {
+	[SOURCE_ORDERS] = "orders",
+	[SOURCE_CONTACT] = "contact",
+};
+
+const char *
+SourceKindName(SourceKind kind)
+{
+	return kind_names[kind];
+}
+
+const char *
+ColumnRole(MappedColumn column)
+{
+	return column_rules[column].role;
+}
+
+static Source *
+SourceFromRow(uint64 row, SourceKind kind)
+{
+	Source	   *source = palloc0(sizeof(Source));
+	bool		isnull;
+	Datum		value;
+
+	source->kind = kind;
+	source->source_id = SpiInt64(row, 1, 0);
+	source->relation = SpiInt64(row, 4, InvalidOid);
+	source->schema_name = SpiText(row, 5);
+	source->relation_name = SpiText(row, 6);
+	source->namespace = SpiText(row, 7);
+	value = SpiField(row, 8, &isnull);
+	if (!isnull)
+		source->accepted = datumCopy(value, false, -1);
+	value = SpiField(row, 9, &isnull);
+	source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
+	source->customers = SpiInt64(row, 10, -1);
+	source->tracked = SpiInt64(row, 11, 0) != 0;
+	source->layout = SpiText(row, 12);
+	source->resting = SpiInt64(row, 13, 0) != 0;
+	source->read_here = SpiInt64(row, 14, 0) != 0;
+	source->troubled = SpiInt64(row, 15, 0) != 0;
+	source->rows = SpiInt64(row, 16, 0);
+	value = SpiField(row, 17, &isnull);
+	source->statuses = isnull ? NULL : DatumGetArrayTypePCopy(value);
+	return source;
+}
+
 List *
-ListSources(bool orders)
+ListSources(SourceKind kind)
 {
 	static SPIPlanPtr kept = NULL;
 	List	   *sources = NIL;
-	Oid			types[1] = {BOOLOID};
-	Datum		values[1] = {BoolGetDatum(orders)};
+	Source	   *source = NULL;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(kind_names[kind])};
 
+	/* A row a column. */
 	SpiRunPlan(SpiKeep(&kept,
-					   "SELECT source_id, relation::oid, schema_name::text, relation_name::text, namespace,"
-					   " customer_column::text, at_column::text, amount_column::text, order_id_column::text,"
-					   " status_column::text, promotion_column::text, name_column::text, phone_column::text,"
-					   " email_column::text, do_not_contact_column::text, accepted, last_read, customers,"
-					   " tracked_since IS NOT NULL, tracked_layout,"
-					   " coalesce(last_read + rescan_every > pg_catalog.clock_timestamp(), false) AND problem IS NULL,"
-					   " tracked_layout IS NOT NULL AND read_home = custseg.home(),"
-					   " problem IS NOT NULL, rows_accepted, statuses"
-					   " FROM custseg.source_mapping WHERE (kind = 'orders') = $1 ORDER BY source_id",
+					   "SELECT m.source_id, c.role, c.column_name::text, m.relation::oid, m.schema_name::text,"
+					   " m.relation_name::text, m.namespace, m.accepted, m.last_read, m.customers,"
+					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
+					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
+					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.statuses"
+					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
+					   " WHERE m.kind = $1 ORDER BY m.source_id",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		Source	   *source = palloc0(sizeof(Source));
-		bool		isnull;
-		Datum		value;
+		char	   *role = SpiText(row, 2);
 
-		source->source_id = SpiInt64(row, 1, 0);
-		source->is_orders = orders;
-		source->relation = SpiInt64(row, 2, InvalidOid);
-		source->schema_name = SpiText(row, 3);
-		source->relation_name = SpiText(row, 4);
-		source->namespace = SpiText(row, 5);
+		if (source == NULL || source->source_id != SpiInt64(row, 1, 0))
+		{
+			source = SourceFromRow(row, kind);
+			sources = lappend(sources, source);
+		}
 		for (int column = 0; column < MAPPED_COLUMNS; column++)
-			source->column[column] = SpiText(row, 6 + column);
-		value = SpiField(row, 6 + MAPPED_COLUMNS, &isnull);
-		if (!isnull)
-			source->accepted = datumCopy(value, false, -1);
-		value = SpiField(row, 7 + MAPPED_COLUMNS, &isnull);
-		source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-		source->customers = SpiInt64(row, 8 + MAPPED_COLUMNS, -1);
-		source->tracked = SpiInt64(row, 9 + MAPPED_COLUMNS, 0) != 0;
-		source->layout = SpiText(row, 10 + MAPPED_COLUMNS);
-		source->resting = SpiInt64(row, 11 + MAPPED_COLUMNS, 0) != 0;
-		source->read_here = SpiInt64(row, 12 + MAPPED_COLUMNS, 0) != 0;
-		source->troubled = SpiInt64(row, 13 + MAPPED_COLUMNS, 0) != 0;
-		source->rows = SpiInt64(row, 14 + MAPPED_COLUMNS, 0);
-		value = SpiField(row, 15 + MAPPED_COLUMNS, &isnull);
-		source->statuses = isnull ? NULL : DatumGetArrayTypePCopy(value);
-		sources = lappend(sources, source);
+			if (strcmp(role, column_rules[column].role) == 0)
+				source->column[column] = SpiText(row, 3);
 	}
+	SPI_freetuptable(SPI_tuptable);
 	return sources;
 }
 
@@ -130,7 +162,7 @@ CheckColumn(Source *source, MappedColumn column)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation %s does not exist",
 						name, SourceRelation(source)),
-				 errdetail("It is mapped as %s of the source.", rule->what),
+				 errdetail("It is mapped as %s of the source.", rule->role),
 				 source->source_id == 0 ?
 				 errhint("Name an existing column.") :
 				 errhint("Put the column back, or register the relation anew: SELECT custseg.drop_source(%d), then add it again.",
@@ -147,7 +179,7 @@ CheckColumn(Source *source, MappedColumn column)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
-							name, SourceRelation(source), format_type_be(type), rule->what),
+							name, SourceRelation(source), format_type_be(type), rule->role),
 					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
 	}
 	source->attno[column] = attno;

@@ -19,7 +19,13 @@ typedef enum KeyKind
 	KEY_TEXT,
 } KeyKind;
 
-/* The columns a mapping may name; the order is that of source_mapping. */
+typedef enum SourceKind
+{
+	SOURCE_ORDERS,
+	SOURCE_CONTACT,				/* names, handles, opt-outs */
+} SourceKind;
+
+/* What a column can be to us; see column_rules for their names. */
 typedef enum MappedColumn
 {
 	COLUMN_CUSTOMER,
@@ -41,7 +47,7 @@ typedef enum MappedColumn
 typedef struct Source
 {
 	int			source_id;
-	bool		is_orders;
+	SourceKind	kind;
 	Oid			relation;
 	char	   *schema_name;
 	char	   *relation_name;
@@ -66,7 +72,13 @@ typedef struct Source
 } Source;
 
 /* All sources of a kind, in the order they were added. Call inside SPI. */
-extern List *ListSources(bool orders);
+extern List *ListSources(SourceKind kind);
+
+/* As it stands in source_mapping. */
+extern const char *SourceKindName(SourceKind kind);
+
+/* As it stands in source_column. */
+extern const char *ColumnRole(MappedColumn column);
 
 /*
  * Lock the relation for reading until the end of the transaction and check

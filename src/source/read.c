@@ -189,7 +189,15 @@ SourceForeign(const Source *source, void (*work) (void *arg), void *arg)
 	error_context_stack = callback.previous;
 }
 
-/* The columns that are read, from the relation. */
+void
+PlacesOfRead(const Source *source, ReadPlaces *places)
+{
+	places->columns = READ_AMOUNT + 1;
+	places->order_id = source->column[COLUMN_ORDER_ID] ? places->columns++ : -1;
+	places->promotion = source->column[COLUMN_PROMOTION] ? places->columns++ : -1;
+}
+
+/* The columns that are read, from the relation: as PlacesOfRead says. */
 static char *
 SelectFrom(const Source *source)
 {
@@ -199,7 +207,7 @@ SelectFrom(const Source *source)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s", SourceColumn(source, COLUMN_CUSTOMER));
-	if (source->is_orders)
+	if (source->kind == SOURCE_ORDERS)
 	{
 		appendStringInfo(&sql, ", %s, %s%s", SourceColumn(source, COLUMN_AT),
 						 SourceColumn(source, COLUMN_AMOUNT),
@@ -211,7 +219,7 @@ SelectFrom(const Source *source)
 							 SourceColumn(source, COLUMN_PROMOTION));
 	}
 	else
-		for (int column = COLUMN_NAME; column < MAPPED_COLUMNS; column++)
+		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
 			if (source->column[column])
 				appendStringInfo(&sql, ", %s", SourceColumn(source, column));
 	appendStringInfo(&sql, " FROM %s", SourceRelation(source));

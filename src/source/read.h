@@ -11,13 +11,21 @@
 
 /*
  * What a read of orders sends to its receiver, column by column: customer,
- * at, amount (a numeric, an integer or a real), then order_id and promotion (boolean)
- * where mapped.
+ * at, amount (a numeric, an integer or a real), then what else is mapped.
  */
 #define READ_CUSTOMER	0
 #define READ_AT			1
 #define READ_AMOUNT		2
-#define READ_OPTIONAL	3
+
+/* Where the others are; -1: not mapped. */
+typedef struct ReadPlaces
+{
+	int			order_id;
+	int			promotion;		/* boolean */
+	int			columns;		/* in all */
+} ReadPlaces;
+
+extern void PlacesOfRead(const Source *source, ReadPlaces *places);
 
 /* Run the read with no rows, so that a mistake shows. */
 extern void SourceTry(Source *source);

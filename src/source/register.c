@@ -70,38 +70,42 @@ CheckMember(const Source *source)
 						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
+static void
+StoreColumns(const Source *source, int id)
+{
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID};
+
+	for (int column = 0; column < MAPPED_COLUMNS; column++)
+		if (source->column[column])
+		{
+			Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(ColumnRole(column)),
+			CStringGetTextDatum(source->column[column])};
+
+			SpiRun("INSERT INTO custseg.source_column (source_id, role, column_name) VALUES ($1, $2, $3::name)",
+				   3, types, values, NULL);
+		}
+}
+
 /* Store the mapping; the new source's number. */
 static int
 StoreMapping(const Source *source)
 {
-	Oid			types[5 + MAPPED_COLUMNS];
-	Datum		values[5 + MAPPED_COLUMNS];
-	char		nulls[5 + MAPPED_COLUMNS];
+	const char *kind = SourceKindName(source->kind);
+	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
+	Datum		values[lengthof(types)] = {CStringGetTextDatum(kind), ObjectIdGetDatum(source->relation),
+	CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name)};
+	char		nulls[lengthof(types) + 1] = "      ";
 	Guard		guard;
 	int			id;
 
-	memset(nulls, ' ', sizeof(nulls));
-	types[0] = TEXTOID;
-	values[0] = CStringGetTextDatum(source->is_orders ? "orders" : "customers");
-	types[1] = REGCLASSOID;
-	values[1] = ObjectIdGetDatum(source->relation);
-	types[2] = TEXTOID;
-	values[2] = CStringGetTextDatum(source->schema_name);
-	types[3] = TEXTOID;
-	values[3] = CStringGetTextDatum(source->relation_name);
-	types[4] = TEXTOID;
 	if (source->key_kind == KEY_NATIVE)
 		nulls[4] = 'n';
 	else
 		values[4] = CStringGetTextDatum(source->namespace);
-	for (int column = 0; column < MAPPED_COLUMNS; column++)
-	{
-		types[5 + column] = TEXTOID;
-		if (source->column[column])
-			values[5 + column] = CStringGetTextDatum(source->column[column]);
-		else
-			nulls[5 + column] = 'n';
-	}
+	if (source->column[COLUMN_STATUS])
+		values[5] = source->accepted;
+	else
+		nulls[5] = 'n';
 
 	GuardEnter(&guard, ExtensionOwner());
 	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
@@ -109,36 +113,22 @@ StoreMapping(const Source *source)
 	if (SPI_processed > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("%s is already a source of %s", SourceRelation(source),
-						source->is_orders ? "orders" : "customers"),
+				 errmsg("%s is already a source of %s", SourceRelation(source), kind),
 				 errhint("See custseg.source; drop_source(source_id) forgets it.")));
-	if (!source->is_orders)
+	if (source->kind == SOURCE_CONTACT)
 	{
-		SpiRun("SELECT relation::text FROM custseg.source_mapping WHERE kind = 'customers'", 0, NULL, NULL, NULL);
+		SpiRun("SELECT relation::text FROM custseg.source_mapping WHERE kind = $1", 1, types, values, NULL);
 		if (SPI_processed > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
 					 errmsg("%s is already the source of customers", SpiText(0, 1)),
 					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
 	}
-	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace,"
-		   " customer_column, at_column, amount_column, order_id_column, status_column, promotion_column,"
-		   " name_column, phone_column, email_column, do_not_contact_column)"
-		   " VALUES ($1, $2, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, NULL, $11::name,"
-		   " $12::name, $13::name, $14::name, $15::name) RETURNING source_id",
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6) RETURNING source_id",
 		   lengthof(types), types, values, nulls);
 	id = SpiInt64(0, 1, 0);
-	if (source->column[COLUMN_STATUS])
-	{
-		types[0] = INT4OID;
-		values[0] = Int32GetDatum(id);
-		types[1] = TEXTOID;
-		values[1] = CStringGetTextDatum(source->column[COLUMN_STATUS]);
-		types[2] = TEXTARRAYOID;
-		values[2] = source->accepted;
-		SpiRun("UPDATE custseg.source_mapping SET status_column = $2::name, accepted = $3 WHERE source_id = $1",
-			   3, types, values, NULL);
-	}
+	StoreColumns(source, id);
 	GuardLeave(&guard);
 	return id;
 }

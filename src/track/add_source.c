@@ -41,7 +41,7 @@ NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 Datum
 custseg_add_orders(PG_FUNCTION_ARGS)
 {
-	Source		source = {.is_orders = true};
+	Source		source = {.kind = SOURCE_ORDERS};
 	int			id;
 
 	if (PG_ARGISNULL(0))
@@ -91,7 +91,7 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 Datum
 custseg_add_customers(PG_FUNCTION_ARGS)
 {
-	Source		source = {.is_orders = false};
+	Source		source = {.kind = SOURCE_CONTACT};
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -133,6 +133,7 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errmsg("source %d is tracked: there are triggers on %s", id, get_rel_name(relation)),
 				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
 	ChangeLogDrop(id);
+	SpiRun("DELETE FROM custseg.source_column WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	OwnerEnd(&guard);

@@ -60,7 +60,7 @@ FindSource(int id)
 {
 	ListCell   *cell;
 
-	foreach(cell, ListSources(true))
+	foreach(cell, ListSources(SOURCE_ORDERS))
 		if (((Source *) lfirst(cell))->source_id == id)
 			return lfirst(cell);
 	ereport(ERROR,

@@ -20,8 +20,8 @@ SELECT custseg.add_orders('shop.parts', customer => 'customer_id', at => 'day', 
 SELECT custseg.add_orders('shop.v', customer => 'customer_id', at => 'paid_at', amount => 'amount');
 SELECT custseg.add_orders('shop.m', customer => 'customer_id', at => 'paid_at', amount => 'amount');
 SELECT custseg.add_customers('shop.customers', customer => 'id', name => 'name', phone => 'phone', email => 'email', do_not_contact => 'no');
-SELECT source_id, kind, relation, owner = current_user AS mine, last_read, rows_read, customer_column, at_column, amount_column,
-    order_id_column, status_column, accepted, promotion_column, namespace, problem FROM custseg.source ORDER BY 1;
+SELECT source_id, kind, relation, owner = current_user AS mine, last_read, rows_read, columns,
+    accepted, namespace, problem FROM custseg.source ORDER BY 1;
 
 -- Mistakes.
 SELECT custseg.add_orders('shop.orders', customer => 'customer_id', at => 'paid_at', amount => 'amount');

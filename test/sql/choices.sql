@@ -38,7 +38,7 @@ INSERT INTO other SELECT 'settings', * FROM (VALUES
     ('activity_days', '60'), ('activity_orders', '4'), ('activity_value_share', '0.1'),
     ('angry_refund_share', '0.6'), ('angry_last_refund_share', '0.6'), ('lost_days', '300'), ('lost_multiple', '3'),
     ('silence_gap_quantile', '0.8'), ('silence_p_alive', '0.4'), ('calibrate_every_days', '1'), ('backlog_days', '30'),
-    ('least_share', '0.4'), ('purchase_model', 'nbd'), ('margin', '0.3'), ('discount_rate', '0.2'),
+    ('shrink_share', '0.4'), ('purchase_model', 'nbd'), ('margin', '0.3'), ('discount_rate', '0.2'),
     ('model_group', 'tier'), ('model_group_min', '50')) v;
 INSERT INTO other SELECT 'tier_policy', * FROM (VALUES
     ('follow_up_days', '20'), ('silent_days', '100'), ('silence', 'personal'), ('silent_min_days', '50'), ('silent_max_days', '150'),

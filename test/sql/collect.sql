@@ -149,7 +149,7 @@ SELECT custseg.add_orders('shop.dirt', customer => 'customer', at => 'at', amoun
 CALL custseg.refresh(as_of => '2023-06-01');
 SELECT rows_read, rows_accepted, rows_rejected FROM custseg.source WHERE kind = 'orders';
 SELECT reason, rows FROM custseg.rejected ORDER BY reason COLLATE "C";
-SELECT reason, n, left(customer, 10) AS customer, at, left(amount, 20) AS amount, order_id FROM custseg.rejected_sample ORDER BY reason COLLATE "C", n;
+SELECT reason, n, left(shown->>'customer', 10) AS customer, shown->>'at' AS at, left(shown->>'amount', 20) AS amount, shown->>'order_id' AS order_id FROM custseg.rejected_sample ORDER BY reason COLLATE "C", n;
 SELECT customer_key, timeline FROM custseg.profile ORDER BY 1;
 CREATE TABLE shop.numbers (customer_id bigint, at date, amount double precision);
 INSERT INTO shop.numbers VALUES (1, '2023-01-01', 0.1 + 0.2::float8), (0, '2023-01-01', 1), (-5, '2023-01-01', 1),

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
-UPDATE custseg.settings SET least_share = 0; -- customers go in masses here
+UPDATE custseg.settings SET shrink_share = 0; -- customers go in masses here
 CREATE SCHEMA shop;
 
 -- Customers with a pace of their own who stop for long now and then, some for good; some refunds.

@@ -18,7 +18,7 @@ $$ SELECT md5(string_agg(p.customer_id || ' ' || encode(custseg.timeline_send(p.
    FROM custseg.profile p JOIN custseg.standing s USING (customer_id) $$;
 CALL custseg.refresh(as_of => '2023-06-01 12:00 UTC');
 SELECT reason, rows FROM custseg.rejected ORDER BY 1;
-SELECT reason, n, customer, at FROM custseg.rejected_sample WHERE reason NOT LIKE '%infinite%' ORDER BY 1, 2;
+SELECT reason, n, shown FROM custseg.rejected_sample WHERE reason NOT LIKE '%infinite%' ORDER BY 1, 2;
 SELECT customer_id, timeline FROM custseg.profile WHERE customer_id < 9 OR customer_id > 60 ORDER BY 1;
 SELECT rows_read, rows_accepted, rows_rejected FROM custseg.source;
 SELECT read_until, ahead_from FROM custseg.source_mapping;

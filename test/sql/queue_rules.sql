@@ -129,7 +129,7 @@ SELECT task_id FROM custseg.claim('email');
 SET client_min_messages = warning;
 
 -- A copy of the database calls nobody until it was refreshed.
-UPDATE custseg.refresh_state SET home = 'elsewhere';
+UPDATE custseg.installation SET home = 'elsewhere';
 SELECT task_id FROM custseg.claim('phone');
 
 DROP SCHEMA shop CASCADE;

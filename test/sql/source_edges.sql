@@ -41,7 +41,7 @@ SELECT cause, count(*) FROM custseg.transition WHERE to_value IS NOT NULL GROUP 
 -- --jobs loads the tables of an extension in any order.
 INSERT INTO shop.by_text VALUES ('bob', '2024-01-01', 'NaN');
 CALL custseg.refresh(as_of => '2024-03-01');
-SELECT reason, rows, customer FROM custseg.rejected JOIN custseg.rejected_sample USING (source_id, reason);
+SELECT reason, rows, shown FROM custseg.rejected JOIN custseg.rejected_sample USING (source_id, reason);
 SELECT custseg.drop_source(:by_text);
 SELECT (SELECT count(*) FROM custseg.rejected), (SELECT count(*) FROM custseg.rejected_sample);
 SELECT conrelid::regclass, conname FROM pg_constraint

@@ -58,16 +58,16 @@ CALL custseg.refresh('2024-10-31');
 SELECT profiles, status, note FROM shop.state;
 INSERT INTO shop.web TABLE shop.kept;
 CALL custseg.refresh('2024-10-31');
-UPDATE custseg.settings SET least_share = 0.9;
+UPDATE custseg.settings SET shrink_share = 0.9;
 DELETE FROM shop.web WHERE c > 85;
 CALL custseg.refresh('2024-10-31');
-UPDATE custseg.settings SET least_share = 0;
+UPDATE custseg.settings SET shrink_share = 0;
 CALL custseg.refresh('2024-10-31');
 SELECT profiles, status, note FROM shop.state;
 \set VERBOSITY terse
-UPDATE custseg.settings SET least_share = 2;
+UPDATE custseg.settings SET shrink_share = 2;
 \set VERBOSITY default
-UPDATE custseg.settings SET least_share = NULL;
+UPDATE custseg.settings SET shrink_share = NULL;
 TRUNCATE shop.web;
 INSERT INTO shop.web TABLE shop.kept;
 CALL custseg.refresh('2024-10-31');

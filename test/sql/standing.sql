@@ -138,7 +138,7 @@ SELECT count(*) AS different FROM (
     EXCEPT SELECT customer_id, r_score, tier, lifecycle, quadrant, activity, next_eval_at FROM custseg.standing) x;
 
 -- Too few customers for cut points that mean much: they say so.
-UPDATE custseg.settings SET least_share = 0;
+UPDATE custseg.settings SET shrink_share = 0;
 DELETE FROM standing_shop.orders WHERE customer > 12;
 CALL custseg.refresh('2022-09-22 12:00+00');
 SELECT customers, verdict FROM custseg.calibration ORDER BY calibration_id DESC LIMIT 1;

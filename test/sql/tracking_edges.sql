@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
-UPDATE custseg.settings SET least_share = 0; -- customers go in masses here
+UPDATE custseg.settings SET shrink_share = 0; -- customers go in masses here
 CREATE SCHEMA shop;
 CREATE TABLE shop.orders (id bigint GENERATED ALWAYS AS IDENTITY, customer_id bigint, paid_at timestamptz, amount numeric(12,2), net numeric(12,2));
 INSERT INTO shop.orders (customer_id, paid_at, amount, net)

@@ -5,7 +5,7 @@ SET client_min_messages = warning;
 SET timezone = 'UTC';
 DROP EXTENSION custseg CASCADE;
 CREATE EXTENSION custseg;
-UPDATE custseg.settings SET least_share = 0; -- customers go in masses here
+UPDATE custseg.settings SET shrink_share = 0; -- customers go in masses here
 CREATE SCHEMA shop;
 CREATE VIEW shop.last AS SELECT status, r.reads, r.error FROM custseg.run r ORDER BY run_id DESC LIMIT 1;
 

@@ -3,7 +3,7 @@
 SET client_min_messages = error;
 DROP EXTENSION IF EXISTS custseg CASCADE;
 CREATE EXTENSION custseg;
-UPDATE custseg.settings SET least_share = 0; -- customers go in masses here
+UPDATE custseg.settings SET shrink_share = 0; -- customers go in masses here
 RESET client_min_messages;
 SET timezone = 'UTC';
 SET custseg.rescan_share = 1;	-- this shop is small: go by customer whenever that is possible

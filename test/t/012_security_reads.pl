@@ -171,7 +171,7 @@ like($err, qr/mallory\.lying_others shows customers that were not asked for.*HIN
 ask(q{SELECT custseg.drop_source(source_id) FROM custseg.source WHERE relation = 'mallory.lying_others'::regclass});
 foreach my $view ('lying_people', 'lying_strangers', 'lying_phones', 'lying_refusals')
 {
-	ask(q{SELECT custseg.drop_source(source_id) FROM custseg.source WHERE kind = 'customers'});
+	ask(q{SELECT custseg.drop_source(source_id) FROM custseg.source WHERE kind = 'contact'});
 	ask(qq{SELECT custseg.add_customers('mallory.$view', 'id', 'name', 'phone', do_not_contact => 'no')});
 	try_all($view);
 }

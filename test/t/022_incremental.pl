@@ -176,7 +176,7 @@ sub run_shop
 	$desk = CustsegSession->new($node, $db);
 	@sessions = map { { n => $_, psql => CustsegSession->new($node, $db), writers => [$_] } } 1 .. $workers;
 	settle_tx($_) foreach (@sessions);
-	$desk->ask("CREATE EXTENSION custseg; UPDATE custseg.settings SET least_share = 0; " . shop_sql($today, $workers, \@branches));
+	$desk->ask("CREATE EXTENSION custseg; UPDATE custseg.settings SET shrink_share = 0; " . shop_sql($today, $workers, \@branches));
 	foreach my $table (@sources)
 	{
 		$source{$table} = $desk->ask("SELECT custseg.add_orders('shop.$table', $tables{$table}{mapping}, track => true)");

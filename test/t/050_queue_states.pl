@@ -97,7 +97,7 @@ my $shop = q{
 	INSERT INTO shop.orders SELECT c, '2024-03-01 12:00', 1000 - c FROM generate_series(1, 109) c;
 	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount'),
 		custseg.add_customers('shop.customers', 'id', 'name', 'phone');
-	UPDATE custseg.settings SET least_share = 0;
+	UPDATE custseg.settings SET shrink_share = 0;
 	UPDATE custseg.tier_policy SET channel = 'phone', silence = 'fixed', silent_days = 100;
 	UPDATE custseg.playbook SET holdout = 0, window_days = 20, expire_days = 30, task_days = 7, retry_days = 2, max_attempts = 2;
 	INSERT INTO custseg.arm SELECT 'win_back', c::text, 'control', 0, '2024-05-01' FROM generate_series(101, 109) c;

@@ -29,7 +29,7 @@ $node->safe_psql('postgres', q{
 	INSERT INTO shop.orders (customer_id, paid_at, amount) SELECT c, now() - interval '150 days' - c % 20 * interval '1 day', c FROM generate_series(1, 300) c;
 	SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => true);
 	SELECT custseg.add_customers('shop.customers', 'id', 'name', 'phone');
-	UPDATE custseg.settings SET least_share = 0;
+	UPDATE custseg.settings SET shrink_share = 0;
 	UPDATE custseg.tier_policy SET channel = 'phone';
 	UPDATE custseg.channel SET daily_capacity = 100000 WHERE channel = 'phone';
 	UPDATE custseg.playbook SET holdout = 0, expire_days = 300, max_attempts = 3 WHERE playbook = 'silent_customers';

@@ -111,6 +111,28 @@ foreach my $owned ([ 'task', 'src/queue/task.c' ], [ 'episode', 'src/recall/epis
 	none([ grep { writes(slurp($_) =~ s/--.*//gr, $table) } files_of('sql', qr/\.sql$/) ], 'nor does one of SQL');
 }
 
+# A room reads tables and views of rooms to its left only. Functions that are called by name are not told from them,
+# so what is named is what was created.
+my %table_of;
+
+foreach my $file (files_of('sql', qr/\.sql$/))
+{
+	my ($room) = $file =~ m{^sql/([^/.]+)};
+
+	$table_of{$_} = $room foreach slurp($file) =~ /^CREATE (?:TABLE|VIEW|SEQUENCE) custseg\.(\w+)/mg;
+}
+my @reads;
+
+foreach my $file (@sources, files_of('sql', qr/\.sql$/))
+{
+	my ($room) = $file =~ m{^(?:src|sql)/([^/.]+)} or next;
+	my $code = $file =~ /\.sql$/ ? slurp($file) =~ s/--.*//gr =~ s/^COMMENT ON .*\n?'.*$//mgr : code_of($text{$file}) =~ s/\berr\w+\(.*//gr;
+
+	push @reads, map { exists $table_of{$_} && defined $place{$room} && $place{ $table_of{$_} } > $place{$room} ? "$file names $_ of $table_of{$_}" : () }
+	  $code =~ /custseg\.(\w+)/g;
+}
+none(\@reads, 'no room names a table or view of a room to its right');
+
 # What a task needs of its playbook and channel stands on it, or comes from a function of that room.
 my @of_playbook = slurp('sql/playbook.sql') =~ /^CREATE (?:TABLE|VIEW) custseg\.(\w+)/mg;
 my $of_playbook = join '|', @of_playbook;
