@@ -47,6 +47,9 @@ SELECT p.customer_id, p.customer_key,
        s.tier, s.lifecycle, s.quadrant, s.activity,
        s.follow_up_at, s.silent_at, s.lost_at, s.next_eval_at,
        n.*,
+       (SELECT min(a.registered_on) FROM custseg.profile_attribute a WHERE a.customer_id = p.customer_id) AS registered_on,
+       (SELECT custseg.merge_attributes(a.attributes ORDER BY a.registered_on NULLS FIRST, a.source_id DESC)
+        FROM custseg.profile_attribute a WHERE a.customer_id = p.customer_id) AS attributes,
        p.timeline
 FROM custseg.profile p
 LEFT JOIN custseg.standing s USING (customer_id)
@@ -93,12 +96,18 @@ COMMENT ON COLUMN custseg.customer.past_returns IS 'how many past returns of cus
 COMMENT ON COLUMN custseg.customer.winback_value IS 'for silent customers: what they are worth if won back, over 12 months from the return (custseg.winback_value)';
 COMMENT ON COLUMN custseg.customer.winback_returns IS 'how many customers who came back, each counted from the first return, that value rests on';
 COMMENT ON COLUMN custseg.customer.prediction_note IS 'which predictions are missing, and why; NULL when none is';
+COMMENT ON COLUMN custseg.customer.registered_on IS 'the shop''s day of registration, the first of them; NULL where no source of people says';
+COMMENT ON COLUMN custseg.customer.attributes IS 'what sources of people say, by name, as in attributes->>''region''; of an attribute that several have, the one counts where the customer registered last; NULL for somebody who is in none';
 COMMENT ON COLUMN custseg.customer.timeline IS 'the whole history, for the accessors of custseg.timeline';
 
 CREATE FUNCTION custseg.customer_at(as_of timestamptz) RETURNS SETOF custseg.customer
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT p.customer_id, p.customer_key, e.*, n.*, p.timeline
+    SELECT p.customer_id, p.customer_key, e.*, n.*,
+           (SELECT min(a.registered_on) FROM custseg.profile_attribute a WHERE a.customer_id = p.customer_id),
+           (SELECT custseg.merge_attributes(a.attributes ORDER BY a.registered_on NULLS FIRST, a.source_id DESC)
+            FROM custseg.profile_attribute a WHERE a.customer_id = p.customer_id),
+           p.timeline
     FROM (SELECT s.day, custseg.rules(s.day) AS rules, custseg.models(s.day) AS models
           FROM (SELECT custseg.shop_day(customer_at.as_of) AS day OFFSET 0) s OFFSET 0) d
     CROSS JOIN custseg.profile p

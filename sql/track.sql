@@ -69,6 +69,14 @@ COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, t
 'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
 REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) FROM PUBLIC;
 
+CREATE FUNCTION custseg.add_people(relation regclass, customer name, registered_at name DEFAULT NULL,
+    columns name[] DEFAULT NULL, namespace text DEFAULT 'shop',
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_people';
+COMMENT ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) IS
+'Registers a table, view, materialized view or foreign table of people the shop knows, whether they have ordered or not, and returns its source number. Everybody in it is a customer; who has no order is a prospect. customer: as for add_orders; registered_at: timestamptz, timestamp or date (the shop''s local time); columns: attributes that are kept under the names of their columns: texts, numbers, booleans, dates, timestamps, uuids or enums. Only these are copied: name no column with names, phone numbers or addresses that you do not want here. Where several rows are of one customer the latest by registered_at counts, and custseg.attribute_conflict shows the others. namespace, track, rescan_every: as for add_orders. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) FROM PUBLIC;
+
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
     do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer

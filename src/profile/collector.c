@@ -130,8 +130,17 @@ CollectorCounts(const Collector *collector)
 	return &collector->counts;
 }
 
-/* A value as a sample shows it. */
-static char *
+int64
+RejectedRows(const CollectCounts *counts)
+{
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	return rejected;
+}
+
+char *
 ShownValue(TupleTableSlot *slot, int column)
 {
 	Oid			output;
@@ -422,7 +431,7 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	int64		amount;
 	uint64		order = 0;
 	bool		promotion = false;
-	int			partition;
+	int			partition = 0;
 	char	   *row;
 
 	slot_getallattrs(slot);

@@ -51,6 +51,8 @@ static const Oid time_types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidO
 static const Oid number_types[] = {NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid promotion_types[] = {BOOLOID, NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid flag_types[] = {BOOLOID, InvalidOid};
+static const Oid attribute_types[] = {TEXTOID, VARCHAROID, BPCHAROID, BOOLOID, INT2OID, INT4OID, INT8OID, NUMERICOID,
+FLOAT4OID, FLOAT8OID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID, InvalidOid};
 
 static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CUSTOMER] = {"customer", "smallint, integer, bigint, uuid, text or varchar", key_types},
@@ -59,14 +61,19 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_ORDER_ID] = {"order_id", "smallint, integer, bigint, uuid, text or varchar", key_types},
 	[COLUMN_STATUS] = {"status", NULL, NULL},
 	[COLUMN_PROMOTION] = {"promotion", "boolean or a number", promotion_types},
+	[COLUMN_REGISTERED_AT] = {"registered_at", "timestamptz, timestamp or date", time_types},
 	[COLUMN_NAME] = {"name", NULL, NULL},
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
 };
 
+static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
+attribute_types};
+
 static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
+	[SOURCE_PEOPLE] = "people",
 	[SOURCE_CONTACT] = "contact",
 };
 
@@ -112,6 +119,17 @@ SourceFromRow(uint64 row, SourceKind kind)
 	return source;
 }
 
+/* The attribute is called like its row in source_column. */
+static void
+AddAttribute(Source *source, char *name, char *column)
+{
+	int			n = source->n_attributes++;
+
+	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
+		palloc(sizeof(SourceAttribute));
+	source->attributes[n] = (SourceAttribute) {.name = name,.column = column};
+}
+
 List *
 ListSources(SourceKind kind)
 {
@@ -128,9 +146,9 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.statuses"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.statuses, c.name"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
-					   " WHERE m.kind = $1 ORDER BY m.source_id",
+					   " WHERE m.kind = $1 ORDER BY m.source_id, c.role COLLATE \"C\", c.name COLLATE \"C\"",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -144,16 +162,23 @@ ListSources(SourceKind kind)
 		for (int column = 0; column < MAPPED_COLUMNS; column++)
 			if (strcmp(role, column_rules[column].role) == 0)
 				source->column[column] = SpiText(row, 3);
+		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
+			AddAttribute(source, SpiText(row, 18), SpiText(row, 3));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;
 }
 
-static void
-CheckColumn(Source *source, MappedColumn column)
+List *
+ListReadSources(void)
 {
-	const ColumnRule *rule = &column_rules[column];
-	const char *name = source->column[column];
+	return list_concat(ListSources(SOURCE_ORDERS), ListSources(SOURCE_PEOPLE));
+}
+
+/* The number of a column and its type, if it can be what it is mapped as. */
+static AttrNumber
+CheckColumn(const Source *source, const char *name, const ColumnRule *rule, Oid *found)
+{
 	AttrNumber	attno = get_attnum(source->relation, name);
 	Oid			type;
 
@@ -175,15 +200,15 @@ CheckColumn(Source *source, MappedColumn column)
 
 		while (OidIsValid(*accepted) && *accepted != type)
 			accepted++;
-		if (!OidIsValid(*accepted))
+		if (!OidIsValid(*accepted) && !(rule == &attribute_rule && get_typtype(type) == TYPTYPE_ENUM))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
 							name, SourceRelation(source), format_type_be(type), rule->role),
 					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
 	}
-	source->attno[column] = attno;
-	source->type[column] = type;
+	*found = type;
+	return attno;
 }
 
 bool
@@ -270,7 +295,9 @@ SourceOpen(Source *source)
 
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
-			CheckColumn(source, column);
+			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
 	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
 	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != (source->namespace == NULL))
 		ereport(ERROR,

@@ -218,6 +218,13 @@ SelectFrom(const Source *source)
 			appendStringInfo(&sql, promotion == BOOLOID ? ", %s" : ", %s OPERATOR(pg_catalog.>) 0",
 							 SourceColumn(source, COLUMN_PROMOTION));
 	}
+	else if (source->kind == SOURCE_PEOPLE)
+	{
+		if (source->column[COLUMN_REGISTERED_AT])
+			appendStringInfo(&sql, ", %s", SourceColumn(source, COLUMN_REGISTERED_AT));
+		for (int i = 0; i < source->n_attributes; i++)
+			appendStringInfo(&sql, ", %s", quote_identifier(source->attributes[i].column));
+	}
 	else
 		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
 			if (source->column[column])

@@ -71,19 +71,23 @@ CheckMember(const Source *source)
 }
 
 static void
+StoreColumn(int id, const char *role, const char *name, const char *column)
+{
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(role), CStringGetTextDatum(name), CStringGetTextDatum(column)};
+
+	SpiRun("INSERT INTO custseg.source_column (source_id, role, name, column_name) VALUES ($1, $2, $3, $4::name)",
+		   lengthof(types), types, values, NULL);
+}
+
+static void
 StoreColumns(const Source *source, int id)
 {
-	Oid			types[] = {INT4OID, TEXTOID, TEXTOID};
-
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
-		{
-			Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(ColumnRole(column)),
-			CStringGetTextDatum(source->column[column])};
-
-			SpiRun("INSERT INTO custseg.source_column (source_id, role, column_name) VALUES ($1, $2, $3::name)",
-				   3, types, values, NULL);
-		}
+			StoreColumn(id, ColumnRole(column), "", source->column[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		StoreColumn(id, ROLE_ATTRIBUTE, source->attributes[i].name, source->attributes[i].column);
 }
 
 /* Store the mapping; the new source's number. */
