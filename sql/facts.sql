@@ -36,7 +36,7 @@ CREATE AGGREGATE custseg.merge_attributes(attributes jsonb) (
     SFUNC = pg_catalog.jsonb_concat, STYPE = jsonb, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE custseg.merge_attributes(jsonb) IS
-'One object of several; of a name that is in more than one the last counts.';
+'One object of several, in their order; of a name that is in more than one the last counts.';
 
 CREATE VIEW custseg.customer_attribute AS
 SELECT a.customer_id, v.key AS attribute, v.value, t.type, a.source_id

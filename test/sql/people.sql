@@ -150,7 +150,7 @@ DELETE FROM shop.leads WHERE region IN ('old', 'older') OR id = 203 AND region =
 DELETE FROM shop.leads WHERE id = 201 AND region IS NULL;
 CALL custseg.refresh('2024-10-31');
 SELECT customer_id, other_rows, others FROM custseg.attribute_conflict ORDER BY 1;
--- Of two sources the later registration counts.
+-- Of two sources the one counts that was added last.
 INSERT INTO shop.leads VALUES (21, 'lead', '2023-01-01'), (22, 'lead', '2024-12-01'), (23, NULL, '2024-12-01');
 CALL custseg.refresh('2024-10-31');
 SELECT customer_id, registered_on, attributes->>'region' AS region FROM custseg.customer WHERE customer_id IN (21, 22, 23) ORDER BY 1;
