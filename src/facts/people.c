@@ -173,24 +173,30 @@ RejectPerson(PeopleReader *reader, TupleTableSlot *slot, RejectReason reason)
 	MemoryContextSwitchTo(old);
 }
 
+static int64
+NumberOf(Oid type, Datum value)
+{
+	return type == INT2OID ? DatumGetInt16(value) : type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+}
+
 /* The customer as it is sorted; false, and the row is rejected, where it cannot be one. */
 static bool
 TakeCustomer(PeopleReader *reader, TupleTableSlot *slot, Datum *customer)
 {
 	Datum		value = slot->tts_values[READ_CUSTOMER];
-	Oid			type = reader->source->type[COLUMN_CUSTOMER];
+	KeyKind		kind = reader->source->key_kind;
 
 	if (slot->tts_isnull[READ_CUSTOMER])
 		return RejectPerson(reader, slot, REJECT_NO_CUSTOMER), false;
-	if (reader->native)
+	if (kind == KEY_NATIVE || kind == KEY_NUMBER)
 	{
-		int64		id = type == INT2OID ? DatumGetInt16(value) : type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
+		int64		number = NumberOf(reader->source->type[COLUMN_CUSTOMER], value);
 
-		if (id <= 0)
+		if (number <= 0)
 			return RejectPerson(reader, slot, REJECT_CUSTOMER_ID), false;
-		*customer = Int64GetDatum(id);
+		*customer = kind == KEY_NATIVE ? Int64GetDatum(number) : CStringGetTextDatum(psprintf(INT64_FORMAT, number));
 	}
-	else if (reader->source->key_kind == KEY_UUID)
+	else if (kind == KEY_UUID)
 		*customer = CStringGetTextDatum(DatumGetCString(DirectFunctionCall1(uuid_out, value)));
 	else
 	{

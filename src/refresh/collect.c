@@ -229,13 +229,6 @@ ReadWhole(void *arg)
 	if (source->key_kind == KEY_NATIVE && read->compare)
 		CollectorCompare(run->collector, read->target);
 	CollectorRead(run->collector, source);
-	if (source->column[COLUMN_STATUS])
-	{
-		MemoryContext old = MemoryContextSwitchTo(run->context);
-
-		read->record.statuses = ReadStatuses(source);
-		MemoryContextSwitchTo(old);
-	}
 }
 
 static void
@@ -263,7 +256,7 @@ CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
 	least = LeastCustomers(&expected);
 	many = FullAgain(&expected, source, counts->rows - RejectedRows(counts));
 	found = CollectorCustomers(run->collector, Max(least, many));
-	TellOddities(run, source, counts, read->record.statuses);
+	TellOddities(run, source, counts);
 	if (found < least && !accept)
 	{
 		TellHeld(run, source, &expected, found);

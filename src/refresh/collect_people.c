@@ -102,7 +102,7 @@ CanApplyPeople(Run *run, PeopleRead *read, const ProfileTarget *target, bool kno
 	Expect(source, target, known, &expected);
 	least = LeastCustomers(&expected);
 	many = FullAgain(&expected, source, counts->rows - RejectedRows(counts));
-	TellOddities(run, source, counts, NULL);
+	TellOddities(run, source, counts);
 	if (counts->customers < least && !accept)
 	{
 		TellHeld(run, source, &expected, counts->customers);

@@ -11,6 +11,7 @@
 #include "common/spi.h"
 #include "refresh/incremental.h"
 #include "refresh/note_read.h"
+#include "refresh/trust.h"
 
 /* What a row showed in the mapped columns it was read by; NULL if that was nothing. */
 static char *
@@ -47,8 +48,8 @@ NoteReason(const Source *source, const char *reason, int64 rows)
 void
 NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCounts *counts)
 {
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n'};
+	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses ? ' ' : 'n'};
 	Datum		values[7];
 
 	values[0] = Int32GetDatum(source->source_id);
@@ -57,9 +58,9 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 	values[3] = Int64GetDatum(RejectedRows(counts));
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
-	values[6] = PointerGetDatum(read->statuses);
+	values[6] = Int64GetDatum(counts->statuses ? StatusLeftOut(counts->statuses) : 0);
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, problem = NULL, failed_at = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
 		   7, types, values, no_layout);
 	if (SPI_processed == 0)
@@ -69,6 +70,7 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 				 errhint("Refresh again.")));
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
+	NoteStatuses(source, counts->statuses);
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{

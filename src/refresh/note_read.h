@@ -12,7 +12,6 @@ typedef struct ReadRecord
 {
 	TimestampTz began;
 	char	   *layout;			/* of its table; NULL where it is not tracked */
-	ArrayType  *statuses;		/* NULL without a status column */
 } ReadRecord;
 
 /* Remember how the read went, and which rows could not be used. */

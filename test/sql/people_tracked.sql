@@ -106,6 +106,18 @@ TRUNCATE custseg.profile, custseg.profile_part, custseg.profile_attribute, custs
 CALL custseg.refresh('2024-10-31', rebuild => true);
 SELECT contents = :'contents' AS same FROM shop.contents;
 
+-- Numbers of another namespace are other people.
+CREATE TABLE shop.cards (member int, city text);
+INSERT INTO shop.cards VALUES (1, 'till'), (2, 'till'), (0, 'nobody');
+CREATE INDEX ON shop.cards (member);
+SELECT custseg.add_people('shop.cards', customer => 'member', columns => ARRAY['city'], namespace => 'pos', track => true) AS cards \gset
+CALL custseg.refresh('2024-10-31');
+UPDATE shop.cards SET member = 3 WHERE member = 2;
+CALL custseg.refresh('2024-10-31');
+SELECT changed, evaluated FROM shop.state;
+SELECT customer_key, customer_id < 0 AS ours, attributes FROM custseg.customer WHERE attributes->>'city' = 'till' ORDER BY 1;
+SELECT * FROM custseg.verify();
+
 -- The table is gone, with its triggers; the others go on, and it can be forgotten.
 DROP TABLE shop.members CASCADE;
 INSERT INTO shop.orders VALUES ('c7', '2024-10-30', 1);
