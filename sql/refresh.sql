@@ -75,7 +75,7 @@ COMMENT ON TABLE custseg.refresh_state IS
 COMMENT ON COLUMN custseg.refresh_state.one IS 'always true: there is one row';
 COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted, and the first day that counts; empty while a read for another one is not complete';
-COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold; {0} while a read for others is not complete';
+COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources that the profiles hold; {0} while a read for others is not complete';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings that move a calibration, as they were at the last (custseg.choices_digest); NULL when they changed while it ran';
 COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day of the last calibration; NULL once a profile changed since';
