@@ -80,6 +80,8 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
 	c->limits.last = Min(limits->last, DAY_LIMIT);
 	c->counts.ahead = DATEVAL_NOEND;
+	if (c->at.status >= 0)
+		c->counts.statuses = StatusCountsCreate(own, DatumGetArrayTypeP(source->accepted));
 	c->min_day = PG_INT32_MAX;
 	c->max_day = PG_INT32_MIN;
 	if (!pg_strong_random(&c->seed, sizeof(c->seed)))
@@ -422,12 +424,14 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	int64		amount;
 	uint64		order = 0;
 	bool		promotion = false;
-	int			partition;
+	int			partition = 0;
 	char	   *row;
 
 	slot_getallattrs(slot);
 	isnull = slot->tts_isnull;
 
+	if (c->at.status >= 0 && !StatusCount(c->counts.statuses, isnull[c->at.status], slot->tts_values[c->at.status]))
+		return true;
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
@@ -476,6 +480,8 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 		expected[c->at.order_id] = c->source->type[COLUMN_ORDER_ID];
 	if (c->at.promotion >= 0)
 		expected[c->at.promotion] = BOOLOID;
+	if (c->at.status >= 0)
+		expected[c->at.status] = TEXTOID;
 	for (int i = 0; i < c->at.columns; i++)
 		if (desc->natts != c->at.columns || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
 			ereport(ERROR,

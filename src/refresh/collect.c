@@ -204,7 +204,6 @@ typedef struct WholeRead
 	TimestampTz began;
 	char	   *layout;			/* of its table; NULL where it is not tracked */
 	char	   *snapshot;		/* what its log of changes had to say before */
-	ArrayType  *statuses;		/* NULL without a status column */
 	DayLimits	limits;
 } WholeRead;
 
@@ -235,8 +234,8 @@ SampleAsJson(const Source *source, const char *const *fields, int n)
 static void
 NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
 {
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n'};
+	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses ? ' ' : 'n'};
 	Datum		values[7];
 	int64		rejected = 0;
 
@@ -248,9 +247,9 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 	values[3] = Int64GetDatum(rejected);
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
-	values[6] = PointerGetDatum(read->statuses);
+	values[6] = Int64GetDatum(counts->statuses ? StatusLeftOut(counts->statuses) : 0);
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, problem = NULL, failed_at = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
 		   7, types, values, no_layout);
 	if (SPI_processed == 0)
@@ -260,6 +259,7 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 				 errhint("Refresh again.")));
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
+	NoteStatuses(source, counts->statuses);
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
@@ -330,13 +330,6 @@ ReadWhole(void *arg)
 	if (source->key_kind == KEY_NATIVE && read->compare)
 		CollectorCompare(run->collector, read->target);
 	CollectorRead(run->collector, source);
-	if (source->column[COLUMN_STATUS])
-	{
-		MemoryContext old = MemoryContextSwitchTo(run->context);
-
-		read->statuses = ReadStatuses(source);
-		MemoryContextSwitchTo(old);
-	}
 }
 
 static void
@@ -367,7 +360,7 @@ CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
 	least = LeastCustomers(&expected);
 	many = FullAgain(&expected, source, counts->rows - rejected);
 	found = CollectorCustomers(run->collector, Max(least, many));
-	TellOddities(run, source, counts, read->statuses);
+	TellOddities(run, source, counts);
 	if (found < least && !accept)
 	{
 		TellHeld(run, source, &expected, found);

@@ -21,7 +21,6 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -97,7 +96,7 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->namespace = SpiText(row, 7);
 	value = SpiField(row, 8, &isnull);
 	if (!isnull)
-		source->accepted = datumCopy(value, false, -1);
+		source->accepted = PointerGetDatum(DatumGetArrayTypePCopy(value));
 	value = SpiField(row, 9, &isnull);
 	source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	source->customers = SpiInt64(row, 10, -1);
@@ -107,8 +106,6 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->read_here = SpiInt64(row, 14, 0) != 0;
 	source->troubled = SpiInt64(row, 15, 0) != 0;
 	source->rows = SpiInt64(row, 16, 0);
-	value = SpiField(row, 17, &isnull);
-	source->statuses = isnull ? NULL : DatumGetArrayTypePCopy(value);
 	return source;
 }
 
@@ -128,7 +125,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.statuses"
+					   " m.problem IS NOT NULL, m.rows_accepted"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id",
 					   1, types), values, NULL);
@@ -328,6 +325,6 @@ SourceFilter(const Source *source, int parameter, const char *prefix)
 {
 	if (!source->column[COLUMN_STATUS])
 		return "";
-	return psprintf("%s%s::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($%d)",
+	return psprintf("%s%s::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=) ANY ($%d)",
 					prefix, SourceColumn(source, COLUMN_STATUS), parameter);
 }

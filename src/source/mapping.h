@@ -9,7 +9,6 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
-#include "utils/array.h"
 #include "utils/timestamp.h"
 
 typedef enum KeyKind
@@ -57,7 +56,6 @@ typedef struct Source
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */
-	ArrayType  *statuses;		/* accepted ones that rows had then; NULL: not known */
 	bool		troubled;		/* it was left as last read when it should have been read again */
 	bool		tracked;		/* custseg.track() put triggers on it */
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
@@ -107,7 +105,7 @@ extern bool StatusCanBe(const Source *source, const char *status);
 /* Is the relation there, and called as it was when it was registered? Takes no lock. */
 extern bool SourceIsNamed(const Source *source);
 
-/* The condition on the status column with $n as its parameter, or "". */
+/* The condition that the status is, byte by byte, one of parameter $n, or "". */
 extern char *SourceFilter(const Source *source, int parameter, const char *prefix);
 
 #endif							/* CUSTSEG_MAPPING_H */

@@ -195,6 +195,7 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->columns = READ_AMOUNT + 1;
 	places->order_id = source->column[COLUMN_ORDER_ID] ? places->columns++ : -1;
 	places->promotion = source->column[COLUMN_PROMOTION] ? places->columns++ : -1;
+	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
 }
 
 /* The columns that are read, from the relation: as PlacesOfRead says. */
@@ -217,6 +218,8 @@ SelectFrom(const Source *source)
 		if (source->column[COLUMN_PROMOTION])
 			appendStringInfo(&sql, promotion == BOOLOID ? ", %s" : ", %s OPERATOR(pg_catalog.>) 0",
 							 SourceColumn(source, COLUMN_PROMOTION));
+		if (source->column[COLUMN_STATUS])
+			appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, COLUMN_STATUS));
 	}
 	else
 		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
@@ -227,31 +230,22 @@ SelectFrom(const Source *source)
 }
 
 char *
-SourceStatement(const Source *source, const char *tail)
+SourceStatement(const Source *source)
 {
-	return psprintf("%s%s%s", SelectFrom(source), SourceFilter(source, 1, " WHERE "), tail);
-}
-
-static void
-ReadRows(Source *source, const char *tail, DestReceiver *dest)
-{
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {source->accepted};
-
-	SourceQuery(source, SourceStatement(source, tail), source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
+	return SelectFrom(source);
 }
 
 void
 SourceTry(Source *source)
 {
-	ReadRows(source, " LIMIT 0", None_Receiver);
+	SourceQuery(source, psprintf("%s LIMIT 0", SelectFrom(source)), 0, NULL, NULL, None_Receiver);
 }
 
 void
 SourceRead(Source *source, DestReceiver *dest)
 {
 	SourceOpen(source);
-	ReadRows(source, "", dest);
+	SourceQuery(source, SelectFrom(source), 0, NULL, NULL, dest);
 }
 
 char *
