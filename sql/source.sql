@@ -23,7 +23,9 @@ CREATE TABLE custseg.source_mapping (
     read_until date,
     ahead_from date,
     problem text,
-    failed_at timestamptz
+    failed_at timestamptz,
+    follow boolean NOT NULL DEFAULT false,
+    owner_name name
 );
 CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
 CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (kind) WHERE kind = 'contact';
@@ -51,6 +53,8 @@ COMMENT ON COLUMN custseg.source_mapping.read_until IS 'the last day of orders t
 COMMENT ON COLUMN custseg.source_mapping.ahead_from IS 'the first day of orders that were rejected for being later; NULL: none';
 COMMENT ON COLUMN custseg.source_mapping.problem IS 'why the last refresh that wanted to read the source left it as it was; NULL: it did not';
 COMMENT ON COLUMN custseg.source_mapping.failed_at IS 'when that was';
+COMMENT ON COLUMN custseg.source_mapping.follow IS 'a relation that took its name is read in its place if it is of the same owner and has the same types; see custseg.set_follow';
+COMMENT ON COLUMN custseg.source_mapping.owner_name IS 'owner of the relation when that was last looked at: who must own another that is followed';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -59,6 +63,7 @@ CREATE TABLE custseg.source_column (
     role text NOT NULL,
     name text NOT NULL DEFAULT '',
     column_name name NOT NULL,
+    type text,
     PRIMARY KEY (source_id, role, name)
 );
 COMMENT ON TABLE custseg.source_column IS
@@ -67,6 +72,7 @@ COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
 COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), name, phone, email, do_not_contact';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
+COMMENT ON COLUMN custseg.source_column.type IS 'its type, without the domain, when that was last looked at: what the column of another relation that is followed must have';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_column', '');
 
 -- No foreign keys between tables that are dumped: they would be there before
@@ -126,12 +132,20 @@ SELECT m.source_id, m.kind, m.relation,
        (SELECT pg_catalog.jsonb_object_agg(pg_catalog.concat_ws('.', c.role, nullif(c.name, '')), c.column_name)
         FROM custseg.source_column c WHERE c.source_id = m.source_id) AS columns,
        m.accepted, m.namespace, m.added_at,
-       CASE WHEN c.oid IS NULL THEN 'the relation no longer exists'
-            WHEN n.nspname <> m.schema_name OR c.relname <> m.relation_name
-            THEN 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
-            ELSE m.problem
+       CASE WHEN c.oid IS NOT NULL AND n.nspname = m.schema_name AND c.relname = m.relation_name
+            THEN coalesce(m.problem, CASE WHEN m.tracked_since IS NOT NULL AND NOT EXISTS
+                (SELECT FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid
+                 WHERE g.tgrelid = c.oid AND p.pronamespace = 'custseg'::pg_catalog.regnamespace AND p.proname = 'track_change')
+                THEN 'it is to be tracked and has no triggers, so it is read whole: SELECT custseg.track('
+                    || m.source_id || ')' END)
+            WHEN EXISTS (SELECT FROM pg_catalog.pg_class s JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace
+                         WHERE sn.nspname = m.schema_name AND s.relname = m.relation_name)
+            THEN CASE WHEN m.follow THEN coalesce(m.problem, 'another relation has its name now, and is read by the next refresh')
+                 ELSE 'another relation has its name now: SELECT custseg.set_follow(' || m.source_id || ', true) has it read' END
+            WHEN c.oid IS NULL THEN 'the relation no longer exists'
+            ELSE 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
        END AS problem,
-       m.failed_at
+       m.failed_at, m.follow
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
@@ -154,3 +168,10 @@ COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text key
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';
+COMMENT ON COLUMN custseg.source.follow IS 'a relation that took its name is read in its place; see custseg.set_follow';
+
+CREATE FUNCTION custseg.set_follow(source integer, follow boolean) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_set_follow';
+COMMENT ON FUNCTION custseg.set_follow(integer, boolean) IS
+'Whether a source goes by the name of its relation, where a load swaps tables or drops and creates them. false: while the relation that was registered does not have its name, the source is left as it was last read, by refreshes and by claim(). true: the next refresh reads what has the name now, whole, if it belongs to the same role and the columns have the same types; and claim() looks there. A tracked source is then read whole until custseg.track() has put triggers on the new table. The caller must be a member of the role that owns the relation.';
+REVOKE ALL ON FUNCTION custseg.set_follow(integer, boolean) FROM PUBLIC;

@@ -63,19 +63,19 @@ REVOKE ALL ON FUNCTION custseg.set_rescan(integer, interval) FROM PUBLIC;
 CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
     order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,
     promotion name DEFAULT NULL, namespace text DEFAULT 'shop',
-    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL, follow boolean DEFAULT false) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_orders';
-COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval, boolean) IS
+'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (used as it is), uuid, text or varchar (numbered by custseg within the namespace); at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh; follow: when another relation of the same owner and column types has its name, read that (see custseg.set_follow). The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval, boolean) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
-    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer
+    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
-COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) IS
-'Registers the shop''s own customer table, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean. One such table at a time.';
-REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) IS
+'Registers the shop''s own customer table, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders. One such table at a time.';
+REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION custseg.drop_source(source_id integer) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_drop_source';

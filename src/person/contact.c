@@ -15,6 +15,7 @@
 #include "common/stream.h"
 #include "person/contact.h"
 #include "person/identity.h"
+#include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
 
@@ -80,6 +81,7 @@ OpenContacts(void)
 	callback.arg = SourceRelation(source);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	(void) SourceFollow(source);
 	SourceOpen(source);
 	error_context_stack = callback.previous;
 	return source;

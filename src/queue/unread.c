@@ -13,6 +13,7 @@
 #include "common/spi.h"
 #include "person/identity.h"
 #include "queue/unread.h"
+#include "source/follow.h"
 #include "source/probe.h"
 #include "source/read.h"
 #include "timeline/day.h"
@@ -38,6 +39,7 @@ LookAtSource(void *arg)
 {
 	Look	   *look = arg;
 
+	(void) SourceFollow(look->source);
 	SourceOpen(look->source);
 	look->looked = ProbeIsCheap(look->source);
 	if (look->looked)

@@ -495,7 +495,7 @@ typedef struct Question
 	Run		   *run;
 	Source	   *source;
 	const ProfileTarget *target;
-	const char *why;
+	const char *why;			/* at first: why all are read whole, if they are */
 	Reading		reading;
 } Question;
 
@@ -513,12 +513,16 @@ CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower
 		   const char *reread_all, bool known, char **snapshot)
 {
 	Question	question = {run, source, target, reread_all, READ_WHOLE};
-	ErrorData  *error = reread_all ? NULL : Attempt(AskHowToRead, &question);
+	ErrorData  *error = Attempt(AskHowToRead, &question);
 
 	RunNoteRead(run, source->source_id, reading_names[error ? READ_NOT : question.reading], error ? NULL : question.why);
 	if (error)
 	{
 		TellFailure(run, source, error);
+		if (reread_all)
+			MarkSourceMixed(source);
+		if (reread_all && target->source_id == 0)
+			LeavePart(run, source, follower);
 		return;
 	}
 	if (question.reading == READ_CHANGES && !CollectChanges(run, source, target, follower))

@@ -372,6 +372,7 @@ StageQueue(Refresh *refresh)
 	refresh->choices = state->settled_at != DT_NOBEGIN ? QueueChoices() : NULL;
 	if (refresh->choices && StateIsSettled(state, run, refresh->choices))
 		refresh->customers = DatumGetArrayTypeP(IdArray(run->touched.ids, run->touched.n));
+	FollowContacts(run);
 	RunActivity(run, "planning recall tasks");
 	refresh->settled = QueuePlan(&run->now, refresh->customers, state->settled_at, &unread);
 	TellContacts(run, unread);

@@ -16,9 +16,11 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "common/attempt.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "refresh/trust.h"
+#include "source/follow.h"
 #include "source/read.h"
 
 #define FEWEST_CUSTOMERS	20	/* a smaller shop may come and go */
@@ -234,6 +236,45 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 			 error->hint ? errhint("%s", error->hint) : 0,
 			 run->reading ? errcontext("reading %s", run->reading) : 0));
 	TellLeft(run, source, RunErrorText(run, error));
+}
+
+void
+TellAdopted(Run *run, const Source *source)
+{
+	RunNote(run, psprintf("another relation has the name of %s now, and is read in its place", NamedSource(source)));
+	if (source->tracked)
+		TellRun(run, psprintf("%s is read whole until its new table has triggers: SELECT custseg.track(%d)",
+							  NamedSource(source), source->source_id));
+}
+
+/* What there is to adopt, and whether it was. */
+typedef struct Adoption
+{
+	Source	   *source;
+	bool		adopted;
+} Adoption;
+
+static void
+Adopt(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	adoption->adopted = SourceAdopt(adoption->source);
+}
+
+void
+FollowContacts(Run *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, ListSources(SOURCE_CONTACT))
+	{
+		Adoption	adoption = {lfirst(cell)};
+
+		/* If it cannot be, whoever wants to read it will say so. */
+		if (adoption.source->follow && Attempt(Adopt, &adoption) == NULL && adoption.adopted)
+			TellAdopted(run, adoption.source);
+	}
 }
 
 void

@@ -43,6 +43,12 @@ extern void TellContacts(Run *run, const ErrorData *error);
 extern void TellFailure(Run *run, const Source *source, const ErrorData *error);
 extern void TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found);
 
+/* Another relation has the name of the source and is its own from now on. */
+extern void TellAdopted(Run *run, const Source *source);
+
+/* Adopt what has the name of a customer table, and say so. */
+extern void FollowContacts(Run *run);
+
 /* It is as it should be. */
 extern void ForgetProblem(Source *source);
 

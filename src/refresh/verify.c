@@ -29,6 +29,7 @@
 #include "common/spi.h"
 #include "common/stream.h"
 #include "refresh/incremental.h"
+#include "source/follow.h"
 #include "source/read.h"
 #include "track/change_log.h"
 #include "track/change_pending.h"
@@ -261,6 +262,8 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	SpiRun("SELECT max(day) FROM custseg.refresh_state", 0, NULL, NULL, NULL);
 	day = SpiInt64(0, 1, 0);
 	SampleStored(most, &sample);
+	foreach(cell, sources)
+		(void) SourceFollow(lfirst(cell));
 	foreach(cell, sources)
 		SampleSource(lfirst(cell), most, &sample);
 	sample.n = SortIds(sample.ids, sample.n);

@@ -28,6 +28,7 @@
 #include "utils/syscache.h"
 
 #include "common/spi.h"
+#include "source/follow.h"
 #include "source/mapping.h"
 
 /* Columns of custseg.source_mapping. */
@@ -106,6 +107,8 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->read_here = SpiInt64(row, 14, 0) != 0;
 	source->troubled = SpiInt64(row, 15, 0) != 0;
 	source->rows = SpiInt64(row, 16, 0);
+	source->follow = SpiInt64(row, 17, 0) != 0;
+	source->owner_name = SpiText(row, 18);
 	return source;
 }
 
@@ -125,7 +128,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.follow, m.owner_name::text, c.type"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id",
 					   1, types), values, NULL);
@@ -140,7 +143,10 @@ ListSources(SourceKind kind)
 		}
 		for (int column = 0; column < MAPPED_COLUMNS; column++)
 			if (strcmp(role, column_rules[column].role) == 0)
+			{
 				source->column[column] = SpiText(row, 3);
+				source->column_type[column] = SpiText(row, 19);
+			}
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;
@@ -250,6 +256,7 @@ SourceOpen(Source *source)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation %s of source %d no longer exists",
 						SourceRelation(source), source->source_id),
+				 SourceIsReplaced(source) ? errhint("%s", FollowHint(source)) :
 				 errhint("Register its successor, and forget this one with SELECT custseg.drop_source(%d).",
 						 source->source_id)));
 	form = (Form_pg_class) GETSTRUCT(tuple);
@@ -260,6 +267,7 @@ SourceOpen(Source *source)
 				 errmsg("source %d was registered as %s, but that relation is now called %s",
 						source->source_id, SourceRelation(source),
 						quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname))),
+				 SourceIsReplaced(source) ? errhint("Rename it back. %s", FollowHint(source)) :
 				 errhint("Rename it back, or SELECT custseg.drop_source(%d) and register it under its new name.",
 						 source->source_id)));
 	source->owner = form->relowner;

@@ -24,6 +24,8 @@ typedef enum SourceKind
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
 } SourceKind;
 
+#define SOURCE_KINDS (SOURCE_CONTACT + 1)
+
 /* What a column can be to us; see column_rules for their names. */
 typedef enum MappedColumn
 {
@@ -61,6 +63,9 @@ typedef struct Source
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
 	bool		resting;		/* not tracked, and not to be read again yet */
+	bool		follow;			/* read whatever has its name, if it is like the one before: see follow.c */
+	char	   *owner_name;		/* of the one before */
+	char	   *column_type[MAPPED_COLUMNS];	/* and the base types of its columns */
 
 	/* Known after SourceOpen. */
 	Oid			owner;

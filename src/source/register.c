@@ -20,6 +20,7 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/spi.h"
+#include "source/follow.h"
 #include "source/mapping.h"
 #include "source/read.h"
 #include "source/register.h"
@@ -73,16 +74,17 @@ CheckMember(const Source *source)
 static void
 StoreColumns(const Source *source, int id)
 {
-	Oid			types[] = {INT4OID, TEXTOID, TEXTOID};
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID};
 
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
 		{
 			Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(ColumnRole(column)),
-			CStringGetTextDatum(source->column[column])};
+			CStringGetTextDatum(source->column[column]),
+			CStringGetTextDatum(SourceColumnType(source, column, source->relation))};
 
-			SpiRun("INSERT INTO custseg.source_column (source_id, role, column_name) VALUES ($1, $2, $3::name)",
-				   3, types, values, NULL);
+			SpiRun("INSERT INTO custseg.source_column (source_id, role, column_name, type) VALUES ($1, $2, $3::name, $4)",
+				   4, types, values, NULL);
 		}
 }
 
@@ -91,10 +93,10 @@ static int
 StoreMapping(const Source *source)
 {
 	const char *kind = SourceKindName(source->kind);
-	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
+	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, TEXTOID};
 	Datum		values[lengthof(types)] = {CStringGetTextDatum(kind), ObjectIdGetDatum(source->relation),
 	CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name)};
-	char		nulls[lengthof(types) + 1] = "      ";
+	char		nulls[lengthof(types) + 1] = "        ";
 	Guard		guard;
 	int			id;
 
@@ -106,6 +108,8 @@ StoreMapping(const Source *source)
 		values[5] = source->accepted;
 	else
 		nulls[5] = 'n';
+	values[6] = BoolGetDatum(source->follow);
+	values[7] = CStringGetTextDatum(GetUserNameFromId(source->owner, false));
 
 	GuardEnter(&guard, ExtensionOwner());
 	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
@@ -124,8 +128,8 @@ StoreMapping(const Source *source)
 					 errmsg("%s is already the source of customers", SpiText(0, 1)),
 					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
 	}
-	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted)"
-		   " VALUES ($1, $2, $3::name, $4::name, $5, $6) RETURNING source_id",
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, follow, owner_name)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8::name) RETURNING source_id",
 		   lengthof(types), types, values, nulls);
 	id = SpiInt64(0, 1, 0);
 	StoreColumns(source, id);

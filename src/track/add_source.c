@@ -73,6 +73,7 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 		source.accepted = PointerGetDatum(accepted);
 	}
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
+	source.follow = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11);
 	id = RegisterSource(&source);
 
 	SPI_connect();
@@ -105,6 +106,7 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 	source.column[COLUMN_EMAIL] = NameArgument(fcinfo, 4, "email", false);
 	source.column[COLUMN_DO_NOT_CONTACT] = NameArgument(fcinfo, 5, "do_not_contact", false);
 	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
+	source.follow = !PG_ARGISNULL(7) && PG_GETARG_BOOL(7);
 
 	PG_RETURN_INT32(RegisterSource(&source));
 }
