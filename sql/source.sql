@@ -25,7 +25,8 @@ CREATE TABLE custseg.source_mapping (
     problem text,
     failed_at timestamptz,
     follow boolean NOT NULL DEFAULT false,
-    owner_name name
+    owner_name name,
+    parse text CHECK (parse IN ('YMD', 'DMY', 'MDY'))
 );
 CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
 CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (kind) WHERE kind = 'contact';
@@ -55,6 +56,7 @@ COMMENT ON COLUMN custseg.source_mapping.problem IS 'why the last refresh that w
 COMMENT ON COLUMN custseg.source_mapping.failed_at IS 'when that was';
 COMMENT ON COLUMN custseg.source_mapping.follow IS 'a relation that took its name is read in its place if it is of the same owner and has the same types; see custseg.set_follow';
 COMMENT ON COLUMN custseg.source_mapping.owner_name IS 'owner of the relation when that was last looked at: who must own another that is followed';
+COMMENT ON COLUMN custseg.source_mapping.parse IS 'the order of day, month and year in texts, which may then be days and amounts; NULL: they may not';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -145,7 +147,7 @@ SELECT m.source_id, m.kind, m.relation,
             WHEN c.oid IS NULL THEN 'the relation no longer exists'
             ELSE 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
        END AS problem,
-       m.failed_at, m.follow
+       m.failed_at, m.follow, m.parse
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
@@ -168,6 +170,7 @@ COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text key
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';
+COMMENT ON COLUMN custseg.source.parse IS 'the order of day, month and year in texts, which may then be days and amounts; NULL: they may not';
 COMMENT ON COLUMN custseg.source.follow IS 'a relation that took its name is read in its place; see custseg.set_follow';
 
 CREATE FUNCTION custseg.set_follow(source integer, follow boolean) RETURNS void
@@ -175,3 +178,13 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_set_follow';
 COMMENT ON FUNCTION custseg.set_follow(integer, boolean) IS
 'Whether a source goes by the name of its relation, where a load swaps tables or drops and creates them. false: while the relation that was registered does not have its name, the source is left as it was last read, by refreshes and by claim(). true: the next refresh reads what has the name now, whole, if it belongs to the same role and the columns have the same types; and claim() looks there. A tracked source is then read whole until custseg.track() has put triggers on the new table. The caller must be a member of the role that owns the relation.';
 REVOKE ALL ON FUNCTION custseg.set_follow(integer, boolean) FROM PUBLIC;
+
+CREATE FUNCTION custseg.parse_amount(written text, OUT value numeric, OUT reason text)
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_parse_amount';
+COMMENT ON FUNCTION custseg.parse_amount(text) IS
+'An amount as people write it, as a source with parse reads it: with spaces, full-width digits, signs and words of money, a point or a comma, thousands apart, and brackets or a minus before or behind for less than zero. reason: why it cannot be read. 1.200 and 1,200 could be two amounts; they are read where a sign of money that goes with commas says which ($1,200).';
+
+CREATE FUNCTION custseg.parse_time(written text, parse text, time_zone text, OUT value date, OUT reason text)
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'custseg_parse_time';
+COMMENT ON FUNCTION custseg.parse_time(text, text, text) IS
+'The day of a time as people write it, as a source with parse reads it: 2026/11/20, 2026-11-20 13:05, the same in Chinese, 20/11/2026. parse: the order of day, month and year where the year is not first, YMD, DMY or MDY; years have four digits. time_zone: the shop''s; it matters where the text says how far from UTC it is. reason: why it cannot be read.';

@@ -37,6 +37,7 @@
 #include "person/identity.h"
 #include "source/keys.h"
 #include "profile/state.h"
+#include "source/parse_text.h"
 #include "source/read.h"
 
 #define REPORT_ROWS		(1 << 20)
@@ -58,6 +59,12 @@ const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_AMOUNT_PRECISION] = "amount has more than 4 decimals",
 	[REJECT_AMOUNT_RANGE] = "amount is out of range",
 	[REJECT_NO_ORDER_ID] = "order is null",
+	[REJECT_TIME_UNREADABLE] = TIME_UNREADABLE,
+	[REJECT_TIME_SHORT_YEAR] = TIME_SHORT_YEAR,
+	[REJECT_TIME_OTHER_ORDER] = TIME_OTHER_ORDER,
+	[REJECT_TIME_IMPOSSIBLE] = TIME_IMPOSSIBLE,
+	[REJECT_AMOUNT_UNREADABLE] = AMOUNT_UNREADABLE,
+	[REJECT_AMOUNT_AMBIGUOUS] = AMOUNT_AMBIGUOUS,
 	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
 };
 
@@ -311,6 +318,41 @@ ReportRows(Collector *c)
 	pgstat_report_activity(STATE_RUNNING, activity);
 }
 
+/* Days and amounts that are texts. */
+
+static pg_noinline bool
+TakeDayText(Collector *c, TupleTableSlot *slot, int32 *day)
+{
+	static const RejectReason reasons[] = {
+		[PARSE_UNREADABLE] = REJECT_TIME_UNREADABLE,
+		[PARSE_SHORT_YEAR] = REJECT_TIME_SHORT_YEAR,
+		[PARSE_OTHER_ORDER] = REJECT_TIME_OTHER_ORDER,
+		[PARSE_IMPOSSIBLE] = REJECT_TIME_IMPOSSIBLE,
+		[PARSE_OUT_OF_RANGE] = REJECT_TIME,
+	};
+	ParseStatus status = ParseDayText(slot->tts_values[READ_AT], c->source->parse, c->days, day);
+
+	if (status != PARSE_OK)
+		RejectRow(c, slot, reasons[status]);
+	return status == PARSE_OK;
+}
+
+static pg_noinline bool
+TakeAmountText(Collector *c, TupleTableSlot *slot, int64 *amount)
+{
+	static const RejectReason reasons[] = {
+		[PARSE_UNREADABLE] = REJECT_AMOUNT_UNREADABLE,
+		[PARSE_AMBIGUOUS] = REJECT_AMOUNT_AMBIGUOUS,
+		[PARSE_TOO_PRECISE] = REJECT_AMOUNT_PRECISION,
+		[PARSE_OUT_OF_RANGE] = REJECT_AMOUNT_RANGE,
+	};
+	ParseStatus status = ParseAmountText(slot->tts_values[READ_AMOUNT], amount);
+
+	if (status != PARSE_OK)
+		RejectRow(c, slot, reasons[status]);
+	return status == PARSE_OK;
+}
+
 /* The columns of a row, one by one: false, and the row is rejected, where one cannot be used. */
 
 static inline bool
@@ -326,6 +368,13 @@ TakeDay(Collector *c, TupleTableSlot *slot, int32 *day)
 			break;
 		case TIMESTAMPOID:
 			ok = DayOfTimestamp(DatumGetTimestamp(value), day);
+			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			if (!TakeDayText(c, slot, day))
+				return false;
+			ok = true;
 			break;
 		default:
 			ok = DayOfDate(DatumGetDateADT(value), day);
@@ -356,6 +405,10 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 		case FLOAT4OID:
 			status = AmountFromReal(DatumGetFloat4(value), amount);
 			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			return TakeAmountText(c, slot, amount);
 		default:
 			status = AmountFromNumeric(value, amount);
 			break;

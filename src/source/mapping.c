@@ -30,6 +30,7 @@
 #include "common/spi.h"
 #include "source/follow.h"
 #include "source/mapping.h"
+#include "source/parse_text.h"
 
 /* Columns of custseg.source_mapping. */
 enum
@@ -109,6 +110,7 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->rows = SpiInt64(row, 16, 0);
 	source->follow = SpiInt64(row, 17, 0) != 0;
 	source->owner_name = SpiText(row, 18);
+	source->parse = ParseOrderOf(SpiText(row, 20));
 	return source;
 }
 
@@ -128,7 +130,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.follow, m.owner_name::text, c.type"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.follow, m.owner_name::text, c.type, m.parse"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id",
 					   1, types), values, NULL);
@@ -152,6 +154,24 @@ ListSources(SourceKind kind)
 	return sources;
 }
 
+static bool
+IsText(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+static bool
+MayBeParsed(MappedColumn column)
+{
+	return column == COLUMN_AT || column == COLUMN_AMOUNT;
+}
+
+bool
+SourceIsParsed(const Source *source)
+{
+	return IsText(source->type[COLUMN_AT]) || IsText(source->type[COLUMN_AMOUNT]);
+}
+
 static void
 CheckColumn(Source *source, MappedColumn column)
 {
@@ -172,7 +192,7 @@ CheckColumn(Source *source, MappedColumn column)
 						 source->source_id)));
 
 	type = getBaseType(get_atttype(source->relation, attno));
-	if (rule->types)
+	if (rule->types && !(MayBeParsed(column) && IsText(type) && source->parse != PARSE_NONE))
 	{
 		const Oid  *accepted = rule->types;
 
@@ -183,6 +203,8 @@ CheckColumn(Source *source, MappedColumn column)
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
 							name, SourceRelation(source), format_type_be(type), rule->role),
+					 MayBeParsed(column) && IsText(type) ?
+					 errhint("It must be %s; parse => 'YMD', 'DMY' or 'MDY' reads texts, or a view over the table can cast it.", rule->wanted) :
 					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
 	}
 	source->attno[column] = attno;

@@ -9,6 +9,7 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
+#include "source/parse.h"
 #include "utils/timestamp.h"
 
 typedef enum KeyKind
@@ -63,6 +64,7 @@ typedef struct Source
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
 	bool		resting;		/* not tracked, and not to be read again yet */
+	ParseOrder	parse;			/* texts may be days and amounts */
 	bool		follow;			/* read whatever has its name, if it is like the one before: see follow.c */
 	char	   *owner_name;		/* of the one before */
 	char	   *column_type[MAPPED_COLUMNS];	/* and the base types of its columns */
@@ -109,6 +111,9 @@ extern bool StatusCanBe(const Source *source, const char *status);
 
 /* Is the relation there, and called as it was when it was registered? Takes no lock. */
 extern bool SourceIsNamed(const Source *source);
+
+/* Are its days or its amounts texts? After SourceOpen. */
+extern bool SourceIsParsed(const Source *source);
 
 /* The condition that the status is, byte by byte, one of parameter $n, or "". */
 extern char *SourceFilter(const Source *source, int parameter, const char *prefix);

@@ -22,6 +22,7 @@
 #include "common/spi.h"
 #include "source/follow.h"
 #include "source/mapping.h"
+#include "source/parse_text.h"
 #include "source/read.h"
 #include "source/register.h"
 
@@ -93,10 +94,10 @@ static int
 StoreMapping(const Source *source)
 {
 	const char *kind = SourceKindName(source->kind);
-	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, TEXTOID};
+	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(types)] = {CStringGetTextDatum(kind), ObjectIdGetDatum(source->relation),
 	CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name)};
-	char		nulls[lengthof(types) + 1] = "        ";
+	char		nulls[lengthof(types) + 1] = "         ";
 	Guard		guard;
 	int			id;
 
@@ -110,6 +111,10 @@ StoreMapping(const Source *source)
 		nulls[5] = 'n';
 	values[6] = BoolGetDatum(source->follow);
 	values[7] = CStringGetTextDatum(GetUserNameFromId(source->owner, false));
+	if (source->parse != PARSE_NONE)
+		values[8] = CStringGetTextDatum(ParseOrderName(source->parse));
+	else
+		nulls[8] = 'n';
 
 	GuardEnter(&guard, ExtensionOwner());
 	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
@@ -128,8 +133,8 @@ StoreMapping(const Source *source)
 					 errmsg("%s is already the source of customers", SpiText(0, 1)),
 					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
 	}
-	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, follow, owner_name)"
-		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8::name) RETURNING source_id",
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, follow, owner_name, parse)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8::name, $9) RETURNING source_id",
 		   lengthof(types), types, values, nulls);
 	id = SpiInt64(0, 1, 0);
 	StoreColumns(source, id);

@@ -15,6 +15,7 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/spi.h"
+#include "source/parse_text.h"
 #include "source/register.h"
 #include "track/change_log.h"
 #include "track/track.h"
@@ -74,6 +75,7 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 	}
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
 	source.follow = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11);
+	source.parse = ParseOrderOf(PG_ARGISNULL(12) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(12)));
 	id = RegisterSource(&source);
 
 	SPI_connect();
