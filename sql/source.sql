@@ -7,7 +7,8 @@ CREATE TABLE custseg.source_mapping (
     relation regclass NOT NULL,
     schema_name name NOT NULL,
     relation_name name NOT NULL,
-    namespace text,
+    namespace text NOT NULL,
+    native boolean NOT NULL,
     accepted text[],
     added_at timestamptz NOT NULL DEFAULT now(),
     last_read timestamptz,
@@ -29,7 +30,7 @@ CREATE TABLE custseg.source_mapping (
     parse text CHECK (parse IN ('YMD', 'DMY', 'MDY'))
 );
 CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
-CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (kind) WHERE kind = 'contact';
+CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (namespace) WHERE kind = 'contact';
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
@@ -37,7 +38,8 @@ COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read fro
 COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
 COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
-COMMENT ON COLUMN custseg.source_mapping.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
+COMMENT ON COLUMN custseg.source_mapping.namespace IS 'the set of keys that its customer column belongs to: sources that share it share their customers';
+COMMENT ON COLUMN custseg.source_mapping.native IS 'its customers are known by the shop''s own numbers, used as they are; else custseg numbers their keys';
 COMMENT ON COLUMN custseg.source_mapping.accepted IS 'values of the status column that count';
 COMMENT ON COLUMN custseg.source_mapping.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source_mapping.last_read IS 'when the last complete read of the source began; NULL before the first';
@@ -166,7 +168,7 @@ COMMENT ON COLUMN custseg.source.rows_rejected IS 'rows that cannot be used; cus
 COMMENT ON COLUMN custseg.source.rows_left_out IS 'rows beside those whose status is not accepted: custseg.source_status has them by status; NULL where no status decides';
 COMMENT ON COLUMN custseg.source.columns IS 'its columns, by the role each plays (custseg.source_column)';
 COMMENT ON COLUMN custseg.source.accepted IS 'values of the status column that count';
-COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';
+COMMENT ON COLUMN custseg.source.namespace IS 'the set of keys that its customer column belongs to: sources that share it share their customers';
 COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';

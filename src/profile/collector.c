@@ -223,6 +223,13 @@ UuidKey(const unsigned char *bytes)
 	return key;
 }
 
+/* Numbers of another namespace are few beside what they could be: they go by hash. */
+static inline WideKey
+NumberKey(int64 number)
+{
+	return (WideKey) {.hi = number};
+}
+
 static inline int
 WidePartition(const Collector *c, WideKey key)
 {
@@ -253,7 +260,15 @@ CollectorKnowKey(Collector *c, const char *text, int len, int64 customer_id)
 {
 	KnownKey	known;
 
-	if (c->key_kind == KEY_UUID)
+	if (c->key_kind == KEY_NUMBER)
+	{
+		int64		number;
+
+		if (!KeyIsNumber(text, len, &number))
+			return;
+		known.key = NumberKey(number);
+	}
+	else if (c->key_kind == KEY_UUID)
 	{
 		pg_uuid_t	uuid;
 
@@ -418,6 +433,40 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 	return true;
 }
 
+static inline int64
+NumberOf(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+/* A text of a row is kept aside, and stands for itself by its hash. */
+static inline bool
+TakeText(Collector *c, TupleTableSlot *slot, Datum value, WideKey *key)
+{
+	struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+	int			len = VARSIZE_ANY_EXHDR(text);
+	bool		good = len > 0 && len <= KEY_MAX_LENGTH;
+
+	if (likely(good))
+	{
+		*key = TextKey(c, VARDATA_ANY(text), len);
+		KeepText(c, *key, VARDATA_ANY(text), len);
+	}
+	else
+		RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
+	if ((Pointer) text != DatumGetPointer(value))
+		pfree(text);
+	return good;
+}
+
 /* The shop's own number, or a key; and the partition of either. */
 static inline bool
 TakeCustomer(Collector *c, TupleTableSlot *slot, int64 *id, WideKey *key, int *partition)
@@ -426,18 +475,7 @@ TakeCustomer(Collector *c, TupleTableSlot *slot, int64 *id, WideKey *key, int *p
 
 	if (c->key_kind == KEY_NATIVE)
 	{
-		switch (c->source->type[COLUMN_CUSTOMER])
-		{
-			case INT2OID:
-				*id = DatumGetInt16(value);
-				break;
-			case INT4OID:
-				*id = DatumGetInt32(value);
-				break;
-			default:
-				*id = DatumGetInt64(value);
-				break;
-		}
+		*id = NumberOf(c->source->type[COLUMN_CUSTOMER], value);
 		if (unlikely(*id <= 0))
 			return RejectRow(c, slot, REJECT_CUSTOMER_ID), false;
 		*partition = NativePartition(c, *id);
@@ -445,23 +483,14 @@ TakeCustomer(Collector *c, TupleTableSlot *slot, int64 *id, WideKey *key, int *p
 	}
 	if (c->key_kind == KEY_UUID)
 		*key = UuidKey(DatumGetUUIDP(value)->data);
-	else
+	else if (c->key_kind == KEY_NUMBER)
 	{
-		struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
-		int			len = VARSIZE_ANY_EXHDR(text);
-
-		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
-		{
-			RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
-			if ((Pointer) text != DatumGetPointer(value))
-				pfree(text);
-			return false;
-		}
-		*key = TextKey(c, VARDATA_ANY(text), len);
-		KeepText(c, *key, VARDATA_ANY(text), len);
-		if ((Pointer) text != DatumGetPointer(value))
-			pfree(text);
+		*key = NumberKey(NumberOf(c->source->type[COLUMN_CUSTOMER], value));
+		if (unlikely((int64) key->hi <= 0))
+			return RejectRow(c, slot, REJECT_CUSTOMER_ID), false;
 	}
+	else if (unlikely(!TakeText(c, slot, value, key)))
+		return false;
 	*partition = WidePartition(c, *key);
 	return true;
 }

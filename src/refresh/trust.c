@@ -19,6 +19,7 @@
 #include "common/attempt.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "person/contact.h"
 #include "refresh/trust.h"
 #include "source/follow.h"
 #include "source/read.h"
@@ -280,24 +281,26 @@ FollowContacts(Run *run)
 void
 TellContacts(Run *run, const ErrorData *error)
 {
-	List	   *sources = ListSources(SOURCE_CONTACT);
-	Source	   *source = sources ? linitial(sources) : NULL;
+	ListCell   *cell;
 
-	if (source == NULL)
-		return;
-	if (error == NULL)
+	foreach(cell, ListSources(SOURCE_CONTACT))
 	{
-		ForgetProblem(source);
-		return;
+		Source	   *source = lfirst(cell);
+
+		if (error == NULL)
+			ForgetProblem(source);
+		else if (source->source_id == ContactsReading())
+		{
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message),
+					 error->detail ? errdetail_internal("%s", error->detail) : 0,
+					 error->hint ? errhint("%s", error->hint) : 0));
+			SetProblem(source, RunErrorText(run, error));
+			RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message));
+			run->counts.left++;
+		}
 	}
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
-	SetProblem(source, RunErrorText(run, error));
-	RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message));
-	run->counts.left++;
 }
 
 void

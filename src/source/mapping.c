@@ -108,9 +108,10 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->read_here = SpiInt64(row, 14, 0) != 0;
 	source->troubled = SpiInt64(row, 15, 0) != 0;
 	source->rows = SpiInt64(row, 16, 0);
-	source->follow = SpiInt64(row, 17, 0) != 0;
-	source->owner_name = SpiText(row, 18);
-	source->parse = ParseOrderOf(SpiText(row, 20));
+	source->native = SpiInt64(row, 17, 0) != 0;
+	source->follow = SpiInt64(row, 18, 0) != 0;
+	source->owner_name = SpiText(row, 19);
+	source->parse = ParseOrderOf(SpiText(row, 21));
 	return source;
 }
 
@@ -130,7 +131,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.follow, m.owner_name::text, c.type, m.parse"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id",
 					   1, types), values, NULL);
@@ -147,7 +148,7 @@ ListSources(SourceKind kind)
 			if (strcmp(role, column_rules[column].role) == 0)
 			{
 				source->column[column] = SpiText(row, 3);
-				source->column_type[column] = SpiText(row, 19);
+				source->column_type[column] = SpiText(row, 20);
 			}
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -234,6 +235,12 @@ KeyKindOf(Oid type, KeyKind *kind)
 }
 
 bool
+NumbersAreNative(const Source *source)
+{
+	return strcmp(source->namespace, SHOP_NAMESPACE) == 0;
+}
+
+bool
 SourceMayBe(int source_id, Oid relid)
 {
 	Oid			table = get_relname_relid("source_mapping", get_namespace_oid("custseg", true));
@@ -299,13 +306,15 @@ SourceOpen(Source *source)
 		if (source->column[column])
 			CheckColumn(source, column);
 	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
-	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != (source->namespace == NULL))
+	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
+		source->key_kind = KEY_NUMBER;
+	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
 						source->column[COLUMN_CUSTOMER], SourceRelation(source), format_type_be(source->type[COLUMN_CUSTOMER])),
 				 errdetail("When source %d was registered its customers were known by %s.", source->source_id,
-						   source->namespace ? "a text or uuid, and custseg gave them numbers" : "the shop's own numbers"),
+						   source->native ? "the shop's own numbers" : "a text or uuid, and custseg gave them numbers"),
 				 errhint("Give the column its old type back, or register the relation anew: SELECT custseg.untrack(%d), custseg.drop_source(%d), then add it again.",
 						 source->source_id, source->source_id)));
 

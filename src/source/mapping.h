@@ -15,6 +15,7 @@
 typedef enum KeyKind
 {
 	KEY_NATIVE,					/* smallint, integer, bigint: used as it is */
+	KEY_NUMBER,					/* the same of another namespace than the shop's: numbered by us */
 	KEY_UUID,
 	KEY_TEXT,
 } KeyKind;
@@ -45,6 +46,7 @@ typedef enum MappedColumn
 #define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
+#define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
 
 typedef struct Source
 {
@@ -53,7 +55,8 @@ typedef struct Source
 	Oid			relation;
 	char	   *schema_name;
 	char	   *relation_name;
-	char	   *namespace;		/* NULL for native keys */
+	char	   *namespace;		/* of its keys */
+	bool		native;			/* its customers are the shop's own numbers */
 	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
 	Datum		accepted;		/* text[], with a status column */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
@@ -91,8 +94,14 @@ extern const char *ColumnRole(MappedColumn column);
  */
 extern void SourceOpen(Source *source);
 
-/* What keys a column of this type, which is no domain, holds; false if it cannot hold any. */
+/*
+ * What keys a column of this type, which is no domain, holds; false if it cannot
+ * hold any. Numbers are taken to be the shop's own.
+ */
 extern bool KeyKindOf(Oid type, KeyKind *kind);
+
+/* Whether numbers in its customer column are customer ids, or else keys to be numbered. */
+extern bool NumbersAreNative(const Source *source);
 
 /*
  * Is this table a source's, or a partition of its table? For the shop's own
