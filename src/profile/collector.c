@@ -156,7 +156,7 @@ ShownValue(TupleTableSlot *slot, int column)
 	return text;
 }
 
-static pg_noinline void
+pg_noinline void
 RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 {
 	int64		n = c->counts.rejected[reason]++;
@@ -331,41 +331,6 @@ ReportRows(Collector *c)
 	snprintf(activity, sizeof(activity), "custseg refresh: reading %s, " INT64_FORMAT " rows",
 			 SourceRelation(c->source), rows);
 	pgstat_report_activity(STATE_RUNNING, activity);
-}
-
-/* Days and amounts that are texts. */
-
-static pg_noinline bool
-TakeDayText(Collector *c, TupleTableSlot *slot, int32 *day)
-{
-	static const RejectReason reasons[] = {
-		[PARSE_UNREADABLE] = REJECT_TIME_UNREADABLE,
-		[PARSE_SHORT_YEAR] = REJECT_TIME_SHORT_YEAR,
-		[PARSE_OTHER_ORDER] = REJECT_TIME_OTHER_ORDER,
-		[PARSE_IMPOSSIBLE] = REJECT_TIME_IMPOSSIBLE,
-		[PARSE_OUT_OF_RANGE] = REJECT_TIME,
-	};
-	ParseStatus status = ParseDayText(slot->tts_values[READ_AT], c->source->parse, c->days, day);
-
-	if (status != PARSE_OK)
-		RejectRow(c, slot, reasons[status]);
-	return status == PARSE_OK;
-}
-
-static pg_noinline bool
-TakeAmountText(Collector *c, TupleTableSlot *slot, int64 *amount)
-{
-	static const RejectReason reasons[] = {
-		[PARSE_UNREADABLE] = REJECT_AMOUNT_UNREADABLE,
-		[PARSE_AMBIGUOUS] = REJECT_AMOUNT_AMBIGUOUS,
-		[PARSE_TOO_PRECISE] = REJECT_AMOUNT_PRECISION,
-		[PARSE_OUT_OF_RANGE] = REJECT_AMOUNT_RANGE,
-	};
-	ParseStatus status = ParseAmountText(slot->tts_values[READ_AMOUNT], amount);
-
-	if (status != PARSE_OK)
-		RejectRow(c, slot, reasons[status]);
-	return status == PARSE_OK;
 }
 
 /* The columns of a row, one by one: false, and the row is rejected, where one cannot be used. */
