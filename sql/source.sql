@@ -3,7 +3,7 @@
 
 CREATE TABLE custseg.source_mapping (
     source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('orders', 'contact')),
+    kind text NOT NULL CHECK (kind IN ('orders', 'people', 'contact')),
     relation regclass NOT NULL,
     schema_name name NOT NULL,
     relation_name name NOT NULL,
@@ -34,7 +34,7 @@ CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (namesp
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
-COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; contact: names, handles and opt-outs are';
+COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; people: who there is, and attributes; contact: names, handles and opt-outs';
 COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
 COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
@@ -73,7 +73,7 @@ CREATE TABLE custseg.source_column (
 COMMENT ON TABLE custseg.source_column IS
 'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
 COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
-COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), name, phone, email, do_not_contact';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name, phone, email, do_not_contact';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
 COMMENT ON COLUMN custseg.source_column.type IS 'its type, without the domain, when that was last looked at: what the column of another relation that is followed must have';
@@ -88,9 +88,9 @@ CREATE TABLE custseg.rejected (
     PRIMARY KEY (source_id, reason)
 );
 COMMENT ON TABLE custseg.rejected IS
-'How many rows of each source''s last read were left out, by reason.';
+'How many rows of each source''s last read were left out, or count without a value, by reason.';
 COMMENT ON COLUMN custseg.rejected.source_id IS 'the source';
-COMMENT ON COLUMN custseg.rejected.reason IS 'why the rows were left out';
+COMMENT ON COLUMN custseg.rejected.reason IS 'why the rows were left out, or what was left out of them';
 COMMENT ON COLUMN custseg.rejected.rows IS 'how many rows';
 SELECT pg_catalog.pg_extension_config_dump('custseg.rejected', '');
 
@@ -156,7 +156,7 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW custseg.source IS
 'The registered sources: whose they are, when they were last read and with what result.';
 COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_source and refresh';
-COMMENT ON COLUMN custseg.source.kind IS 'orders or contact';
+COMMENT ON COLUMN custseg.source.kind IS 'orders, people or contact';
 COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
 COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
 COMMENT ON COLUMN custseg.source.tracked_since IS 'since when its changes are tracked; NULL: it is read whole';

@@ -139,8 +139,17 @@ CollectorCounts(const Collector *collector)
 	return &collector->counts;
 }
 
-/* A value as a sample shows it. */
-static char *
+int64
+RejectedRows(const CollectCounts *counts)
+{
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	return rejected;
+}
+
+char *
 ShownValue(TupleTableSlot *slot, int column)
 {
 	Oid			output;

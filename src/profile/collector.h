@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "executor/tuptable.h"
 #include "profile/status.h"
 #include "source/limits.h"
 #include "source/mapping.h"
@@ -77,6 +78,7 @@ typedef struct Collected
 typedef struct ProfileTarget
 {
 	int			source_id;		/* 0: the profile itself */
+	bool		people;			/* of this source the part is in custseg.profile_attribute */
 } ProfileTarget;
 
 typedef struct Collector Collector;
@@ -113,6 +115,12 @@ extern void CollectorKnowKey(Collector *collector, const char *key, int len, int
 extern bool CollectorNext(Collector *collector, int wanted, Collected **customers, int *n);
 
 extern const CollectCounts *CollectorCounts(const Collector *collector);
+
+/* A value as a sample shows it, in the current memory context. */
+extern char *ShownValue(TupleTableSlot *slot, int column);
+
+/* How many rows were left out, whatever the reason. */
+extern int64 RejectedRows(const CollectCounts *counts);
 
 /* Close temporary files. Must run even after an error. */
 extern void CollectorClose(Collector *collector);

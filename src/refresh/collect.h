@@ -16,6 +16,6 @@
 extern void CollectSources(Run *run, List *sources, const char *reread_all, bool known, ChangeFollower *follower);
 
 /* Before a second source is read for the first time: what the profiles hold is the part of the one there was. */
-extern void KeepAsPart(void);
+extern void KeepAsPart(List *sources);
 
 #endif							/* CUSTSEG_COLLECT_H */

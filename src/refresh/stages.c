@@ -54,7 +54,7 @@ static List *
 ReadSources(Run *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	List	   *sources = ListSources(SOURCE_ORDERS);
+	List	   *sources = ListReadSources();
 
 	MemoryContextSwitchTo(old);
 	if (run->asked.only_source != 0)
@@ -66,7 +66,7 @@ ReadSources(Run *run)
 				return sources;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("source %d is not a source of orders", run->asked.only_source),
+				 errmsg("source %d is not one that a refresh reads", run->asked.only_source),
 				 errhint("See custseg.source for the sources there are.")));
 	}
 	return sources;
@@ -239,8 +239,8 @@ StageCollect(Refresh *refresh)
 	StateWrite(&(StateChange) {.day = &run->now.day, .pending = refresh->pending});
 	if (!refresh->baseline)
 	{
-		if (refresh->sources_changed && list_length(refresh->sources) > 1)
-			KeepAsPart();
+		if (refresh->sources_changed)
+			KeepAsPart(refresh->sources);
 		StateMarkMixture(refresh->sources_changed != NULL, refresh->zone_changed != NULL);
 	}
 	RunCommit(run);				/* what is seen of us while we read */

@@ -43,7 +43,9 @@ CountCustomers(const ProfileTarget *target, int64 most)
 	Oid			types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(target->source_id), Int64GetDatum(most)};
 
-	SpiRun(target->source_id ?
+	SpiRun(target->people ?
+		   "SELECT count(*) FROM (SELECT FROM custseg.profile_attribute WHERE source_id = $1 LIMIT $2) p" :
+		   target->source_id ?
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT $2) p" :
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile WHERE $1 = 0 LIMIT $2) p", 2, types, values, NULL);
 	return SpiInt64(0, 1, 0);
@@ -174,7 +176,7 @@ TellStatuses(Run *run, const Source *source, const StatusCounts *statuses)
 void
 TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 {
-	int64		rejected = 0;
+	int64		rejected = RejectedRows(counts);
 	int			most = 0;
 
 	if (counts->statuses != NULL)
@@ -185,16 +187,13 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, left_out == 0 ? psprintf("%s has no orders", NamedSource(source)) :
+			TellRun(run, left_out == 0 ? psprintf(source->kind == SOURCE_PEOPLE ? "%s has no rows" : "%s has no orders", NamedSource(source)) :
 					psprintf("%s has no orders: none of its " INT64_FORMAT " rows has an accepted status", NamedSource(source), left_out));
 		return;
 	}
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
-	{
-		rejected += counts->rejected[reason];
 		if (counts->rejected[reason] > counts->rejected[most])
 			most = reason;
-	}
 	if (rejected >= MOST_REJECTED * counts->rows)
 		TellRun(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
 						   counts->rows, NamedSource(source), rejected, reject_reasons[most]));

@@ -71,10 +71,9 @@ OwnerName(Oid relid)
 }
 
 char *
-SourceColumnType(const Source *source, MappedColumn column, Oid relid)
+ColumnTypeName(Oid relid, const char *column)
 {
-	AttrNumber	attno = get_attnum(relid, source->column[column]);
-
+	AttrNumber	attno = get_attnum(relid, column);
 	Oid			type = attno > 0 ? getBaseType(get_atttype(relid, attno)) : InvalidOid;
 
 	if (attno <= 0)
@@ -124,7 +123,7 @@ CheckSuccessor(const Source *source, Oid successor)
 
 		if (source->column[column] == NULL)
 			continue;
-		now = SourceColumnType(source, column, successor);
+		now = ColumnTypeName(successor, source->column[column]);
 		if (now == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -174,7 +173,7 @@ Remember(const Source *source)
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 	{
 		const char *before = source->column_type[column];
-		char	   *now = source->column[column] ? SourceColumnType(source, column, source->relation) : NULL;
+		char	   *now = source->column[column] ? ColumnTypeName(source->relation, source->column[column]) : NULL;
 
 		if (now == NULL || (before != NULL && strcmp(now, before) == 0))
 			continue;

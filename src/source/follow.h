@@ -26,7 +26,7 @@ extern bool SourceFollow(Source *source);
 extern bool SourceAdopt(Source *source);
 
 /* The base type of a column, as it is kept; NULL if the relation has no such column. */
-extern char *SourceColumnType(const Source *source, MappedColumn column, Oid relid);
+extern char *ColumnTypeName(Oid relid, const char *column);
 
 /* Say whether it follows. Inside SPI, as the extension's owner, who may be another than the caller. */
 extern void SetFollow(int source_id, bool follow, Oid caller);

@@ -52,6 +52,8 @@ static const Oid time_types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidO
 static const Oid number_types[] = {NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid promotion_types[] = {BOOLOID, NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid flag_types[] = {BOOLOID, InvalidOid};
+static const Oid attribute_types[] = {TEXTOID, VARCHAROID, BPCHAROID, BOOLOID, INT2OID, INT4OID, INT8OID, NUMERICOID,
+FLOAT4OID, FLOAT8OID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID, InvalidOid};
 
 static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CUSTOMER] = {"customer", "smallint, integer, bigint, uuid, text or varchar", key_types},
@@ -60,14 +62,19 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_ORDER_ID] = {"order_id", "smallint, integer, bigint, uuid, text or varchar", key_types},
 	[COLUMN_STATUS] = {"status", NULL, NULL},
 	[COLUMN_PROMOTION] = {"promotion", "boolean or a number", promotion_types},
+	[COLUMN_REGISTERED_AT] = {"registered_at", "timestamptz, timestamp or date", time_types},
 	[COLUMN_NAME] = {"name", NULL, NULL},
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
 };
 
+static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
+attribute_types};
+
 static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
+	[SOURCE_PEOPLE] = "people",
 	[SOURCE_CONTACT] = "contact",
 };
 
@@ -115,6 +122,17 @@ SourceFromRow(uint64 row, SourceKind kind)
 	return source;
 }
 
+/* The attribute is called like its row in source_column. */
+static void
+AddAttribute(Source *source, char *name, char *column)
+{
+	int			n = source->n_attributes++;
+
+	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
+		palloc(sizeof(SourceAttribute));
+	source->attributes[n] = (SourceAttribute) {.name = name,.column = column};
+}
+
 List *
 ListSources(SourceKind kind)
 {
@@ -131,9 +149,9 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse, c.name"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
-					   " WHERE m.kind = $1 ORDER BY m.source_id",
+					   " WHERE m.kind = $1 ORDER BY m.source_id, c.role COLLATE \"C\", c.name COLLATE \"C\"",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -150,6 +168,8 @@ ListSources(SourceKind kind)
 				source->column[column] = SpiText(row, 3);
 				source->column_type[column] = SpiText(row, 20);
 			}
+		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
+			AddAttribute(source, SpiText(row, 22), SpiText(row, 3));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;
@@ -162,9 +182,9 @@ IsText(Oid type)
 }
 
 static bool
-MayBeParsed(MappedColumn column)
+MayBeParsed(const ColumnRule *rule)
 {
-	return column == COLUMN_AT || column == COLUMN_AMOUNT;
+	return rule == &column_rules[COLUMN_AT] || rule == &column_rules[COLUMN_AMOUNT];
 }
 
 bool
@@ -173,11 +193,16 @@ SourceIsParsed(const Source *source)
 	return IsText(source->type[COLUMN_AT]) || IsText(source->type[COLUMN_AMOUNT]);
 }
 
-static void
-CheckColumn(Source *source, MappedColumn column)
+List *
+ListReadSources(void)
 {
-	const ColumnRule *rule = &column_rules[column];
-	const char *name = source->column[column];
+	return list_concat(ListSources(SOURCE_ORDERS), ListSources(SOURCE_PEOPLE));
+}
+
+/* The number of a column and its type, if it can be what it is mapped as. */
+static AttrNumber
+CheckColumn(const Source *source, const char *name, const ColumnRule *rule, Oid *found)
+{
 	AttrNumber	attno = get_attnum(source->relation, name);
 	Oid			type;
 
@@ -193,23 +218,23 @@ CheckColumn(Source *source, MappedColumn column)
 						 source->source_id)));
 
 	type = getBaseType(get_atttype(source->relation, attno));
-	if (rule->types && !(MayBeParsed(column) && IsText(type) && source->parse != PARSE_NONE))
+	if (rule->types && !(MayBeParsed(rule) && IsText(type) && source->parse != PARSE_NONE))
 	{
 		const Oid  *accepted = rule->types;
 
 		while (OidIsValid(*accepted) && *accepted != type)
 			accepted++;
-		if (!OidIsValid(*accepted))
+		if (!OidIsValid(*accepted) && !(rule == &attribute_rule && get_typtype(type) == TYPTYPE_ENUM))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
 							name, SourceRelation(source), format_type_be(type), rule->role),
-					 MayBeParsed(column) && IsText(type) ?
+					 MayBeParsed(rule) && IsText(type) ?
 					 errhint("It must be %s; parse => 'YMD', 'DMY' or 'MDY' reads texts, or a view over the table can cast it.", rule->wanted) :
 					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
 	}
-	source->attno[column] = attno;
-	source->type[column] = type;
+	*found = type;
+	return attno;
 }
 
 bool
@@ -304,7 +329,9 @@ SourceOpen(Source *source)
 
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
-			CheckColumn(source, column);
+			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
 	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
 	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
 		source->key_kind = KEY_NUMBER;

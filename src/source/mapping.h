@@ -23,6 +23,7 @@ typedef enum KeyKind
 typedef enum SourceKind
 {
 	SOURCE_ORDERS,
+	SOURCE_PEOPLE,				/* who there is, and their attributes */
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
 } SourceKind;
 
@@ -37,6 +38,7 @@ typedef enum MappedColumn
 	COLUMN_ORDER_ID,
 	COLUMN_STATUS,
 	COLUMN_PROMOTION,
+	COLUMN_REGISTERED_AT,
 	COLUMN_NAME,
 	COLUMN_PHONE,
 	COLUMN_EMAIL,
@@ -48,6 +50,14 @@ typedef enum MappedColumn
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
 
+/* One of the columns that are kept under their names. */
+typedef struct SourceAttribute
+{
+	char	   *name;
+	char	   *column;
+	Oid			type;			/* base type, after SourceOpen */
+} SourceAttribute;
+
 typedef struct Source
 {
 	int			source_id;
@@ -58,6 +68,8 @@ typedef struct Source
 	char	   *namespace;		/* of its keys */
 	bool		native;			/* its customers are the shop's own numbers */
 	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
+	SourceAttribute *attributes;	/* by name */
+	int			n_attributes;
 	Datum		accepted;		/* text[], with a status column */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
@@ -82,10 +94,14 @@ typedef struct Source
 /* All sources of a kind, in the order they were added. Call inside SPI. */
 extern List *ListSources(SourceKind kind);
 
+/* Those that a refresh reads: by kind, then in the order they were added. Call inside SPI. */
+extern List *ListReadSources(void);
+
 /* As it stands in source_mapping. */
 extern const char *SourceKindName(SourceKind kind);
 
 /* As it stands in source_column. */
+#define ROLE_ATTRIBUTE	"attribute"
 extern const char *ColumnRole(MappedColumn column);
 
 /*

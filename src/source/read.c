@@ -221,6 +221,13 @@ SelectFrom(const Source *source)
 		if (source->column[COLUMN_STATUS])
 			appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, COLUMN_STATUS));
 	}
+	else if (source->kind == SOURCE_PEOPLE)
+	{
+		if (source->column[COLUMN_REGISTERED_AT])
+			appendStringInfo(&sql, ", %s", SourceColumn(source, COLUMN_REGISTERED_AT));
+		for (int i = 0; i < source->n_attributes; i++)
+			appendStringInfo(&sql, ", %s", quote_identifier(source->attributes[i].column));
+	}
 	else
 		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
 			if (source->column[column])

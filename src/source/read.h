@@ -17,6 +17,9 @@
 #define READ_AT			1
 #define READ_AMOUNT		2
 
+/* Of people: customer, the moment of registration if it is mapped, then the attributes. */
+#define READ_REGISTERED_AT	1
+
 /* Where the others are; -1: not mapped. */
 typedef struct ReadPlaces
 {

@@ -88,20 +88,24 @@ CheckNamespace(const char *namespace)
 }
 
 static void
+StoreColumn(const Source *source, int id, const char *role, const char *name, const char *column)
+{
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(role), CStringGetTextDatum(name), CStringGetTextDatum(column),
+	CStringGetTextDatum(ColumnTypeName(source->relation, column))};
+
+	SpiRun("INSERT INTO custseg.source_column (source_id, role, name, column_name, type) VALUES ($1, $2, $3, $4::name, $5)",
+		   lengthof(types), types, values, NULL);
+}
+
+static void
 StoreColumns(const Source *source, int id)
 {
-	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID};
-
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
-		{
-			Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(ColumnRole(column)),
-			CStringGetTextDatum(source->column[column]),
-			CStringGetTextDatum(SourceColumnType(source, column, source->relation))};
-
-			SpiRun("INSERT INTO custseg.source_column (source_id, role, column_name, type) VALUES ($1, $2, $3::name, $4)",
-				   4, types, values, NULL);
-		}
+			StoreColumn(source, id, ColumnRole(column), "", source->column[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		StoreColumn(source, id, ROLE_ATTRIBUTE, source->attributes[i].name, source->attributes[i].column);
 }
 
 /* Store the mapping; the new source's number. */
