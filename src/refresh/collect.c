@@ -230,23 +230,22 @@ SampleAsJson(const Source *source, const char *const *fields, int n)
 	return any ? json.data : NULL;
 }
 
-/* Remember how the read went, and which rows could not be used. */
-static void
-NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
+void
+NoteRead(Run *run, const Source *source, TimestampTz began, const char *layout, const CollectCounts *counts)
 {
 	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses ? ' ' : 'n'};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', layout ? ' ' : 'n', counts->statuses ? ' ' : 'n'};
 	Datum		values[7];
 	int64		rejected = 0;
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 		rejected += counts->rejected[reason];
 	values[0] = Int32GetDatum(source->source_id);
-	values[1] = TimestampTzGetDatum(read->began);
+	values[1] = TimestampTzGetDatum(began);
 	values[2] = Int64GetDatum(counts->rows);
 	values[3] = Int64GetDatum(rejected);
 	values[4] = Int64GetDatum(counts->customers);
-	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
+	values[5] = layout ? CStringGetTextDatum(layout) : (Datum) 0;
 	values[6] = Int64GetDatum(counts->statuses ? StatusLeftOut(counts->statuses) : 0);
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
 		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, problem = NULL, failed_at = NULL,"
@@ -409,7 +408,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 		ApplyProfiles(run, source, target, follower);
 
 	RunStage(run, STAGE_WRITE);
-	NoteRead(run, source, &read, CollectorCounts(run->collector));
+	NoteRead(run, source, read.began, read.layout, CollectorCounts(run->collector));
 	NoteDayLimits(source->source_id, &read.limits, CollectorCounts(run->collector)->ahead, true);
 	CloseCollector(run);
 	RunCommit(run);

@@ -18,4 +18,10 @@ extern void CollectSources(Run *run, List *sources, const char *reread_all, bool
 /* Before a second source is read for the first time: what the profiles hold is the part of the one there was. */
 extern void KeepAsPart(void);
 
+/*
+ * Remember how a complete read that began then went, of a table with that layout
+ * (NULL where it is not tracked), and which rows could not be used.
+ */
+extern void NoteRead(Run *run, const Source *source, TimestampTz began, const char *layout, const CollectCounts *counts);
+
 #endif							/* CUSTSEG_COLLECT_H */

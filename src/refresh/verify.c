@@ -29,6 +29,7 @@
 #include "common/spi.h"
 #include "common/stream.h"
 #include "refresh/incremental.h"
+#include "refresh/spend.h"
 #include "source/follow.h"
 #include "source/read.h"
 #include "track/change_log.h"
@@ -316,6 +317,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	else
 		ereport(NOTICE,
 				(errmsg("standings were not compared: the rules changed since the last refresh")));
+	differ += VerifySpend(time_zone, result);
 	ereport(NOTICE,
 			(errmsg("%d customers compared, %llu differences", sample.n, (unsigned long long) differ)));
 }

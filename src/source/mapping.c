@@ -64,11 +64,13 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
+	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
 };
 
 static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
 	[SOURCE_CONTACT] = "contact",
+	[SOURCE_SPEND] = "spend",
 };
 
 const char *
@@ -305,10 +307,11 @@ SourceOpen(Source *source)
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
 			CheckColumn(source, column);
-	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
+	if (source->column[COLUMN_CUSTOMER])
+		(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
 	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
 		source->key_kind = KEY_NUMBER;
-	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
+	if (source->column[COLUMN_CUSTOMER] && source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
@@ -319,7 +322,7 @@ SourceOpen(Source *source)
 						 source->source_id, source->source_id)));
 
 	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck(source->relation, source->attno[COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
+		pg_attribute_aclcheck(source->relation, source->attno[source->kind == SOURCE_SPEND ? COLUMN_AT : COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which owns relation %s, may not read it",
