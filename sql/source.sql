@@ -3,7 +3,7 @@
 
 CREATE TABLE custseg.source_mapping (
     source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('orders', 'people', 'contact')),
+    kind text NOT NULL CHECK (kind IN ('orders', 'people', 'contact', 'spend')),
     relation regclass NOT NULL,
     schema_name name NOT NULL,
     relation_name name NOT NULL,
@@ -34,7 +34,7 @@ CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (namesp
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
-COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; people: who there is, and attributes; contact: names, handles and opt-outs';
+COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; people: who there is, and attributes; contact: names, handles and opt-outs; spend: what the shop spends';
 COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
 COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
@@ -73,7 +73,7 @@ CREATE TABLE custseg.source_column (
 COMMENT ON TABLE custseg.source_column IS
 'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
 COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
-COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name, phone, email, do_not_contact';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name, phone, email, do_not_contact, channel (what is spent on)';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
 COMMENT ON COLUMN custseg.source_column.type IS 'its type, without the domain, when that was last looked at: what the column of another relation that is followed must have';
@@ -128,6 +128,21 @@ COMMENT ON COLUMN custseg.source_status.further IS 'of all other values together
 COMMENT ON COLUMN custseg.source_status.rows IS 'how many rows';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_status', '');
 
+CREATE TABLE custseg.spend_day (
+    source_id integer NOT NULL,
+    day date NOT NULL,
+    channel text COLLATE "C" NOT NULL,
+    amount numeric NOT NULL,
+    PRIMARY KEY (source_id, day, channel)
+);
+COMMENT ON TABLE custseg.spend_day IS
+'What the shop spent, by day and channel, as the sources of spend (custseg.add_spend) said when they were last read.';
+COMMENT ON COLUMN custseg.spend_day.source_id IS 'the source';
+COMMENT ON COLUMN custseg.spend_day.day IS 'the shop''s day';
+COMMENT ON COLUMN custseg.spend_day.channel IS 'what it was spent on, as the source calls it; empty where it does not say';
+COMMENT ON COLUMN custseg.spend_day.amount IS 'how much, the exact sum';
+SELECT pg_catalog.pg_extension_config_dump('custseg.spend_day', '');
+
 CREATE VIEW custseg.source AS
 SELECT m.source_id, m.kind, m.relation,
        pg_catalog.pg_get_userbyid(c.relowner) AS owner,
@@ -156,7 +171,7 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW custseg.source IS
 'The registered sources: whose they are, when they were last read and with what result.';
 COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_source and refresh';
-COMMENT ON COLUMN custseg.source.kind IS 'orders, people or contact';
+COMMENT ON COLUMN custseg.source.kind IS 'orders, people, contact or spend';
 COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
 COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
 COMMENT ON COLUMN custseg.source.tracked_since IS 'since when its changes are tracked; NULL: it is read whole';

@@ -86,6 +86,13 @@ COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name
 'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders. There can be one such table a namespace, and a customer is looked up in that of the own one.';
 REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) FROM PUBLIC;
 
+CREATE FUNCTION custseg.add_spend(relation regclass, day name, amount name, channel name DEFAULT NULL,
+    follow boolean DEFAULT false, parse text DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_spend';
+COMMENT ON FUNCTION custseg.add_spend(regclass, name, name, name, boolean, text) IS
+'Registers a table of what the shop spends, on advertising or otherwise, and returns its source number. Each refresh reads it whole and sums it up in custseg.spend_day, by day and channel. day: date, timestamp (the shop''s local time) or timestamptz; amount: any number; channel: what it is spent on, of any type; follow and parse as in add_orders. The caller must be a member of the role that owns the relation. Nothing is evaluated by it.';
+REVOKE ALL ON FUNCTION custseg.add_spend(regclass, name, name, name, boolean, text) FROM PUBLIC;
+
 CREATE FUNCTION custseg.drop_source(source_id integer) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_drop_source';
 COMMENT ON FUNCTION custseg.drop_source(integer) IS

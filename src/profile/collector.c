@@ -65,6 +65,7 @@ const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_TIME_IMPOSSIBLE] = TIME_IMPOSSIBLE,
 	[REJECT_AMOUNT_UNREADABLE] = AMOUNT_UNREADABLE,
 	[REJECT_AMOUNT_AMBIGUOUS] = AMOUNT_AMBIGUOUS,
+	[REJECT_CHANNEL_LENGTH] = "channel is longer than 200 bytes",
 	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
 };
 
@@ -193,14 +194,6 @@ DayReason(Collector *c, bool day_ok, DateADT day)
 		return REJECT_TOO_EARLY;
 	c->counts.ahead = Min(c->counts.ahead, day);
 	return REJECT_TOO_LATE;
-}
-
-static inline RejectReason
-AmountReason(AmountStatus status)
-{
-	return status == AMOUNT_NAN ? REJECT_AMOUNT_NAN :
-		status == AMOUNT_INFINITE ? REJECT_AMOUNT_INFINITE :
-		status == AMOUNT_TOO_PRECISE ? REJECT_AMOUNT_PRECISION : REJECT_AMOUNT_RANGE;
 }
 
 static inline AmountStatus

@@ -11,7 +11,9 @@
 #include "profile/status.h"
 #include "source/limits.h"
 #include "source/mapping.h"
+#include "source/parse.h"
 #include "tcop/dest.h"
+#include "timeline/amount.h"
 
 typedef enum RejectReason
 {
@@ -34,6 +36,7 @@ typedef enum RejectReason
 	REJECT_TIME_IMPOSSIBLE,
 	REJECT_AMOUNT_UNREADABLE,
 	REJECT_AMOUNT_AMBIGUOUS,
+	REJECT_CHANNEL_LENGTH,
 	REJECT_TOTAL_RANGE,
 } RejectReason;
 
@@ -41,6 +44,11 @@ typedef enum RejectReason
 #define REJECT_SAMPLES	20
 
 extern const char *const reject_reasons[REJECT_REASONS];
+
+/* Why a value that could not be read is rejected. (reason.c) */
+extern RejectReason AmountReason(AmountStatus status);
+extern RejectReason AmountTextReason(ParseStatus status);
+extern RejectReason TimeTextReason(ParseStatus status);
 
 typedef struct RejectSample
 {

@@ -22,6 +22,7 @@
 #include "queue/queue.h"
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
+#include "refresh/spend.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
 
@@ -62,6 +63,9 @@ ReadSources(Run *run)
 		ListCell   *cell;
 
 		foreach(cell, sources)
+			if (((Source *) lfirst(cell))->source_id == run->asked.only_source)
+				return sources;
+		foreach(cell, ListSources(SOURCE_SPEND))
 			if (((Source *) lfirst(cell))->source_id == run->asked.only_source)
 				return sources;
 		ereport(ERROR,
@@ -249,6 +253,7 @@ StageCollect(Refresh *refresh)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
 	CollectSources(run, refresh->sources, RereadBecause(refresh),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
+	CollectSpend(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
 	StateWrite(&(StateChange) {

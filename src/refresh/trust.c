@@ -187,7 +187,7 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, left_out == 0 ? psprintf(source->kind == SOURCE_PEOPLE ? "%s has no rows" : "%s has no orders", NamedSource(source)) :
+			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), source->kind == SOURCE_ORDERS ? "orders" : "rows") :
 					psprintf("%s has no orders: none of its " INT64_FORMAT " rows has an accepted status", NamedSource(source), left_out));
 		return;
 	}
@@ -305,8 +305,14 @@ TellContacts(Run *run, const ErrorData *error)
 void
 TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found)
 {
-	char	   *problem = psprintf("it had " INT64_FORMAT " customers then and has " INT64_FORMAT " now",
-								   expected->customers, found);
+	TellHeldOf(run, source, expected, found, "customers");
+}
+
+void
+TellHeldOf(Run *run, const Source *source, const Expectation *expected, int64 found, const char *what)
+{
+	char	   *problem = psprintf("it had " INT64_FORMAT " %s then and has " INT64_FORMAT " now",
+								   expected->customers, what, found);
 	char	   *hint = psprintf("CALL custseg.refresh(source => %d, rebuild => true) accepts that", source->source_id);
 
 	ereport(WARNING,

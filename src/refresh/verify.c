@@ -31,6 +31,7 @@
 #include "common/stream.h"
 #include "facts/people_compare.h"
 #include "refresh/incremental.h"
+#include "refresh/spend.h"
 #include "source/follow.h"
 #include "source/read.h"
 #include "timeline/timeline.h"
@@ -373,6 +374,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	else
 		ereport(NOTICE,
 				(errmsg("standings were not compared: the rules changed since the last refresh")));
+	differ += VerifySpend(time_zone, result);
 	ereport(NOTICE,
 			(errmsg("%d customers compared, %llu differences", sample.n, (unsigned long long) differ)));
 }

@@ -67,6 +67,7 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
+	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
@@ -76,6 +77,7 @@ static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
 	[SOURCE_PEOPLE] = "people",
 	[SOURCE_CONTACT] = "contact",
+	[SOURCE_SPEND] = "spend",
 };
 
 const char *
@@ -332,10 +334,11 @@ SourceOpen(Source *source)
 			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
 	for (int i = 0; i < source->n_attributes; i++)
 		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
-	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
+	if (source->column[COLUMN_CUSTOMER])
+		(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
 	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
 		source->key_kind = KEY_NUMBER;
-	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
+	if (source->column[COLUMN_CUSTOMER] && source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
@@ -346,7 +349,7 @@ SourceOpen(Source *source)
 						 source->source_id, source->source_id)));
 
 	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck(source->relation, source->attno[COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
+		pg_attribute_aclcheck(source->relation, source->attno[source->kind == SOURCE_SPEND ? COLUMN_AT : COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which owns relation %s, may not read it",

@@ -25,9 +25,10 @@ typedef enum SourceKind
 	SOURCE_ORDERS,
 	SOURCE_PEOPLE,				/* who there is, and their attributes */
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
+	SOURCE_SPEND,				/* what the shop spends, by day and channel */
 } SourceKind;
 
-#define SOURCE_KINDS (SOURCE_CONTACT + 1)
+#define SOURCE_KINDS (SOURCE_SPEND + 1)
 
 /* What a column can be to us; see column_rules for their names. */
 typedef enum MappedColumn
@@ -43,9 +44,10 @@ typedef enum MappedColumn
 	COLUMN_PHONE,
 	COLUMN_EMAIL,
 	COLUMN_DO_NOT_CONTACT,
+	COLUMN_CHANNEL,
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
+#define MAPPED_COLUMNS (COLUMN_CHANNEL + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */

@@ -198,6 +198,20 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
 }
 
+/* Days, amounts and channels. */
+static char *
+SelectSpend(const Source *source)
+{
+	Oid			amount = source->type[COLUMN_AMOUNT];
+	bool		as_it_is = amount == FLOAT4OID || amount == TEXTOID || amount == VARCHAROID || amount == BPCHAROID;
+
+	return psprintf("SELECT %s, %s%s%s%s FROM %s", SourceColumn(source, COLUMN_AT), SourceColumn(source, COLUMN_AMOUNT),
+					as_it_is ? "" : "::pg_catalog.numeric",
+					source->column[COLUMN_CHANNEL] ? ", " : "",
+					source->column[COLUMN_CHANNEL] ? psprintf("%s::pg_catalog.text", SourceColumn(source, COLUMN_CHANNEL)) : "",
+					SourceRelation(source));
+}
+
 /* The columns that are read, from the relation: as PlacesOfRead says. */
 static char *
 SelectFrom(const Source *source)
@@ -206,6 +220,8 @@ SelectFrom(const Source *source)
 	Oid			amount = source->type[COLUMN_AMOUNT];
 	Oid			promotion = source->type[COLUMN_PROMOTION];
 
+	if (source->kind == SOURCE_SPEND)
+		return SelectSpend(source);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s", SourceColumn(source, COLUMN_CUSTOMER));
 	if (source->kind == SOURCE_ORDERS)

@@ -20,7 +20,12 @@
 /* Of people: customer, the moment of registration if it is mapped, then the attributes. */
 #define READ_REGISTERED_AT	1
 
-/* Where the others are; -1: not mapped. */
+/* And a read of spend: day, amount (a numeric, a real or a text), channel (a text, if it is mapped). */
+#define SPEND_DAY		0
+#define SPEND_AMOUNT	1
+#define SPEND_CHANNEL	2
+
+/* Where the others of orders are; -1: not mapped. */
 typedef struct ReadPlaces
 {
 	int			order_id;

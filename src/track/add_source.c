@@ -23,6 +23,7 @@
 PG_FUNCTION_INFO_V1(custseg_add_orders);
 PG_FUNCTION_INFO_V1(custseg_add_people);
 PG_FUNCTION_INFO_V1(custseg_add_customers);
+PG_FUNCTION_INFO_V1(custseg_add_spend);
 PG_FUNCTION_INFO_V1(custseg_drop_source);
 
 static char *
@@ -174,6 +175,26 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 }
 
 Datum
+custseg_add_spend(PG_FUNCTION_ARGS)
+{
+	Source		source = {.kind = SOURCE_SPEND,.namespace = SHOP_NAMESPACE};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the table of what the shop spends, for example 'ads.daily'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_AT] = NameArgument(fcinfo, 1, "day", true);
+	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 2, "amount", true);
+	source.column[COLUMN_CHANNEL] = NameArgument(fcinfo, 3, "channel", false);
+	source.follow = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	source.parse = ParseOrderOf(PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5)));
+
+	PG_RETURN_INT32(RegisterSource(&source));
+}
+
+Datum
 custseg_drop_source(PG_FUNCTION_ARGS)
 {
 	int32		id = PG_GETARG_INT32(0);
@@ -198,6 +219,7 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
 	ChangeLogDrop(id);
 	SpiRun("DELETE FROM custseg.source_column WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.spend_day WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.source_status WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
