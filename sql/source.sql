@@ -3,7 +3,7 @@
 
 CREATE TABLE custseg.source_mapping (
     source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('orders', 'contact')),
+    kind text NOT NULL CHECK (kind IN ('orders', 'contact', 'events')),
     relation regclass NOT NULL,
     schema_name name NOT NULL,
     relation_name name NOT NULL,
@@ -14,6 +14,7 @@ CREATE TABLE custseg.source_mapping (
     rows_read bigint,
     rows_accepted bigint,
     rows_rejected bigint,
+    rows_filtered bigint,
     customers bigint,
     rescan_every interval CHECK (rescan_every >= '0'),
     tracked_since timestamptz,
@@ -25,12 +26,12 @@ CREATE TABLE custseg.source_mapping (
     problem text,
     failed_at timestamptz
 );
-CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation);
+CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation) WHERE kind <> 'events';
 CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (kind) WHERE kind = 'contact';
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
-COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; contact: names, handles and opt-outs are';
+COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; contact: names, handles and opt-outs are; events: what else happened to customers is';
 COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
 COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
@@ -41,6 +42,7 @@ COMMENT ON COLUMN custseg.source_mapping.last_read IS 'when the last complete re
 COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read, after the status filter';
 COMMENT ON COLUMN custseg.source_mapping.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; see custseg.rejected';
+COMMENT ON COLUMN custseg.source_mapping.rows_filtered IS 'rows of events that are not listed in custseg.event';
 COMMENT ON COLUMN custseg.source_mapping.customers IS 'customers found by the last complete read';
 COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is read again only so long after its last read; NULL: with every refresh';
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
@@ -64,7 +66,7 @@ CREATE TABLE custseg.source_column (
 COMMENT ON TABLE custseg.source_column IS
 'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
 COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
-COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), status (decides whether a row counts), promotion (a flag, or a discount that is positive), name, phone, email, do_not_contact';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), status (decides whether a row counts), promotion (a flag, or a discount that is positive), name, phone, email, do_not_contact';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_column', '');
@@ -103,7 +105,7 @@ CREATE VIEW custseg.source AS
 SELECT m.source_id, m.kind, m.relation,
        pg_catalog.pg_get_userbyid(c.relowner) AS owner,
        m.tracked_since, m.rescan_every,
-       m.last_read, m.rows_read, m.rows_accepted, m.rows_rejected,
+       m.last_read, m.rows_read, m.rows_accepted, m.rows_rejected, m.rows_filtered,
        (SELECT pg_catalog.jsonb_object_agg(pg_catalog.concat_ws('.', c.role, nullif(c.name, '')), c.column_name)
         FROM custseg.source_column c WHERE c.source_id = m.source_id) AS columns,
        m.accepted, m.namespace, m.added_at,
@@ -119,7 +121,7 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW custseg.source IS
 'The registered sources: whose they are, when they were last read and with what result.';
 COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_source and refresh';
-COMMENT ON COLUMN custseg.source.kind IS 'orders or contact';
+COMMENT ON COLUMN custseg.source.kind IS 'orders, contact or events';
 COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
 COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
 COMMENT ON COLUMN custseg.source.tracked_since IS 'since when its changes are tracked; NULL: it is read whole';
@@ -128,6 +130,7 @@ COMMENT ON COLUMN custseg.source.last_read IS 'when the last complete read began
 COMMENT ON COLUMN custseg.source.rows_read IS 'rows of the last read, after the status filter';
 COMMENT ON COLUMN custseg.source.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source.rows_rejected IS 'rows left out; custseg.rejected says why';
+COMMENT ON COLUMN custseg.source.rows_filtered IS 'rows of events that are not listed in custseg.event';
 COMMENT ON COLUMN custseg.source.columns IS 'its columns, by the role each plays (custseg.source_column)';
 COMMENT ON COLUMN custseg.source.accepted IS 'values of the status column that count';
 COMMENT ON COLUMN custseg.source.namespace IS 'namespace of its uuid or text keys; NULL when the shop''s numbers are used as they are';

@@ -60,8 +60,9 @@ AddResult(Collector *c, const Collected *result)
 }
 
 void
-EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows)
+EmitCustomer(Collector *c, int64 id, int event, const TimelineEntry *entries, int n, int64 rows)
 {
+	int			event_id = c->events ? c->source->events[event].event_id : 0;
 	Size		bound = TimelineBound(n);
 	Size		size;
 
@@ -73,7 +74,7 @@ EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 
 		return;
 	}
 
-	AddResult(c, &(Collected) {.customer_id = id,.timeline = (struct varlena *) c->out});
+	AddResult(c, &(Collected) {.customer_id = id,.event_id = event_id,.timeline = (struct varlena *) c->out});
 	size = INTALIGN(size);
 	c->out += size;
 	c->out_left -= size;

@@ -14,7 +14,7 @@ extern MemoryContext BeginBatch(Collector *c, int wanted);
 extern void MakeRoom(Collector *c, Size size);
 extern void AddResult(Collector *c, const Collected *result);
 
-/* Encode one customer's days, folded, and add the timeline to the batch. */
-extern void EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows);
+/* Encode one customer's days, of one event where there are several, folded, and add the timeline to the batch. */
+extern void EmitCustomer(Collector *c, int64 id, int event, const TimelineEntry *entries, int n, int64 rows);
 
 #endif							/* CUSTSEG_BATCH_H */

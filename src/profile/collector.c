@@ -58,6 +58,13 @@ const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_AMOUNT_PRECISION] = "amount has more than 4 decimals",
 	[REJECT_AMOUNT_RANGE] = "amount is out of range",
 	[REJECT_NO_ORDER_ID] = "order is null",
+	[REJECT_NO_VALUE] = "value is null",
+	[REJECT_VALUE_NAN] = "value is NaN",
+	[REJECT_VALUE_INFINITE] = "value is infinite",
+	[REJECT_VALUE_PRECISION] = "value has more than 4 decimals",
+	[REJECT_VALUE_RANGE] = "value is out of range",
+	[REJECT_VALUE_NEGATIVE] = "value is negative",
+	[REJECT_NO_EVENT] = "event is null",
 	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
 };
 
@@ -75,6 +82,13 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->key_kind = source->key_kind;
 	c->has_order = source->column[COLUMN_ORDER_ID] != NULL;
 	PlacesOfRead(source, &c->at);
+	c->number = source->type[COLUMN_AMOUNT];
+	if (source->kind == SOURCE_EVENTS)
+	{
+		c->events = EventTableCreate(source);
+		c->event_bits = EventBits(source->n_events);
+		c->number = source->column[COLUMN_VALUE] ? source->type[COLUMN_VALUE] : INT4OID;
+	}
 	c->time_zone = pstrdup(time_zone);
 	c->days = DayMapperCreate(time_zone);
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
@@ -161,7 +175,8 @@ RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		sample->customer = ShownValue(slot, READ_CUSTOMER);
 		sample->at = ShownValue(slot, READ_AT);
 		sample->amount = ShownValue(slot, READ_AMOUNT);
-		sample->order_id = c->has_order ? ShownValue(slot, c->at.order_id) : NULL;
+		sample->order_id = c->has_order ? ShownValue(slot, c->at.order_id) :
+			c->at.event >= 0 ? ShownValue(slot, c->at.event) : NULL;
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -175,6 +190,13 @@ DayReason(Collector *c, bool day_ok, DateADT day)
 		return REJECT_TOO_EARLY;
 	c->counts.ahead = Min(c->counts.ahead, day);
 	return REJECT_TOO_LATE;
+}
+
+/* A reason that an amount has, for the number that this source has. */
+static inline RejectReason
+NumberReason(const Collector *c, RejectReason of_amount)
+{
+	return c->events ? of_amount + (REJECT_NO_VALUE - REJECT_NO_AMOUNT) : of_amount;
 }
 
 static inline RejectReason
@@ -340,7 +362,7 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 	Datum		value = slot->tts_values[READ_AMOUNT];
 	AmountStatus status;
 
-	switch (c->source->type[COLUMN_AMOUNT])
+	switch (c->number)
 	{
 		case INT2OID:
 			status = AmountFromInteger(DatumGetInt16(value), amount);
@@ -359,8 +381,31 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 			break;
 	}
 	if (unlikely(status != AMOUNT_OK))
-		return RejectRow(c, slot, AmountReason(status)), false;
+		return RejectRow(c, slot, NumberReason(c, AmountReason(status))), false;
+	if (unlikely(c->events && *amount < 0))
+		return RejectRow(c, slot, REJECT_VALUE_NEGATIVE), false;
 	return true;
+}
+
+/* Which of the source's events it is. False too where it is another: that is no fault of the row. */
+static inline bool
+TakeEvent(Collector *c, TupleTableSlot *slot, int *event)
+{
+	Datum		value;
+	struct varlena *text;
+
+	if (c->at.event < 0)
+		return true;
+	if (unlikely(slot->tts_isnull[c->at.event]))
+		return RejectRow(c, slot, REJECT_NO_EVENT), false;
+	value = slot->tts_values[c->at.event];
+	text = PG_DETOAST_DATUM_PACKED(value);
+	*event = EventNamed(c->events, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+	if ((Pointer) text != DatumGetPointer(value))
+		pfree(text);
+	if (*event < 0)
+		c->counts.filtered++;
+	return *event >= 0;
 }
 
 /* The shop's own number, or a key; and the partition of either. */
@@ -422,7 +467,8 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	int64		amount;
 	uint64		order = 0;
 	bool		promotion = false;
-	int			partition;
+	int			event = 0;
+	int			partition = 0;
 	char	   *row;
 
 	slot_getallattrs(slot);
@@ -431,12 +477,14 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
+	if (c->events && !TakeEvent(c, slot, &event))
+		return true;
 	if (unlikely(isnull[READ_CUSTOMER]))
 		return RejectRow(c, slot, REJECT_NO_CUSTOMER), true;
 	if (unlikely(isnull[READ_AT]))
 		return RejectRow(c, slot, REJECT_NO_TIME), true;
 	if (unlikely(isnull[READ_AMOUNT]))
-		return RejectRow(c, slot, REJECT_NO_AMOUNT), true;
+		return RejectRow(c, slot, NumberReason(c, REJECT_NO_AMOUNT)), true;
 	if (!TakeDay(c, slot, &day) || !TakeAmount(c, slot, &amount))
 		return true;
 	if (c->has_order)
@@ -456,7 +504,7 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 		c->max_day = day;
 
 	row = PartitionReserve(c->rows, partition, c->row_size);
-	RowPut(c, row, amount, day, promotion, id, key, order);
+	RowPut(c, row, amount, c->events ? EventDayPack(event, day) : (int32) ((uint32) day << 1 | promotion), id, key, order);
 	return true;
 }
 
@@ -465,17 +513,18 @@ static void
 Startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	Collector  *c = ((CollectorDest *) self)->collector;
-	Oid			amount = c->source->type[COLUMN_AMOUNT];
 	Oid			expected[MAPPED_COLUMNS] = {
 		[READ_CUSTOMER] = c->source->type[COLUMN_CUSTOMER],
 		[READ_AT] = c->source->type[COLUMN_AT],
-		[READ_AMOUNT] = amount == FLOAT8OID ? NUMERICOID : amount,
+		[READ_AMOUNT] = c->number == FLOAT8OID ? NUMERICOID : c->number,
 	};
 
 	if (c->at.order_id >= 0)
 		expected[c->at.order_id] = c->source->type[COLUMN_ORDER_ID];
 	if (c->at.promotion >= 0)
 		expected[c->at.promotion] = BOOLOID;
+	if (c->at.event >= 0)
+		expected[c->at.event] = TEXTOID;
 	for (int i = 0; i < c->at.columns; i++)
 		if (desc->natts != c->at.columns || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
 			ereport(ERROR,

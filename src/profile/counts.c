@@ -40,6 +40,7 @@ void
 CountsPack(StringInfo data, const CollectCounts *counts)
 {
 	appendBinaryStringInfo(data, (const char *) &counts->rows, sizeof(counts->rows));
+	appendBinaryStringInfo(data, (const char *) &counts->filtered, sizeof(counts->filtered));
 	appendBinaryStringInfo(data, (const char *) &counts->customers, sizeof(counts->customers));
 	appendBinaryStringInfo(data, (const char *) &counts->ahead, sizeof(counts->ahead));
 	appendBinaryStringInfo(data, (const char *) counts->rejected, sizeof(counts->rejected));
@@ -69,12 +70,15 @@ void
 CountsMerge(MemoryContext context, CollectCounts *counts, const char *data)
 {
 	int64		rows;
+	int64		filtered;
 	int64		customers;
 	DateADT		ahead;
 	int64		rejected[REJECT_REASONS];
 
 	memcpy(&rows, data, sizeof(rows));
 	data += sizeof(rows);
+	memcpy(&filtered, data, sizeof(filtered));
+	data += sizeof(filtered);
 	memcpy(&customers, data, sizeof(customers));
 	data += sizeof(customers);
 	memcpy(&ahead, data, sizeof(ahead));
@@ -82,6 +86,7 @@ CountsMerge(MemoryContext context, CollectCounts *counts, const char *data)
 	memcpy(rejected, data, sizeof(rejected));
 	data += sizeof(rejected);
 	counts->rows += rows;
+	counts->filtered += filtered;
 	counts->customers += customers;
 	counts->ahead = Min(counts->ahead, ahead);
 	for (int reason = 0; reason < REJECT_REASONS; reason++)

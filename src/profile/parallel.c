@@ -58,6 +58,7 @@
 #include "profile/counts.h"
 #include "profile/parallel.h"
 #include "profile/split.h"
+#include "profile/writer.h"
 #include "source/read.h"
 
 /* In the table of contents of the shared memory. */
@@ -69,10 +70,12 @@
 #define SHARED_ROWS			UINT64CONST(0xC5E6000000000006)
 #define SHARED_TEXTS		UINT64CONST(0xC5E6000000000007)
 #define SHARED_TIMELINES	UINT64CONST(0xC5E6000000000008)
+#define SHARED_EVENTS		UINT64CONST(0xC5E6000000000009)
 
 /* How a result is handed to the leader. */
 #define IS_STORED			1
 #define HAS_TIMELINE		2
+#define HOW_BITS			2
 
 /* What a process tells the others. */
 typedef struct Part
@@ -98,6 +101,7 @@ typedef struct Collection
 	uint64		seed;
 	bool		compare;
 	ProfileTarget target;
+	char		target_table[NAMEDATALEN];
 	int			n_parts;
 
 	Barrier		barrier;
@@ -194,7 +198,7 @@ PublishRows(Work *work)
 	ChunkStoreFlush(c->store);
 }
 
-/* Append the batch, which is that of a partition: customer, whether stored, timeline. */
+/* Append the batch, which is that of a partition: customer, whether stored and of which event, timeline. */
 static void
 PutResults(Work *work, int p, const LocalKeys *locals)
 {
@@ -204,7 +208,7 @@ PutResults(Work *work, int p, const LocalKeys *locals)
 	for (int i = 0; i < c->n_results; i++)
 	{
 		const Collected *result = &c->results[i];
-		int32		how = (result->stored ? IS_STORED : 0) | (result->timeline ? HAS_TIMELINE : 0);
+		int64		how = (int64) result->event_id << HOW_BITS | (result->stored ? IS_STORED : 0) | (result->timeline ? HAS_TIMELINE : 0);
 		Size		size = result->timeline ? VARSIZE(result->timeline) : 0;
 
 		if (locals)
@@ -227,7 +231,7 @@ GetResults(Collector *c, char *at, const char *end, LocalKeys *locals)
 	{
 		Collected	result = {0};
 		WideKey		key;
-		int32		how;
+		int64		how;
 
 		if (locals)
 		{
@@ -243,6 +247,7 @@ GetResults(Collector *c, char *at, const char *end, LocalKeys *locals)
 		memcpy(&how, at, sizeof(how));
 		at += sizeof(how);
 		result.stored = (how & IS_STORED) != 0;
+		result.event_id = how >> HOW_BITS;
 		if (how & HAS_TIMELINE)
 		{
 			result.timeline = (struct varlena *) at;
@@ -332,6 +337,8 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	const char *statement = shm_toc_lookup(toc, SHARED_STATEMENT, false);
 	Source		source = shared->source;
 	Work		work = {.shared = shared,.self = 1 + ParallelWorkerNumber};
+	ProfileTarget target = shared->target;
+	TargetTable table = {.name = shared->target_table};
 	Collector  *c;
 
 	debug_query_string = statement;
@@ -346,11 +353,14 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	source.relation_name = shared->relation_name;
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		source.column[column] = shared->mapped[column] ? "" : NULL;
+	source.events = source.n_events > 0 ? shm_toc_lookup(toc, SHARED_EVENTS, false) : NULL;
 	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, &shared->limits, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
 	c->seed = shared->seed;
+	target.table = &table;
+	target.events = source.events;
 	if (shared->compare)
-		CollectorCompare(c, &shared->target);
+		CollectorCompare(c, &target);
 	work.rows = shm_toc_lookup(toc, SHARED_ROWS, false);
 	work.texts = c->texts ? shm_toc_lookup(toc, SHARED_TEXTS, false) : NULL;
 	work.timelines = shm_toc_lookup(toc, SHARED_TIMELINES, false);
@@ -437,6 +447,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	const char *plan = SharedReadPlan(c->read);
 	const char *statement = SharedReadStatement(c->read);
 	Size		places = n_parts * c->n_partitions * sizeof(PartitionPlace);
+	Size		events = (source->n_events + 1) * sizeof(SourceEvent);
 	ParallelContext *context;
 	Collection *shared;
 	Work		work = {.collector = c};
@@ -454,10 +465,13 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	if (c->texts)
 		EstimateShared(context, places);
 	EstimateShared(context, c->n_partitions * sizeof(PartitionPlace));
+	EstimateShared(context, events);
 	InitializeParallelDSM(context);
 
 	work.shared = shared = AllocateShared(context->toc, SHARED_COLLECTION, sizeof(Collection));
 	shared->source = *source;
+	if (source->events)
+		memcpy(AllocateShared(context->toc, SHARED_EVENTS, events), source->events, source->n_events * sizeof(SourceEvent));
 	strlcpy(shared->schema_name, source->schema_name, NAMEDATALEN);
 	strlcpy(shared->relation_name, source->relation_name, NAMEDATALEN);
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
@@ -468,6 +482,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	shared->seed = c->seed;
 	shared->compare = c->compare;
 	shared->target = c->target;
+	if (c->compare)
+		strlcpy(shared->target_table, c->target.table->name, NAMEDATALEN);
 	shared->n_parts = n_parts;
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u64(&shared->rows, 0);

@@ -210,22 +210,34 @@ typedef struct WholeRead
 
 /* What a row showed in the mapped columns it was read by; NULL if that was nothing. */
 static char *
-SampleAsJson(const Source *source, const char *const *fields, int n)
+SampleAsJson(const Source *source, const RejectSample *sample)
 {
+	const struct
+	{
+		MappedColumn column;
+		const char *text;
+	}			fields[] = {
+		{COLUMN_CUSTOMER, sample->customer},
+		{COLUMN_AT, sample->at},
+		{COLUMN_AMOUNT, sample->amount},
+		{COLUMN_VALUE, sample->amount},
+		{COLUMN_ORDER_ID, sample->order_id},
+		{COLUMN_EVENT, sample->order_id},
+	};
 	StringInfoData json;
 	bool		any = false;
 
 	initStringInfo(&json);
-	for (int column = 0; column < n; column++)
+	for (int i = 0; i < lengthof(fields); i++)
 	{
-		if (source->column[column] == NULL)
+		if (source->column[fields[i].column] == NULL)
 			continue;
-		appendStringInfo(&json, "%s\"%s\": ", json.len ? ", " : "{", ColumnRole(column));
-		if (fields[column])
-			escape_json(&json, fields[column]);
+		appendStringInfo(&json, "%s\"%s\": ", json.len ? ", " : "{", ColumnRole(fields[i].column));
+		if (fields[i].text)
+			escape_json(&json, fields[i].text);
 		else
 			appendStringInfoString(&json, "null");
-		any |= fields[column] != NULL;
+		any |= fields[i].text != NULL;
 	}
 	appendStringInfoChar(&json, '}');
 	return any ? json.data : NULL;
@@ -235,9 +247,9 @@ SampleAsJson(const Source *source, const char *const *fields, int n)
 static void
 NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
 {
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n'};
-	Datum		values[7];
+	Oid			types[8] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID, INT8OID};
+	char		no_layout[8] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n', ' '};
+	Datum		values[8];
 	int64		rejected = 0;
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
@@ -249,10 +261,11 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
 	values[6] = PointerGetDatum(read->statuses);
-	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
+	values[7] = Int64GetDatum(counts->filtered);
+	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4 - $8,"
+		   " rows_rejected = $4, rows_filtered = $8, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
-		   7, types, values, no_layout);
+		   8, types, values, no_layout);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -272,14 +285,7 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 		SpiRun("INSERT INTO custseg.rejected VALUES ($1, $2, $3)", 3, types, values, NULL);
 		for (int i = 0; i < Min(counts->rejected[reason], REJECT_SAMPLES); i++)
 		{
-			const RejectSample *sample = &counts->samples[reason][i];
-			const char *fields[] = {
-				[COLUMN_CUSTOMER] = sample->customer,
-				[COLUMN_AT] = sample->at,
-				[COLUMN_AMOUNT] = sample->amount,
-				[COLUMN_ORDER_ID] = sample->order_id
-			};
-			char	   *shown = SampleAsJson(source, fields, lengthof(fields));
+			char	   *shown = SampleAsJson(source, &counts->samples[reason][i]);
 
 			if (shown == NULL && reason == REJECT_TOTAL_RANGE)
 				break;			/* found by sums, not by a row */
@@ -365,7 +371,7 @@ CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
 		rejected += counts->rejected[reason];
 	Expect(source, read->target, known, &expected);
 	least = LeastCustomers(&expected);
-	many = FullAgain(&expected, source, counts->rows - rejected);
+	many = FullAgain(&expected, source, counts->rows - rejected - counts->filtered);
 	found = CollectorCustomers(run->collector, Max(least, many));
 	TellOddities(run, source, counts, read->statuses);
 	if (found < least && !accept)
@@ -383,7 +389,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 			  char **snapshot)
 {
 	WholeRead	read = {run, source, target,.began = GetCurrentTimestamp()};
-	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
+	bool		load = (follower->standing == NULL || target->events) && ProfileTargetIsEmpty(target);
 	bool		sudden = false;
 	ErrorData  *error;
 
@@ -514,8 +520,7 @@ AskHowToRead(void *arg)
 	question->reading = HowToRead(question->run, question->source, question->target, &question->why);
 }
 
-/* Read one source, in the way it is worth. */
-static void
+void
 CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower *follower,
 		   const char *reread_all, bool known, char **snapshot)
 {
@@ -556,8 +561,9 @@ CollectSources(Run *run, List *sources, const char *reread_all, bool known, Chan
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
-		ProfileTarget target = {.source_id = several ? source->source_id : 0};
+		ProfileTarget target;
 
+		TargetOrders(&target, several ? source->source_id : 0);
 		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}
 	if (reread_all && list_length(sources) == 1 && run->counts.left == 0)
@@ -577,9 +583,10 @@ CollectSources(Run *run, List *sources, const char *reread_all, bool known, Chan
 			ChangeLogForget(((Source *) lfirst(cell))->source_id, snapshots[foreach_current_index(cell)]);
 	if (sources == NIL)
 	{
-		const ProfileTarget profile = {0};
+		ProfileTarget profile;
 		const SeenIds nobody = {0};
 
+		TargetOrders(&profile, 0);
 		RemoveUnseen(run, &profile, &nobody, follower);
 	}
 }

@@ -19,6 +19,7 @@
 
 #include "common/spi.h"
 #include "common/stream.h"
+#include "profile/writer.h"
 #include "refresh/trust.h"
 #include "source/read.h"
 
@@ -41,6 +42,14 @@ CountCustomers(const ProfileTarget *target, int64 most)
 	Oid			types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(target->source_id), Int64GetDatum(most)};
 
+	if (target->events)
+	{
+		types[0] = INT4ARRAYOID;
+		values[0] = TargetEvents(target);
+		SpiRun("SELECT count(*) FROM (SELECT DISTINCT customer_id FROM custseg.profile_event WHERE event_id = ANY ($1) LIMIT $2) p",
+			   2, types, values, NULL);
+		return SpiInt64(0, 1, 0);
+	}
 	SpiRun(target->source_id ?
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT $2) p" :
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile WHERE $1 = 0 LIMIT $2) p", 2, types, values, NULL);
@@ -194,18 +203,20 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayT
 	{
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, psprintf("%s has no orders", NamedSource(source)));
+			TellRun(run, psprintf("%s has no %s", NamedSource(source), SourceKindName(source->kind)));
 		return;
 	}
+	if (counts->filtered == counts->rows && source->customers != 0)
+		TellRun(run, psprintf("no row of %s is one of its events", NamedSource(source)));
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
 		rejected += counts->rejected[reason];
 		if (counts->rejected[reason] > counts->rejected[most])
 			most = reason;
 	}
-	if (rejected >= MOST_REJECTED * counts->rows)
+	if (rejected > 0 && rejected >= MOST_REJECTED * (counts->rows - counts->filtered))
 		TellRun(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
-						   counts->rows, NamedSource(source), rejected, reject_reasons[most]));
+						   counts->rows - counts->filtered, NamedSource(source), rejected, reject_reasons[most]));
 }
 
 static void

@@ -63,11 +63,14 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
+	[COLUMN_EVENT] = {"event", NULL, NULL},
+	[COLUMN_VALUE] = {"value", "numeric, an integer or a floating-point number", number_types},
 };
 
 static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
 	[SOURCE_CONTACT] = "contact",
+	[SOURCE_EVENTS] = "events",
 };
 
 const char *

@@ -23,6 +23,7 @@ typedef enum SourceKind
 {
 	SOURCE_ORDERS,
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
+	SOURCE_EVENTS,				/* what else happened to customers */
 } SourceKind;
 
 /* What a column can be to us; see column_rules for their names. */
@@ -38,11 +39,23 @@ typedef enum MappedColumn
 	COLUMN_PHONE,
 	COLUMN_EMAIL,
 	COLUMN_DO_NOT_CONTACT,
+	COLUMN_EVENT,				/* what happened; not mapped where it is always the same */
+	COLUMN_VALUE,				/* and how much of it */
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
+#define MAPPED_COLUMNS (COLUMN_VALUE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
+
+#define MOST_EVENTS		1000	/* of one source */
+#define EVENT_MAX_LENGTH 200	/* bytes of the name of one */
+
+/* What can happen to a customer, by a source of events. */
+typedef struct SourceEvent
+{
+	int			event_id;
+	char		name[EVENT_MAX_LENGTH + 1];
+} SourceEvent;
 
 typedef struct Source
 {
@@ -54,6 +67,8 @@ typedef struct Source
 	char	   *namespace;		/* NULL for native keys */
 	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
 	Datum		accepted;		/* text[], with a status column */
+	SourceEvent *events;		/* of a source of events, by ascending event_id (facts/event.h) */
+	int			n_events;
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */

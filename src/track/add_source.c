@@ -16,6 +16,7 @@
 #include "common/guard.h"
 #include "common/spi.h"
 #include "source/register.h"
+#include "track/add_source.h"
 #include "track/change_log.h"
 #include "track/track.h"
 
@@ -23,7 +24,18 @@ PG_FUNCTION_INFO_V1(custseg_add_orders);
 PG_FUNCTION_INFO_V1(custseg_add_customers);
 PG_FUNCTION_INFO_V1(custseg_drop_source);
 
-static char *
+Oid
+RelationArgument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name %s.", name)));
+	return PG_GETARG_OID(arg);
+}
+
+char *
 NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 {
 	if (PG_ARGISNULL(arg))
@@ -38,53 +50,59 @@ NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 	return pstrdup(NameStr(*PG_GETARG_NAME(arg)));
 }
 
+void
+FilterArguments(FunctionCallInfo fcinfo, int status, int accepted, Source *source)
+{
+	ArrayType  *values;
+
+	source->column[COLUMN_STATUS] = NameArgument(fcinfo, status, "status", false);
+	if (PG_ARGISNULL(status) != PG_ARGISNULL(accepted))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("status and accepted go together"),
+				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
+	if (PG_ARGISNULL(accepted))
+		return;
+	values = PG_GETARG_ARRAYTYPE_P(accepted);
+	if (ArrayGetNItems(ARR_NDIM(values), ARR_DIMS(values)) == 0 || array_contains_nulls(values))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("accepted must list at least one status, and no null"),
+				 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
+	source->accepted = PointerGetDatum(values);
+}
+
+void
+FollowArguments(FunctionCallInfo fcinfo, int track, int rescan_every, int source_id)
+{
+	SPI_connect();
+	if (!PG_ARGISNULL(rescan_every))
+		SetRescan(source_id, PG_GETARG_INTERVAL_P(rescan_every));
+	if (!PG_ARGISNULL(track) && PG_GETARG_BOOL(track))
+	{
+		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+
+		Track(source_id, &timeout);
+	}
+	SPI_finish();
+}
+
 Datum
 custseg_add_orders(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_ORDERS};
 	int			id;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("relation must not be null"),
-				 errhint("Name the shop's order table, for example 'shop.orders'.")));
-	source.relation = PG_GETARG_OID(0);
+	source.relation = RelationArgument(fcinfo, 0, "the shop's order table, for example 'shop.orders'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_AT] = NameArgument(fcinfo, 2, "at", true);
 	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 3, "amount", true);
 	source.column[COLUMN_ORDER_ID] = NameArgument(fcinfo, 4, "order_id", false);
-	source.column[COLUMN_STATUS] = NameArgument(fcinfo, 5, "status", false);
 	source.column[COLUMN_PROMOTION] = NameArgument(fcinfo, 7, "promotion", false);
-	if (PG_ARGISNULL(5) != PG_ARGISNULL(6))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("status and accepted go together"),
-				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
-	if (!PG_ARGISNULL(6))
-	{
-		ArrayType  *accepted = PG_GETARG_ARRAYTYPE_P(6);
-
-		if (ArrayGetNItems(ARR_NDIM(accepted), ARR_DIMS(accepted)) == 0 || array_contains_nulls(accepted))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("accepted must list at least one status, and no null"),
-					 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
-		source.accepted = PointerGetDatum(accepted);
-	}
+	FilterArguments(fcinfo, 5, 6, &source);
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
 	id = RegisterSource(&source);
-
-	SPI_connect();
-	if (!PG_ARGISNULL(10))
-		SetRescan(id, PG_GETARG_INTERVAL_P(10));
-	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
-	{
-		Interval	timeout = {.time = 5 * USECS_PER_SEC};
-
-		Track(id, &timeout);
-	}
-	SPI_finish();
+	FollowArguments(fcinfo, 9, 10, id);
 	PG_RETURN_INT32(id);
 }
 
@@ -93,12 +111,7 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_CONTACT};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("relation must not be null"),
-				 errhint("Name the shop's customer table, for example 'shop.customers'.")));
-	source.relation = PG_GETARG_OID(0);
+	source.relation = RelationArgument(fcinfo, 0, "the shop's customer table, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_NAME] = NameArgument(fcinfo, 2, "name", false);
 	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 3, "phone", false);

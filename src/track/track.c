@@ -58,14 +58,16 @@ CustomerIndexStatement(const Source *source)
 static Source *
 FindSource(int id)
 {
+	static const SourceKind kinds[] = {SOURCE_ORDERS, SOURCE_EVENTS};
 	ListCell   *cell;
 
-	foreach(cell, ListSources(SOURCE_ORDERS))
-		if (((Source *) lfirst(cell))->source_id == id)
-			return lfirst(cell);
+	for (int i = 0; i < lengthof(kinds); i++)
+		foreach(cell, ListSources(kinds[i]))
+			if (((Source *) lfirst(cell))->source_id == id)
+				return lfirst(cell);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("source %d is not a source of orders", id),
+			 errmsg("source %d is not a source of orders or events", id),
 			 errhint("See custseg.source for the sources there are.")));
 }
 

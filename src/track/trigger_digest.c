@@ -56,9 +56,9 @@ MappedColumns(const Source *source)
 
 /* The source need not be open. */
 static Oid
-StatusType(const Source *source)
+TypeOf(const Source *source, MappedColumn column)
 {
-	const char *name = source->column[COLUMN_STATUS];
+	const char *name = source->column[column];
 	AttrNumber	attno = name ? get_attnum(source->relation, name) : 0;
 
 	return attno > 0 ? getBaseType(get_atttype(source->relation, attno)) : InvalidOid;
@@ -68,15 +68,15 @@ char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[5] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID};
-	Datum		values[5] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
-	ObjectIdGetDatum(StatusType(source)), source->accepted};
-	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn";
+	Oid			types[6] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID, OIDOID};
+	Datum		values[6] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
+	ObjectIdGetDatum(TypeOf(source, COLUMN_STATUS)), source->accepted, ObjectIdGetDatum(TypeOf(source, COLUMN_EVENT))};
+	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn ";
 
 	/*
 	 * A generated column that is not stored changes with its expression alone,
 	 * what counts as the same status with its collation, and which values of an
-	 * enum are accepted with what they are called. Beyond us is a function that
+	 * enum are accepted, or are events, with what they are called. Beyond us is a function that
 	 * says something else of the same value than before, whether such an
 	 * expression or a cast of the status to text calls it, and an enum inside a
 	 * status that is an array or a row.
@@ -86,7 +86,9 @@ TableLayout(const Source *source)
 					   " SELECT pg_catalog.md5(pg_catalog.concat_ws(' ', pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
 					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid),"
 					   " (SELECT pg_catalog.string_agg(e.oid::pg_catalog.text, ',' ORDER BY e.oid) FROM pg_catalog.pg_enum e"
-					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5))))"
+					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5)),"
+					   " (SELECT pg_catalog.string_agg(e.oid || e.enumlabel, ',' ORDER BY e.oid) FROM pg_catalog.pg_enum e"
+					   "  WHERE e.enumtypid = $6)))"
 					   " FROM tree t CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, a.attcollation, d.oid), ','"
 					   "   ORDER BY a.attnum) AS columns"
@@ -96,7 +98,7 @@ TableLayout(const Source *source)
 					   " CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
-					   5, types), values, nulls);
+					   6, types), values, nulls);
 	return SpiText(0, 1);
 }
 
