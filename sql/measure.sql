@@ -70,11 +70,11 @@ FROM (SELECT s.playbook, s.goal,
                          count(o.converted_on) FILTER (WHERE e.arm = 'control' AND o.final) AS x0,
                          coalesce(sum(o.spend) FILTER (WHERE e.arm = 'control' AND o.final), 0) AS controls_spend
                   FROM custseg.episode e
-                  LEFT JOIN custseg.profile p USING (customer_id)
-                  -- Somebody without a profile is still who they were.
-                  LEFT JOIN custseg.arm a ON a.goal = e.goal AND a.person = coalesce(p.customer_key,
-                      CASE WHEN e.customer_id < 0 THEN (SELECT i.key FROM custseg.identity i WHERE i.customer_id = e.customer_id
-                                                        ORDER BY i.namespace, i.key LIMIT 1) END, e.customer_id::text)
+                  -- As src/person/identity.h has it; somebody without a profile is still who they were.
+                  LEFT JOIN custseg.arm a ON a.goal = e.goal AND a.person = CASE WHEN e.customer_id > 0 THEN e.customer_id::text
+                      ELSE coalesce((SELECT CASE i.namespace WHEN 'shop' THEN i.key ELSE i.namespace || '/' || i.key END
+                                     FROM custseg.identity i WHERE i.customer_id = e.customer_id
+                                     ORDER BY i.namespace, i.key LIMIT 1), e.customer_id::text) END
                   LEFT JOIN custseg.outcome o USING (episode_id)
                   LEFT JOIN (SELECT episode_id, sum(cost) AS cost, count(*) FILTER (WHERE state = 'done') AS done
                              FROM custseg.task GROUP BY episode_id) t USING (episode_id)

@@ -10,7 +10,7 @@ ALTER TABLE custseg.profile ALTER COLUMN timeline SET STATISTICS 0;
 COMMENT ON TABLE custseg.profile IS
 'One row a customer: the whole purchase history, from all sources. Written by refresh only, and only where the data changed.';
 COMMENT ON COLUMN custseg.profile.customer_id IS 'the customer: the shop''s own number, or a negative one that stands for customer_key';
-COMMENT ON COLUMN custseg.profile.customer_key IS 'the shop''s uuid or text key; NULL where its numbers are used as they are';
+COMMENT ON COLUMN custseg.profile.customer_key IS 'the shop''s key, where that is a uuid, a text, or a number of another namespace than ''shop''; NULL where its numbers are used as they are';
 COMMENT ON COLUMN custseg.profile.timeline IS 'everything the customer bought, by day';
 SELECT pg_catalog.pg_extension_config_dump('custseg.profile', '');
 

@@ -11,7 +11,7 @@ CREATE TABLE custseg.arm (
 COMMENT ON TABLE custseg.arm IS
 'Who is contacted and who is watched for comparison, by goal. Drawn once a person and never changed; as long as all playbooks have the same trigger, a person has the same arm for every goal.';
 COMMENT ON COLUMN custseg.arm.goal IS 'the goal';
-COMMENT ON COLUMN custseg.arm.person IS 'the customer''s key in the shop, or the number where that is the key';
+COMMENT ON COLUMN custseg.arm.person IS 'the customer''s key in the shop, or the number where that is the key; of another namespace than ''shop'', namespace/key';
 COMMENT ON COLUMN custseg.arm.arm IS 'contact, or control: never contacted for this goal';
 COMMENT ON COLUMN custseg.arm.share IS 'the holdout under which it was drawn: only people of the same share are compared with each other';
 COMMENT ON COLUMN custseg.arm.drawn_at IS 'as of when it was drawn';

@@ -1,9 +1,10 @@
 /*
  * contact.c
- *		Names, handles and opt-outs, from the shop's own customer table.
+ *		Names, handles and opt-outs, from the shop's own customer tables.
  *
  * Nothing of it is stored: it is read, as the owner of the table, at the
- * moment a task is planned or handed out.
+ * moment a task is planned or handed out. There is a table a namespace, and a
+ * customer is looked up in that of the own one.
  */
 #include "postgres.h"
 
@@ -17,12 +18,6 @@
 #include "person/identity.h"
 #include "source/keys.h"
 #include "source/read.h"
-
-bool
-ContactsMapped(void)
-{
-	return ListSources(SOURCE_CONTACT) != NIL;
-}
 
 typedef struct ContactRead
 {
@@ -65,43 +60,53 @@ ContactRow(TupleTableSlot *slot, void *arg)
 	}
 }
 
-/* The customer table, open to be read; NULL when none is mapped. */
-static Source *
-OpenContacts(void)
+static int	contacts_reading = 0;
+
+bool
+ContactsMapped(void)
 {
-	List	   *sources = ListSources(SOURCE_CONTACT);
-	Source	   *source;
+	contacts_reading = 0;
+	return ListSources(SOURCE_CONTACT) != NIL;
+}
+
+int
+ContactsReading(void)
+{
+	return contacts_reading;
+}
+
+/* Open a customer table to be read. */
+static void
+OpenContacts(Source *source)
+{
 	ErrorContextCallback callback;
 
-	if (sources == NIL)
-		return NULL;
-	source = linitial(sources);
+	contacts_reading = source->source_id;
 	callback.callback = SourceContext;
 	callback.arg = SourceRelation(source);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	SourceOpen(source);
 	error_context_stack = callback.previous;
-	return source;
 }
 
-void
-ReadContacts(int n, const int64 *ids, Contact *out)
+/* Look up those of the customers who are of a table's namespace. */
+static void
+ReadContactsOf(Source *source, int n, const int64 *ids, Contact *out)
 {
-	Source	   *source;
 	StringInfoData sql;
 	ContactRead read = {.out = out};
 	char	  **keys;
 	Oid			types[1];
 	Datum		values[1];
+	bool		any = false;
 
-	memset(out, 0, n * sizeof(Contact));
-	for (int i = 0; i < n; i++)
-		out[i].customer_id = ids[i];
-	if (n == 0 || (source = OpenContacts()) == NULL)
-		return;
-
+	OpenContacts(source);
 	keys = IdentityKeys(source, n, ids);
+	for (int i = 0; i < n && !any; i++)
+		any = keys[i] != NULL;
+	if (!any)
+		return;
 	read.index = KeyIndexCreate(n, keys);
 	values[0] = KeyArray(source, n, keys, &types[0]);
 
@@ -113,6 +118,22 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 					 source->column[COLUMN_DO_NOT_CONTACT] ? SourceColumn(source, COLUMN_DO_NOT_CONTACT) : "false",
 					 SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
 	SourceQuery(source, sql.data, 1, types, values, StreamTo(ContactRow, &read));
+}
+
+void
+ReadContacts(int n, const int64 *ids, Contact *out)
+{
+	ListCell   *cell;
+
+	memset(out, 0, n * sizeof(Contact));
+	for (int i = 0; i < n; i++)
+		out[i].customer_id = ids[i];
+	contacts_reading = 0;
+	if (n == 0)
+		return;
+	foreach(cell, ListSources(SOURCE_CONTACT))
+		ReadContactsOf(lfirst(cell), n, ids, out);
+	contacts_reading = 0;
 }
 
 typedef struct OptOutRead
@@ -140,23 +161,34 @@ OptOutRow(TupleTableSlot *slot, void *arg)
 	MemoryContextReset(read->row);
 }
 
-void
-ReadOptOuts(void (*found) (const Contact *contact, void *arg), void *arg)
+static void
+ReadOptOutsOf(Source *source, OptOutRead *read)
 {
-	Source	   *source = OpenContacts();
-	OptOutRead	read = {found, arg};
 	StringInfoData sql;
 
-	if (source == NULL || source->column[COLUMN_DO_NOT_CONTACT] == NULL ||
+	OpenContacts(source);
+	if (source->column[COLUMN_DO_NOT_CONTACT] == NULL ||
 		(source->column[COLUMN_PHONE] == NULL && source->column[COLUMN_EMAIL] == NULL))
 		return;
-	read.row = AllocSetContextCreate(CurrentMemoryContext, "custseg opt-out", ALLOCSET_SMALL_SIZES);
 	initStringInfo(&sql);
 	for (int column = COLUMN_PHONE; column <= COLUMN_EMAIL; column++)
 		appendStringInfo(&sql, "%s%s::pg_catalog.text", column == COLUMN_PHONE ? "SELECT " : ", ",
 						 source->column[column] ? SourceColumn(source, column) : "NULL");
 	appendStringInfo(&sql, ", %s::pg_catalog.bool FROM %s WHERE %s::pg_catalog.bool",
 					 SourceColumn(source, COLUMN_DO_NOT_CONTACT), SourceRelation(source), SourceColumn(source, COLUMN_DO_NOT_CONTACT));
-	SourceQuery(source, sql.data, 0, NULL, NULL, StreamTo(OptOutRow, &read));
+	SourceQuery(source, sql.data, 0, NULL, NULL, StreamTo(OptOutRow, read));
+}
+
+void
+ReadOptOuts(void (*found) (const Contact *contact, void *arg), void *arg)
+{
+	OptOutRead	read = {found, arg};
+	ListCell   *cell;
+
+	contacts_reading = 0;
+	read.row = AllocSetContextCreate(CurrentMemoryContext, "custseg opt-out", ALLOCSET_SMALL_SIZES);
+	foreach(cell, ListSources(SOURCE_CONTACT))
+		ReadOptOutsOf(lfirst(cell), &read);
 	MemoryContextDelete(read.row);
+	contacts_reading = 0;
 }

@@ -1,6 +1,6 @@
 /*
  * contact.h
- *		Names, handles and opt-outs, from the shop's own customer table.
+ *		Names, handles and opt-outs, from the shop's own customer tables.
  */
 #ifndef CUSTSEG_CONTACT_H
 #define CUSTSEG_CONTACT_H
@@ -17,14 +17,17 @@ typedef struct Contact
 	bool		do_not_contact;
 } Contact;
 
-/* Has the shop registered its customer table? Call inside SPI. */
+/* Has the shop registered a customer table? Call inside SPI. */
 extern bool ContactsMapped(void);
 
-/* Read them fresh, as the owner of that table. Call inside SPI. */
+/* Read them fresh, each from the table of the customer's namespace, as its owner. Call inside SPI. */
 extern void ReadContacts(int n, const int64 *ids, Contact *out);
 
+/* The source that is being read, or was when that failed; 0: none is. */
+extern int	ContactsReading(void);
+
 /*
- * Everybody who must not be contacted by what that table says, whether we know
+ * Everybody who must not be contacted by what those tables say, whether we know
  * the customer or not: the phone and e-mail of a contact whose other fields
  * mean nothing. The callback runs as the table's owner. Call inside SPI.
  */

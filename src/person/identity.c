@@ -15,6 +15,7 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "person/identity.h"
+#include "source/keys.h"
 
 #define FETCH_KEYS		10000
 
@@ -119,8 +120,7 @@ IdentityKeys(const Source *source, int n, const int64 *ids)
 
 	if (source->key_kind == KEY_NATIVE)
 	{
-		int64		limit = source->type[COLUMN_CUSTOMER] == INT2OID ? PG_INT16_MAX :
-			source->type[COLUMN_CUSTOMER] == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
+		int64		limit = LargestKey(source->type[COLUMN_CUSTOMER]);
 
 		for (int i = 0; i < n; i++)
 			if (ids[i] > 0 && ids[i] <= limit)

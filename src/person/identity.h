@@ -8,6 +8,15 @@
 #include "source/mapping.h"
 #include "utils/uuid.h"
 
+/*
+ * In SQL: what an arm is drawn by, the customer's own key. Namespaces may have the
+ * same ones; the shop's own is not named.
+ */
+#define ARM_PERSON(id) \
+	"CASE WHEN " id " > 0 THEN " id "::text ELSE coalesce((SELECT" \
+	" CASE i.namespace WHEN '" SHOP_NAMESPACE "' THEN i.key ELSE i.namespace || '/' || i.key END" \
+	" FROM custseg.identity i WHERE i.customer_id = " id " ORDER BY i.namespace, i.key LIMIT 1), " id "::text) END"
+
 /* Tell every key of the namespace that has a number. Call inside SPI. */
 extern void IdentityRead(const char *namespace,
 						 void (*tell) (void *arg, const char *key, int len, int64 customer_id),

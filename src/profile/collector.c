@@ -44,30 +44,6 @@
 /* Chunks get three quarters; the rest is for sorting and for results. */
 #define CHUNK_SHARE(memory_limit)	((memory_limit) / 4 * 3)
 
-const char *const reject_reasons[REJECT_REASONS] = {
-	[REJECT_NO_CUSTOMER] = "customer is null or empty",
-	[REJECT_CUSTOMER_ID] = "customer number is not positive",
-	[REJECT_KEY_LENGTH] = "customer key is longer than 512 bytes",
-	[REJECT_NO_TIME] = "time is null",
-	[REJECT_TIME] = "time is infinite or out of range",
-	[REJECT_TOO_EARLY] = "time is before settings.first_day",
-	[REJECT_TOO_LATE] = "time is more than a year ahead",
-	[REJECT_NO_AMOUNT] = "amount is null",
-	[REJECT_AMOUNT_NAN] = "amount is NaN",
-	[REJECT_AMOUNT_INFINITE] = "amount is infinite",
-	[REJECT_AMOUNT_PRECISION] = "amount has more than 4 decimals",
-	[REJECT_AMOUNT_RANGE] = "amount is out of range",
-	[REJECT_NO_ORDER_ID] = "order is null",
-	[REJECT_NO_VALUE] = "value is null",
-	[REJECT_VALUE_NAN] = "value is NaN",
-	[REJECT_VALUE_INFINITE] = "value is infinite",
-	[REJECT_VALUE_PRECISION] = "value has more than 4 decimals",
-	[REJECT_VALUE_RANGE] = "value is out of range",
-	[REJECT_VALUE_NEGATIVE] = "value is negative",
-	[REJECT_NO_EVENT] = "event is null",
-	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
-};
-
 Collector *
 CollectorCreate(MemoryContext context, const Source *source, const char *time_zone,
 				const DayLimits *limits, Size memory_limit)
@@ -94,6 +70,8 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
 	c->limits.last = Min(limits->last, DAY_LIMIT);
 	c->counts.ahead = DATEVAL_NOEND;
+	if (c->at.status >= 0)
+		c->counts.statuses = StatusCountsCreate(own, DatumGetArrayTypeP(source->accepted));
 	c->min_day = PG_INT32_MAX;
 	c->max_day = PG_INT32_MIN;
 	if (!pg_strong_random(&c->seed, sizeof(c->seed)))
@@ -236,6 +214,13 @@ UuidKey(const unsigned char *bytes)
 	return key;
 }
 
+/* Numbers of another namespace are few beside what they could be: they go by hash. */
+static inline WideKey
+NumberKey(int64 number)
+{
+	return (WideKey) {.hi = number};
+}
+
 static inline int
 WidePartition(const Collector *c, WideKey key)
 {
@@ -266,7 +251,15 @@ CollectorKnowKey(Collector *c, const char *text, int len, int64 customer_id)
 {
 	KnownKey	known;
 
-	if (c->key_kind == KEY_UUID)
+	if (c->key_kind == KEY_NUMBER)
+	{
+		int64		number;
+
+		if (!KeyIsNumber(text, len, &number))
+			return;
+		known.key = NumberKey(number);
+	}
+	else if (c->key_kind == KEY_UUID)
 	{
 		pg_uuid_t	uuid;
 
@@ -387,25 +380,61 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 	return true;
 }
 
-/* Which of the source's events it is. False too where it is another: that is no fault of the row. */
-static inline bool
-TakeEvent(Collector *c, TupleTableSlot *slot, int *event)
+/* Which of the source's events it is, or one of these. */
+#define NOT_LISTED	(-1)
+#define NO_EVENT	(-2)
+
+static inline int
+EventOfRow(Collector *c, TupleTableSlot *slot)
 {
 	Datum		value;
 	struct varlena *text;
+	int			event;
 
 	if (c->at.event < 0)
-		return true;
+		return 0;
 	if (unlikely(slot->tts_isnull[c->at.event]))
-		return RejectRow(c, slot, REJECT_NO_EVENT), false;
+		return NO_EVENT;
 	value = slot->tts_values[c->at.event];
 	text = PG_DETOAST_DATUM_PACKED(value);
-	*event = EventNamed(c->events, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+	event = EventNamed(c->events, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 	if ((Pointer) text != DatumGetPointer(value))
 		pfree(text);
-	if (*event < 0)
-		c->counts.filtered++;
-	return *event >= 0;
+	return event;
+}
+
+static inline int64
+NumberOf(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+/* A text of a row is kept aside, and stands for itself by its hash. */
+static inline bool
+TakeText(Collector *c, TupleTableSlot *slot, Datum value, WideKey *key)
+{
+	struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+	int			len = VARSIZE_ANY_EXHDR(text);
+	bool		good = len > 0 && len <= KEY_MAX_LENGTH;
+
+	if (likely(good))
+	{
+		*key = TextKey(c, VARDATA_ANY(text), len);
+		KeepText(c, *key, VARDATA_ANY(text), len);
+	}
+	else
+		RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
+	if ((Pointer) text != DatumGetPointer(value))
+		pfree(text);
+	return good;
 }
 
 /* The shop's own number, or a key; and the partition of either. */
@@ -416,18 +445,7 @@ TakeCustomer(Collector *c, TupleTableSlot *slot, int64 *id, WideKey *key, int *p
 
 	if (c->key_kind == KEY_NATIVE)
 	{
-		switch (c->source->type[COLUMN_CUSTOMER])
-		{
-			case INT2OID:
-				*id = DatumGetInt16(value);
-				break;
-			case INT4OID:
-				*id = DatumGetInt32(value);
-				break;
-			default:
-				*id = DatumGetInt64(value);
-				break;
-		}
+		*id = NumberOf(c->source->type[COLUMN_CUSTOMER], value);
 		if (unlikely(*id <= 0))
 			return RejectRow(c, slot, REJECT_CUSTOMER_ID), false;
 		*partition = NativePartition(c, *id);
@@ -435,23 +453,14 @@ TakeCustomer(Collector *c, TupleTableSlot *slot, int64 *id, WideKey *key, int *p
 	}
 	if (c->key_kind == KEY_UUID)
 		*key = UuidKey(DatumGetUUIDP(value)->data);
-	else
+	else if (c->key_kind == KEY_NUMBER)
 	{
-		struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
-		int			len = VARSIZE_ANY_EXHDR(text);
-
-		if (unlikely(len == 0 || len > KEY_MAX_LENGTH))
-		{
-			RejectRow(c, slot, len == 0 ? REJECT_NO_CUSTOMER : REJECT_KEY_LENGTH);
-			if ((Pointer) text != DatumGetPointer(value))
-				pfree(text);
-			return false;
-		}
-		*key = TextKey(c, VARDATA_ANY(text), len);
-		KeepText(c, *key, VARDATA_ANY(text), len);
-		if ((Pointer) text != DatumGetPointer(value))
-			pfree(text);
+		*key = NumberKey(NumberOf(c->source->type[COLUMN_CUSTOMER], value));
+		if (unlikely((int64) key->hi <= 0))
+			return RejectRow(c, slot, REJECT_CUSTOMER_ID), false;
 	}
+	else if (unlikely(!TakeText(c, slot, value, key)))
+		return false;
 	*partition = WidePartition(c, *key);
 	return true;
 }
@@ -474,11 +483,18 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	slot_getallattrs(slot);
 	isnull = slot->tts_isnull;
 
+	if (c->at.status >= 0 && !StatusCount(c->counts.statuses, isnull[c->at.status], slot->tts_values[c->at.status]))
+		return true;
+	if (c->events && (event = EventOfRow(c, slot)) == NOT_LISTED)
+	{
+		c->counts.not_listed++;
+		return true;
+	}
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
-	if (c->events && !TakeEvent(c, slot, &event))
-		return true;
+	if (unlikely(event == NO_EVENT))
+		return RejectRow(c, slot, REJECT_NO_EVENT), true;
 	if (unlikely(isnull[READ_CUSTOMER]))
 		return RejectRow(c, slot, REJECT_NO_CUSTOMER), true;
 	if (unlikely(isnull[READ_AT]))
@@ -525,6 +541,8 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 		expected[c->at.promotion] = BOOLOID;
 	if (c->at.event >= 0)
 		expected[c->at.event] = TEXTOID;
+	if (c->at.status >= 0)
+		expected[c->at.status] = TEXTOID;
 	for (int i = 0; i < c->at.columns; i++)
 		if (desc->natts != c->at.columns || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
 			ereport(ERROR,

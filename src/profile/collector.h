@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "profile/status.h"
 #include "source/limits.h"
 #include "source/mapping.h"
 #include "tcop/dest.h"
@@ -53,8 +54,9 @@ typedef struct RejectSample
 typedef struct CollectCounts
 {
 	int			processes;		/* that read the source */
-	int64		rows;
-	int64		filtered;		/* of these, events that are not listed */
+	int64		rows;			/* with an accepted status, and of events that are listed */
+	StatusCounts *statuses;		/* of all rows; NULL without a status column */
+	int64		not_listed;		/* rows of other events */
 	int64		customers;		/* that have a timeline */
 	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
 	int64		rejected[REJECT_REASONS];

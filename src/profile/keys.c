@@ -4,12 +4,14 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
 #include "profile/keys.h"
 
 #define UUID_TEXT_SIZE	37
+#define NUMBER_TEXT_SIZE	21
 
 int
 LocalKey(LocalKeys *locals, WideKey key, bool insert)
@@ -133,6 +135,11 @@ ResolveKeys(Collector *c, int p, LocalKeys *locals, int first_result)
 		result->customer_id = ids[local];
 		if (c->texts)
 			result->key = texts[local];
+		else if (c->key_kind == KEY_NUMBER)
+		{
+			result->key = MemoryContextAlloc(c->batch_context, NUMBER_TEXT_SIZE);
+			(void) pg_lltoa((int64) locals->keys[local].hi, result->key);
+		}
 		else
 		{
 			result->key = MemoryContextAlloc(c->batch_context, UUID_TEXT_SIZE);

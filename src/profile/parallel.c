@@ -70,12 +70,8 @@
 #define SHARED_ROWS			UINT64CONST(0xC5E6000000000006)
 #define SHARED_TEXTS		UINT64CONST(0xC5E6000000000007)
 #define SHARED_TIMELINES	UINT64CONST(0xC5E6000000000008)
-#define SHARED_EVENTS		UINT64CONST(0xC5E6000000000009)
-
-/* How a result is handed to the leader. */
-#define IS_STORED			1
-#define HAS_TIMELINE		2
-#define HOW_BITS			2
+#define SHARED_ACCEPTED		UINT64CONST(0xC5E6000000000009)
+#define SHARED_EVENTS		UINT64CONST(0xC5E600000000000A)
 
 /* What a process tells the others. */
 typedef struct Part
@@ -198,65 +194,6 @@ PublishRows(Work *work)
 	ChunkStoreFlush(c->store);
 }
 
-/* Append the batch, which is that of a partition: customer, whether stored and of which event, timeline. */
-static void
-PutResults(Work *work, int p, const LocalKeys *locals)
-{
-	static const char padding[sizeof(int)] = {0};
-	Collector  *c = work->collector;
-
-	for (int i = 0; i < c->n_results; i++)
-	{
-		const Collected *result = &c->results[i];
-		int64		how = (int64) result->event_id << HOW_BITS | (result->stored ? IS_STORED : 0) | (result->timeline ? HAS_TIMELINE : 0);
-		Size		size = result->timeline ? VARSIZE(result->timeline) : 0;
-
-		if (locals)
-			PartitionPut(c->timelines, p, &locals->keys[result->customer_id], sizeof(WideKey));
-		else
-			PartitionPut(c->timelines, p, &result->customer_id, sizeof(int64));
-		PartitionPut(c->timelines, p, &how, sizeof(how));
-		PartitionPut(c->timelines, p, result->timeline, size);
-		PartitionPut(c->timelines, p, padding, INTALIGN(size) - size);
-	}
-	if (work->self != 0)
-		PartitionPublish(c->timelines, p, &work->timelines[p]);
-}
-
-/* Add to the batch what PutResults put from "at" up to "end". */
-static void
-GetResults(Collector *c, char *at, const char *end, LocalKeys *locals)
-{
-	while (at < end)
-	{
-		Collected	result = {0};
-		WideKey		key;
-		int64		how;
-
-		if (locals)
-		{
-			memcpy(&key, at, sizeof(key));
-			result.customer_id = LocalKey(locals, key, true);
-			at += sizeof(key);
-		}
-		else
-		{
-			memcpy(&result.customer_id, at, sizeof(int64));
-			at += sizeof(int64);
-		}
-		memcpy(&how, at, sizeof(how));
-		at += sizeof(how);
-		result.stored = (how & IS_STORED) != 0;
-		result.event_id = how >> HOW_BITS;
-		if (how & HAS_TIMELINE)
-		{
-			result.timeline = (struct varlena *) at;
-			at += INTALIGN(VARSIZE(at));
-		}
-		AddResult(c, &result);
-	}
-}
-
 static void
 AssembleTogether(Work *work, int p)
 {
@@ -271,7 +208,9 @@ AssembleTogether(Work *work, int p)
 	if (c->key_kind != KEY_NATIVE)
 		locals = LocalKeysCreate();
 	AssemblePartition(c, p, locals);
-	PutResults(work, p, locals);
+	PackBatch(c, c->timelines, p, locals);
+	if (work->self != 0)
+		PartitionPublish(c->timelines, p, &work->timelines[p]);
 	MemoryContextSwitchTo(old);
 }
 
@@ -353,6 +292,7 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	source.relation_name = shared->relation_name;
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		source.column[column] = shared->mapped[column] ? "" : NULL;
+	source.accepted = PointerGetDatum(shm_toc_lookup(toc, SHARED_ACCEPTED, true));
 	source.events = source.n_events > 0 ? shm_toc_lookup(toc, SHARED_EVENTS, false) : NULL;
 	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, &shared->limits, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
@@ -465,6 +405,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	if (c->texts)
 		EstimateShared(context, places);
 	EstimateShared(context, c->n_partitions * sizeof(PartitionPlace));
+	if (c->at.status >= 0)
+		EstimateShared(context, VARSIZE(source->accepted));
 	EstimateShared(context, events);
 	InitializeParallelDSM(context);
 
@@ -491,6 +433,9 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	strcpy(AllocateShared(context->toc, SHARED_PLAN, strlen(plan) + 1), plan);
 	strcpy(AllocateShared(context->toc, SHARED_STATEMENT, strlen(statement) + 1), statement);
 	SharedReadInit(c->read, AllocateShared(context->toc, SHARED_SCANS, SharedReadSize(c->read)));
+	if (c->at.status >= 0)
+		memcpy(AllocateShared(context->toc, SHARED_ACCEPTED, VARSIZE(source->accepted)), DatumGetPointer(source->accepted),
+			   VARSIZE(source->accepted));
 	files = AllocateShared(context->toc, SHARED_FILES, n_parts * MAXPGPATH);
 	ChunkStoreCreateFiles(c->store, n_parts);
 	for (int i = 0; i < n_parts; i++)
@@ -595,5 +540,5 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 	}
 	c->out_left -= size;
 	c->out_used += size;
-	GetResults(c, results, c->out, locals);
+	UnpackBatch(c, results, c->out, locals);
 }

@@ -53,7 +53,6 @@ typedef struct Planning
 	const Moment *now;
 	bool		chinese;
 	bool		contacts;		/* a customer table is mapped */
-	bool		reading;		/* it is being read */
 	uint64		salt;			/* of handles */
 	ArrayType  *customers;		/* whom to look at; NULL: all */
 	HTAB	   *planned;		/* numbers and handles of those who got a task */
@@ -378,9 +377,7 @@ PlanChunk(Planning *plan, DayOfChannel *on, Portal portal)
 
 	if (plan->contacts)
 	{
-		plan->reading = true;
 		ReadContacts(n, ids, contacts);
-		plan->reading = false;
 		handles = HandlesOf(plan, channel, candidates, contacts, ids, n);
 	}
 
@@ -442,11 +439,8 @@ FillChannels(void *arg)
 	plan->salt = HandleSalt();
 	if (plan->customers == NULL)
 	{
-		OptOuts		opt_outs;
+		OptOuts		opt_outs = OptOutHandles();
 
-		plan->reading = true;
-		opt_outs = OptOutHandles();
-		plan->reading = false;
 		StoreOptOuts(&opt_outs);
 	}
 	plan->planned = hash_create("custseg planned", 256,
@@ -500,8 +494,8 @@ QueuePlan(const Moment *now, ArrayType *customers, TimestampTz since, ErrorData 
 	{
 		plan.names = PlaybookNames(plan.playbooks, plan.nplaybooks);
 		*unread = Attempt(FillChannels, &plan);
-		/* A mistake of ours is no fault of the customer table. */
-		if (*unread && !plan.reading)
+		/* A mistake of ours is no fault of a customer table. */
+		if (*unread && ContactsReading() == 0)
 			ReThrowError(*unread);
 	}
 	PlanByIndexEnd(level);

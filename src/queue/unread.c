@@ -91,7 +91,7 @@ ProbeSources(void)
 	{
 		Source	   *source = lfirst(cell);
 
-		probe->shared &= source->namespace == NULL || list_length(sources) == 1;
+		probe->shared &= source->native || list_length(sources) == 1;
 		source->tracked = TrackingIsLive(source);
 		if (source->tracked)
 			tracked = lappend(tracked, source);

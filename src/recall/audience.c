@@ -16,6 +16,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "person/identity.h"
 #include "playbook/audience.h"
 #include "recall/audience.h"
 #include "recall/episode.h"
@@ -29,7 +30,7 @@
 #define AUDIENCE(fresh, which) \
 	"SELECT DISTINCT ON (b.goal, f.customer_id)" \
 	" b.goal, b.playbook, b.version, b.holdout, b.window_days, b.expire_days," \
-	" f.customer_id, f.opened_by, coalesce(p.customer_key, p.customer_id::text) AS person," \
+	" f.customer_id, f.opened_by, " ARM_PERSON("f.customer_id") " AS person," \
 	" custseg.last_order_day(p.timeline, $2) AS since," \
 	" custseg.spend(p.timeline, $2)::float8 AS priority" \
 	" FROM (" fresh ") f" \

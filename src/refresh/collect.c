@@ -22,6 +22,7 @@
 #include "common/attempt.h"
 #include "common/spi.h"
 #include "person/identity.h"
+#include "profile/counts.h"
 #include "profile/writer.h"
 #include "refresh/collect.h"
 #include "refresh/incremental.h"
@@ -204,7 +205,6 @@ typedef struct WholeRead
 	TimestampTz began;
 	char	   *layout;			/* of its table; NULL where it is not tracked */
 	char	   *snapshot;		/* what its log of changes had to say before */
-	ArrayType  *statuses;		/* NULL without a status column */
 	DayLimits	limits;
 } WholeRead;
 
@@ -247,9 +247,9 @@ SampleAsJson(const Source *source, const RejectSample *sample)
 static void
 NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
 {
-	Oid			types[8] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID, INT8OID};
-	char		no_layout[8] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n', ' '};
-	Datum		values[8];
+	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] ? ' ' : 'n'};
+	Datum		values[7];
 	int64		rejected = 0;
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
@@ -260,12 +260,11 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 	values[3] = Int64GetDatum(rejected);
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
-	values[6] = PointerGetDatum(read->statuses);
-	values[7] = Int64GetDatum(counts->filtered);
-	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4 - $8,"
-		   " rows_rejected = $4, rows_filtered = $8, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
+	values[6] = Int64GetDatum(CountsLeftOut(counts));
+	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, problem = NULL, failed_at = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
-		   8, types, values, no_layout);
+		   7, types, values, no_layout);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -273,6 +272,7 @@ NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCou
 				 errhint("Refresh again.")));
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
+	NoteStatuses(source, counts->statuses);
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
@@ -336,13 +336,6 @@ ReadWhole(void *arg)
 	if (source->key_kind == KEY_NATIVE && read->compare)
 		CollectorCompare(run->collector, read->target);
 	CollectorRead(run->collector, source);
-	if (source->column[COLUMN_STATUS])
-	{
-		MemoryContext old = MemoryContextSwitchTo(run->context);
-
-		read->statuses = ReadStatuses(source);
-		MemoryContextSwitchTo(old);
-	}
 }
 
 static void
@@ -371,9 +364,9 @@ CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
 		rejected += counts->rejected[reason];
 	Expect(source, read->target, known, &expected);
 	least = LeastCustomers(&expected);
-	many = FullAgain(&expected, source, counts->rows - rejected - counts->filtered);
+	many = FullAgain(&expected, source, counts->rows - rejected);
 	found = CollectorCustomers(run->collector, Max(least, many));
-	TellOddities(run, source, counts, read->statuses);
+	TellOddities(run, source, counts);
 	if (found < least && !accept)
 	{
 		TellHeld(run, source, &expected, found);

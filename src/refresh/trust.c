@@ -13,12 +13,13 @@
 
 #include <math.h>
 
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
 #include "common/spi.h"
 #include "common/stream.h"
+#include "person/contact.h"
+#include "profile/counts.h"
 #include "profile/writer.h"
 #include "refresh/trust.h"
 #include "source/read.h"
@@ -103,57 +104,48 @@ FullAgain(const Expectation *expected, const Source *source, int64 rows)
 
 /* ------------------------------------------------------------ statuses */
 
-static bool
-ContainsStatus(ArrayType *array, Datum text)
-{
-	Datum	   *elements;
-	int			n;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
-		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, elements[i], text)))
-			return true;
-	return false;
-}
-
-/* Which of some statuses were seen. */
-typedef struct StatusRead
-{
-	Datum	   *accepted;
-	bool	   *had;
-	int			n;
-} StatusRead;
-
 static void
-StatusRow(TupleTableSlot *slot, void *arg)
+NoteStatus(const Source *source, int n, const char *status, bool accepted, bool further, int64 rows)
 {
-	StatusRead *read = arg;
+	static SPIPlanPtr kept = NULL;
+	Oid			types[6] = {INT4OID, INT4OID, TEXTOID, BOOLOID, BOOLOID, INT8OID};
+	Datum		values[6] = {Int32GetDatum(source->source_id), Int32GetDatum(n), status ? CStringGetTextDatum(status) : (Datum) 0,
+	BoolGetDatum(accepted), BoolGetDatum(further), Int64GetDatum(rows)};
 
-	for (int i = 0; i < read->n && !slot->tts_isnull[0]; i++)
-		read->had[i] |= DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, slot->tts_values[0],
-															 read->accepted[i]));
+	SpiRunPlan(SpiKeep(&kept, "INSERT INTO custseg.source_status (source_id, n, status, accepted, further, rows)"
+					   " VALUES ($1, $2, $3, $4, $5, $6)", 6, types), values, status ? NULL : "  n   ");
 }
 
-ArrayType *
-ReadStatuses(const Source *source)
+void
+NoteStatuses(const Source *source, const StatusCounts *statuses)
 {
-	ArrayType  *accepted = DatumGetArrayTypeP(source->accepted);
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {source->accepted};
-	StatusRead	read;
-	int			n_had = 0;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+	int			n = 0;
 
-	deconstruct_array(accepted, TEXTOID, -1, false, TYPALIGN_INT, &read.accepted, NULL, &read.n);
-	read.had = palloc0(Max(read.n, 1) * sizeof(bool));
-	SourceQuery(source,
-				psprintf("SELECT DISTINCT %s::pg_catalog.text FROM %s%s LIMIT %d",
-						 SourceColumn(source, COLUMN_STATUS), SourceRelation(source),
-						 SourceFilter(source, 1, " WHERE "), read.n),
-				1, types, values, StreamTo(StatusRow, &read));
-	for (int i = 0; i < read.n; i++)
-		if (read.had[i])
-			read.accepted[n_had++] = read.accepted[i];
-	return construct_array(read.accepted, n_had, TEXTOID, -1, false, TYPALIGN_INT);
+	SpiRun("DELETE FROM custseg.source_status WHERE source_id = $1", 1, types, values, NULL);
+	if (statuses == NULL)
+		return;
+	for (int i = 0; i < statuses->n_accepted; i++)
+		NoteStatus(source, ++n, statuses->accepted[i]->value, true, false, statuses->accepted[i]->rows);
+	for (int i = 0; i < statuses->n_others; i++)
+		NoteStatus(source, ++n, statuses->others[i]->value, false, false, statuses->others[i]->rows);
+	if (statuses->nulls > 0)
+		NoteStatus(source, ++n, NULL, false, false, statuses->nulls);
+	if (statuses->more > 0)
+		NoteStatus(source, ++n, NULL, false, true, statuses->more);
+}
+
+/* Had a row this status when the source was last read? */
+static bool
+HadStatus(const Source *source, const char *status)
+{
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), CStringGetTextDatum(status)};
+
+	SpiRun("SELECT FROM custseg.source_status WHERE source_id = $1 AND accepted AND rows > 0"
+		   " AND status COLLATE \"C\" = $2", 2, types, values, NULL);
+	return SPI_processed > 0;
 }
 
 /* ----------------------------------------------------- what is told of it */
@@ -172,51 +164,50 @@ TellRun(Run *run, const char *message)
 }
 
 static void
-TellStatuses(Run *run, const Source *source, ArrayType *statuses)
+TellStatuses(Run *run, const Source *source, const StatusCounts *statuses)
 {
-	Datum	   *elements;
-	int			n;
-
-	deconstruct_array(DatumGetArrayTypeP(source->accepted), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < statuses->n_accepted; i++)
 	{
-		char	   *status = TextDatumGetCString(elements[i]);
+		const char *status = statuses->accepted[i]->value;
 
 		if (!StatusCanBe(source, status))
 			TellRun(run, psprintf("%s accepts status \"%s\", which type %s of its column %s does not have",
 							   NamedSource(source), status, format_type_be(source->type[COLUMN_STATUS]),
 							   SourceColumn(source, COLUMN_STATUS)));
-		else if (source->statuses != NULL && ContainsStatus(source->statuses, elements[i]) && !ContainsStatus(statuses, elements[i]))
+		else if (statuses->accepted[i]->rows == 0 && HadStatus(source, status))
 			TellRun(run, psprintf("no row of %s has status \"%s\" any more", NamedSource(source), status));
 	}
 }
 
 void
-TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses)
+TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 {
 	int64		rejected = 0;
 	int			most = 0;
 
-	if (statuses != NULL)
-		TellStatuses(run, source, statuses);
+	if (counts->statuses != NULL)
+		TellStatuses(run, source, counts->statuses);
 	if (counts->rows == 0)
 	{
+		const char *what = SourceKindName(source->kind);
+		int64		left_out = CountsLeftOut(counts);
+
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, psprintf("%s has no %s", NamedSource(source), SourceKindName(source->kind)));
+			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), what) :
+					psprintf("%s has no %s: none of its " INT64_FORMAT " rows %s", NamedSource(source), what, left_out,
+							 source->column[COLUMN_EVENT] ? "is one that is listed" : "has an accepted status"));
 		return;
 	}
-	if (counts->filtered == counts->rows && source->customers != 0)
-		TellRun(run, psprintf("no row of %s is one of its events", NamedSource(source)));
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
 		rejected += counts->rejected[reason];
 		if (counts->rejected[reason] > counts->rejected[most])
 			most = reason;
 	}
-	if (rejected > 0 && rejected >= MOST_REJECTED * (counts->rows - counts->filtered))
+	if (rejected >= MOST_REJECTED * counts->rows)
 		TellRun(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
-						   counts->rows - counts->filtered, NamedSource(source), rejected, reject_reasons[most]));
+						   counts->rows, NamedSource(source), rejected, reject_reasons[most]));
 }
 
 static void
@@ -261,24 +252,26 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 void
 TellContacts(Run *run, const ErrorData *error)
 {
-	List	   *sources = ListSources(SOURCE_CONTACT);
-	Source	   *source = sources ? linitial(sources) : NULL;
+	ListCell   *cell;
 
-	if (source == NULL)
-		return;
-	if (error == NULL)
+	foreach(cell, ListSources(SOURCE_CONTACT))
 	{
-		ForgetProblem(source);
-		return;
+		Source	   *source = lfirst(cell);
+
+		if (error == NULL)
+			ForgetProblem(source);
+		else if (source->source_id == ContactsReading())
+		{
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message),
+					 error->detail ? errdetail_internal("%s", error->detail) : 0,
+					 error->hint ? errhint("%s", error->hint) : 0));
+			SetProblem(source, RunErrorText(run, error));
+			RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message));
+			run->counts.left++;
+		}
 	}
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
-	SetProblem(source, RunErrorText(run, error));
-	RunNote(run, psprintf("no task is planned, because %s cannot be read: %s", NamedSource(source), error->message));
-	run->counts.left++;
 }
 
 void

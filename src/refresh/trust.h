@@ -30,11 +30,11 @@ extern int64 LeastCustomers(const Expectation *expected);
 /* From that many customers on it is full again, or another one; where it has so many more rows. -1: none is. */
 extern int64 FullAgain(const Expectation *expected, const Source *source, int64 rows);
 
-/* The accepted statuses that rows have now, a text[] in the current memory context. As the relation's owner; after SourceOpen. */
-extern ArrayType *ReadStatuses(const Source *source);
-
 /* Say what is odd about a complete read: nothing in it, nearly nothing usable, statuses that no row has. */
-extern void TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses);
+extern void TellOddities(Run *run, const Source *source, const CollectCounts *counts);
+
+/* Keep how many rows of a complete read had which status. */
+extern void NoteStatuses(const Source *source, const StatusCounts *statuses);
 
 /* The customer table could be read while tasks were planned, or (error) could not. Inside SPI. */
 extern void TellContacts(Run *run, const ErrorData *error);

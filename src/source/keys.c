@@ -51,6 +51,49 @@ KeyIsUuid(const char *key, int len, pg_uuid_t *uuid)
 	return true;
 }
 
+bool
+KeyIsNumber(const char *key, int len, int64 *number)
+{
+	uint64		value = 0;
+
+	if (len < 1 || len > 19 || key[0] == '0')
+		return false;
+	for (int i = 0; i < len; i++)
+	{
+		if (key[i] < '0' || key[i] > '9')
+			return false;
+		value = value * 10 + (key[i] - '0');
+	}
+	*number = (int64) value;
+	return value <= PG_INT64_MAX;
+}
+
+int64
+LargestKey(Oid type)
+{
+	return type == INT2OID ? PG_INT16_MAX : type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
+}
+
+/* Can a customer column of this type show the key? */
+static bool
+KeyFits(Oid type, const char *key)
+{
+	KeyKind		kind;
+	pg_uuid_t	uuid;
+	int64		number;
+
+	(void) KeyKindOf(type, &kind);
+	switch (kind)
+	{
+		case KEY_UUID:
+			return KeyIsUuid(key, strlen(key), &uuid);
+		case KEY_TEXT:
+			return true;
+		default:
+			return KeyIsNumber(key, strlen(key), &number) && number <= LargestKey(type);
+	}
+}
+
 Datum
 KeyArray(const Source *source, int n, char **keys, Oid *type)
 {
@@ -67,10 +110,7 @@ KeyArray(const Source *source, int n, char **keys, Oid *type)
 	get_typlenbyvalalign(element, &length, &byval, &align);
 	for (int i = 0; i < n; i++)
 	{
-		pg_uuid_t	uuid;
-
-		if (keys[i] == NULL ||
-			(element == UUIDOID && !KeyIsUuid(keys[i], strlen(keys[i]), &uuid)))
+		if (keys[i] == NULL || !KeyFits(element, keys[i]))
 			continue;
 		values[count++] = OidInputFunctionCall(input, keys[i], ioparam, -1);
 	}

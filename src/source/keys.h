@@ -11,6 +11,12 @@
 /* Keys of a namespace may come from texts too: is this one a uuid, as uuid_out writes it? */
 extern bool KeyIsUuid(const char *key, int len, pg_uuid_t *uuid);
 
+/* Is it a number above zero, as an integer column writes it? So '02', '+2' and '2 ' are others than '2'. */
+extern bool KeyIsNumber(const char *key, int len, int64 *number);
+
+/* The largest number that a column of an integer type can hold. */
+extern int64 LargestKey(Oid type);
+
 /* An array of keys (NULLs left out) that compares with the source's customer column. */
 extern Datum KeyArray(const Source *source, int n, char **keys, Oid *type);
 

@@ -21,7 +21,6 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -100,7 +99,7 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->namespace = SpiText(row, 7);
 	value = SpiField(row, 8, &isnull);
 	if (!isnull)
-		source->accepted = datumCopy(value, false, -1);
+		source->accepted = PointerGetDatum(DatumGetArrayTypePCopy(value));
 	value = SpiField(row, 9, &isnull);
 	source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	source->customers = SpiInt64(row, 10, -1);
@@ -110,8 +109,7 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->read_here = SpiInt64(row, 14, 0) != 0;
 	source->troubled = SpiInt64(row, 15, 0) != 0;
 	source->rows = SpiInt64(row, 16, 0);
-	value = SpiField(row, 17, &isnull);
-	source->statuses = isnull ? NULL : DatumGetArrayTypePCopy(value);
+	source->native = SpiInt64(row, 17, 0) != 0;
 	return source;
 }
 
@@ -131,7 +129,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.statuses"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.native"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id",
 					   1, types), values, NULL);
@@ -212,6 +210,12 @@ KeyKindOf(Oid type, KeyKind *kind)
 }
 
 bool
+NumbersAreNative(const Source *source)
+{
+	return strcmp(source->namespace, SHOP_NAMESPACE) == 0;
+}
+
+bool
 SourceMayBe(int source_id, Oid relid)
 {
 	Oid			table = get_relname_relid("source_mapping", get_namespace_oid("custseg", true));
@@ -275,13 +279,15 @@ SourceOpen(Source *source)
 		if (source->column[column])
 			CheckColumn(source, column);
 	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
-	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != (source->namespace == NULL))
+	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
+		source->key_kind = KEY_NUMBER;
+	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
 						source->column[COLUMN_CUSTOMER], SourceRelation(source), format_type_be(source->type[COLUMN_CUSTOMER])),
 				 errdetail("When source %d was registered its customers were known by %s.", source->source_id,
-						   source->namespace ? "a text or uuid, and custseg gave them numbers" : "the shop's own numbers"),
+						   source->native ? "the shop's own numbers" : "a text or uuid, and custseg gave them numbers"),
 				 errhint("Give the column its old type back, or register the relation anew: SELECT custseg.untrack(%d), custseg.drop_source(%d), then add it again.",
 						 source->source_id, source->source_id)));
 
@@ -331,6 +337,6 @@ SourceFilter(const Source *source, int parameter, const char *prefix)
 {
 	if (!source->column[COLUMN_STATUS])
 		return "";
-	return psprintf("%s%s::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($%d)",
+	return psprintf("%s%s::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=) ANY ($%d)",
 					prefix, SourceColumn(source, COLUMN_STATUS), parameter);
 }

@@ -9,12 +9,12 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
-#include "utils/array.h"
 #include "utils/timestamp.h"
 
 typedef enum KeyKind
 {
 	KEY_NATIVE,					/* smallint, integer, bigint: used as it is */
+	KEY_NUMBER,					/* the same of another namespace than the shop's: numbered by us */
 	KEY_UUID,
 	KEY_TEXT,
 } KeyKind;
@@ -46,6 +46,7 @@ typedef enum MappedColumn
 #define MAPPED_COLUMNS (COLUMN_VALUE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
+#define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
 
 #define MOST_EVENTS		1000	/* of one source */
 #define EVENT_MAX_LENGTH 200	/* bytes of the name of one */
@@ -64,7 +65,8 @@ typedef struct Source
 	Oid			relation;
 	char	   *schema_name;
 	char	   *relation_name;
-	char	   *namespace;		/* NULL for native keys */
+	char	   *namespace;		/* of its keys */
+	bool		native;			/* its customers are the shop's own numbers */
 	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
 	Datum		accepted;		/* text[], with a status column */
 	SourceEvent *events;		/* of a source of events, by ascending event_id (facts/event.h) */
@@ -72,7 +74,6 @@ typedef struct Source
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */
-	ArrayType  *statuses;		/* accepted ones that rows had then; NULL: not known */
 	bool		troubled;		/* it was left as last read when it should have been read again */
 	bool		tracked;		/* custseg.track() put triggers on it */
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
@@ -101,8 +102,14 @@ extern const char *ColumnRole(MappedColumn column);
  */
 extern void SourceOpen(Source *source);
 
-/* What keys a column of this type, which is no domain, holds; false if it cannot hold any. */
+/*
+ * What keys a column of this type, which is no domain, holds; false if it cannot
+ * hold any. Numbers are taken to be the shop's own.
+ */
 extern bool KeyKindOf(Oid type, KeyKind *kind);
+
+/* Whether numbers in its customer column are customer ids, or else keys to be numbered. */
+extern bool NumbersAreNative(const Source *source);
 
 /*
  * Is this table a source's, or a partition of its table? For the shop's own
@@ -122,7 +129,7 @@ extern bool StatusCanBe(const Source *source, const char *status);
 /* Is the relation there, and called as it was when it was registered? Takes no lock. */
 extern bool SourceIsNamed(const Source *source);
 
-/* The condition on the status column with $n as its parameter, or "". */
+/* The condition that the status is, byte by byte, one of parameter $n, or "". */
 extern char *SourceFilter(const Source *source, int parameter, const char *prefix);
 
 #endif							/* CUSTSEG_MAPPING_H */

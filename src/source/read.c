@@ -196,6 +196,7 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->order_id = source->column[COLUMN_ORDER_ID] ? places->columns++ : -1;
 	places->promotion = source->column[COLUMN_PROMOTION] ? places->columns++ : -1;
 	places->event = source->column[COLUMN_EVENT] ? places->columns++ : -1;
+	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
 }
 
 /* A number as it is read: a numeric in place of a double, which stands for many decimals. */
@@ -239,36 +240,29 @@ SelectFrom(const Source *source)
 		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
 			if (source->column[column])
 				appendStringInfo(&sql, ", %s", SourceColumn(source, column));
+	if (source->kind != SOURCE_CONTACT && source->column[COLUMN_STATUS])
+		appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, COLUMN_STATUS));
 	appendStringInfo(&sql, " FROM %s", SourceRelation(source));
 	return sql.data;
 }
 
 char *
-SourceStatement(const Source *source, const char *tail)
+SourceStatement(const Source *source)
 {
-	return psprintf("%s%s%s", SelectFrom(source), SourceFilter(source, 1, " WHERE "), tail);
-}
-
-static void
-ReadRows(Source *source, const char *tail, DestReceiver *dest)
-{
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {source->accepted};
-
-	SourceQuery(source, SourceStatement(source, tail), source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
+	return SelectFrom(source);
 }
 
 void
 SourceTry(Source *source)
 {
-	ReadRows(source, " LIMIT 0", None_Receiver);
+	SourceQuery(source, psprintf("%s LIMIT 0", SelectFrom(source)), 0, NULL, NULL, None_Receiver);
 }
 
 void
 SourceRead(Source *source, DestReceiver *dest)
 {
 	SourceOpen(source);
-	ReadRows(source, "", dest);
+	SourceQuery(source, SelectFrom(source), 0, NULL, NULL, dest);
 }
 
 char *

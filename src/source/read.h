@@ -24,6 +24,7 @@ typedef struct ReadPlaces
 	int			order_id;
 	int			promotion;		/* boolean */
 	int			event;			/* text */
+	int			status;			/* text */
 	int			columns;		/* in all */
 } ReadPlaces;
 
@@ -32,12 +33,13 @@ extern void PlacesOfRead(const Source *source, ReadPlaces *places);
 /* Run the read with no rows, so that a mistake shows. */
 extern void SourceTry(Source *source);
 
-/* Read all of the orders or events into dest, in one snapshot. */
+/* Read all of the orders or events, whatever their status, into dest, in one snapshot. */
 extern void SourceRead(Source *source, DestReceiver *dest);
 
 /*
  * Read the rows of some customers, whose keys are an array of the customer
- * column's own kind. After SourceOpen, and worth it with HasCustomerIndex.
+ * column's own kind, and only those with an accepted status. After SourceOpen,
+ * and worth it with HasCustomerIndex.
  */
 extern void SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest);
 
@@ -50,8 +52,8 @@ extern char *SourceShown(const Source *source);
 /* Error context of a read; the argument is what SourceShown says. */
 extern void SourceContext(void *shown);
 
-/* The statement of SourceRead, with accepted statuses as $1 if there are any, and what a plan for it reads. */
-extern char *SourceStatement(const Source *source, const char *tail);
+/* The statement of SourceRead, which has no parameters, and what a plan for it reads. */
+extern char *SourceStatement(const Source *source);
 extern void SourceCheckPlan(const Source *source, SPIPlanPtr plan);
 
 /*

@@ -71,6 +71,21 @@ CheckMember(const Source *source)
 }
 
 static void
+CheckNamespace(const char *namespace)
+{
+	if (namespace == NULL || namespace[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("namespace must not be empty"),
+				 errhint("Leave it out, or name the set of keys that the customer column belongs to.")));
+	if (strlen(namespace) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("namespace must not be longer than %d bytes", NAMEDATALEN - 1),
+				 errhint("A short name of the system that the customer numbers come from will do, such as 'pos'.")));
+}
+
+static void
 StoreColumns(const Source *source, int id)
 {
 	Oid			types[] = {INT4OID, TEXTOID, TEXTOID};
@@ -91,17 +106,14 @@ static int
 StoreMapping(const Source *source)
 {
 	const char *kind = SourceKindName(source->kind);
-	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
+	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID};
 	Datum		values[lengthof(types)] = {CStringGetTextDatum(kind), ObjectIdGetDatum(source->relation),
-	CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name)};
-	char		nulls[lengthof(types) + 1] = "      ";
+		CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name),
+	CStringGetTextDatum(source->namespace), (Datum) 0, BoolGetDatum(source->key_kind == KEY_NATIVE)};
+	char		nulls[lengthof(types) + 1] = "       ";
 	Guard		guard;
 	int			id;
 
-	if (source->key_kind == KEY_NATIVE)
-		nulls[4] = 'n';
-	else
-		values[4] = CStringGetTextDatum(source->namespace);
 	if (source->column[COLUMN_STATUS])
 		values[5] = source->accepted;
 	else
@@ -117,15 +129,16 @@ StoreMapping(const Source *source)
 				 errhint("See custseg.source; drop_source(source_id) forgets it.")));
 	if (source->kind == SOURCE_CONTACT)
 	{
-		SpiRun("SELECT relation::text FROM custseg.source_mapping WHERE kind = $1", 1, types, values, NULL);
+		SpiRun("SELECT relation::text FROM custseg.source_mapping WHERE kind = $1 AND namespace = $5",
+			   5, types, values, NULL);
 		if (SPI_processed > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_OBJECT),
-					 errmsg("%s is already the source of customers", SpiText(0, 1)),
+					 errmsg("%s is already the source of customers of namespace \"%s\"", SpiText(0, 1), source->namespace),
 					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
 	}
-	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted)"
-		   " VALUES ($1, $2, $3::name, $4::name, $5, $6) RETURNING source_id",
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, native)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7) RETURNING source_id",
 		   lengthof(types), types, values, nulls);
 	id = SpiInt64(0, 1, 0);
 	StoreColumns(source, id);
@@ -159,13 +172,9 @@ RegisterSource(Source *source)
 
 	SPI_connect();
 	CheckRelation(source);
+	CheckNamespace(source->namespace);
 	SourceOpen(source);
 	CheckMember(source);
-	if (source->key_kind != KEY_NATIVE && (source->namespace == NULL || source->namespace[0] == '\0'))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("namespace must not be empty"),
-				 errhint("Leave it out, or name the set of keys that the customer column belongs to.")));
 	SourceTry(source);
 	WarnOfStatuses(source);
 	id = StoreMapping(source);

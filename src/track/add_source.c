@@ -147,6 +147,7 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
 	ChangeLogDrop(id);
 	SpiRun("DELETE FROM custseg.source_column WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.source_status WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	OwnerEnd(&guard);

@@ -212,6 +212,7 @@ AddRow(const Column *column, TupleTableSlot *slot)
 	switch (column->kind)
 	{
 		case KEY_NATIVE:
+		case KEY_NUMBER:
 			{
 				int64		customer = column->type == INT2OID ? DatumGetInt16(value) :
 					column->type == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);

@@ -89,7 +89,9 @@ GrowCustomers(ChangedCustomers *taken, int *size, int more)
 
 /*
  * An entry's customers: a row of customer, key, customers, keys, from column 2 on.
- * From a time when the keys were of the other kind, it names nobody there is now.
+ * A trigger notes what the column holds, and its type may have changed since. A
+ * number of a source with keys is its text, and a text of a source with numbers
+ * names nobody there is now.
  */
 static void
 AddEntry(ChangedCustomers *taken, int *size, uint64 row)
@@ -103,9 +105,9 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 	int			n;
 
 	(void) SpiField(row, 3, &no_key);
-	if ((taken->ids != NULL) != (no_key && no_keys))
+	if (taken->ids != NULL && !(no_key && no_keys))
 		return;
-	if (taken->ids == NULL)
+	if (!no_keys)
 		array = keys;
 	if (one)
 	{
@@ -113,10 +115,10 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 		if (taken->ids)
 			taken->ids[taken->n++] = SpiInt64(row, 2, 0);
 		else
-			taken->keys[taken->n++] = SpiText(row, 3);
+			taken->keys[taken->n++] = no_key ? psprintf(INT64_FORMAT, SpiInt64(row, 2, 0)) : SpiText(row, 3);
 		return;
 	}
-	if (taken->ids)
+	if (no_keys)
 		deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
 						  &elements, NULL, &n);
 	else
@@ -127,7 +129,8 @@ AddEntry(ChangedCustomers *taken, int *size, uint64 row)
 		if (taken->ids)
 			taken->ids[taken->n++] = DatumGetInt64(elements[i]);
 		else
-			taken->keys[taken->n++] = TextDatumGetCString(elements[i]);
+			taken->keys[taken->n++] = no_keys ? psprintf(INT64_FORMAT, DatumGetInt64(elements[i])) :
+				TextDatumGetCString(elements[i]);
 	}
 	pfree(elements);
 }

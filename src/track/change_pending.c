@@ -27,6 +27,7 @@
 #include "common/bulk.h"
 #include "common/compat.h"
 #include "person/identity.h"
+#include "source/keys.h"
 #include "track/change_log.h"
 #include "track/change_pending.h"
 
@@ -395,6 +396,14 @@ SearchGaps(Relation gaps, Search *search)
 }
 
 static void
+AddWanted(Search *search, int source_id, int position, int64 customer)
+{
+	search->wanted[search->n].customer = customer;
+	search->wanted[search->n].source_id = source_id;
+	search->wanted[search->n++].position = position;
+}
+
+static void
 FindPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
 {
 	Relation	log = table_open(OwnRelation("change_log"), AccessShareLock);
@@ -402,14 +411,15 @@ FindPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
 	Search		search = {.snapshot = RegisterSnapshot(GetTransactionSnapshot()),.pending = pending};
 	ListCell   *cell;
 
-	search.wanted = palloc(n * list_length(look->sources) * sizeof(Wanted));
+	search.wanted = palloc(2 * n * list_length(look->sources) * sizeof(Wanted));
 	foreach(cell, look->sources)
 	{
 		Source		source = *(Source *) lfirst(cell);
 		char	  **keys = NULL;
+		int64		number;
 
 		/* It need not be open: all that matters is whether it has keys. */
-		if (source.namespace)
+		if (!source.native)
 		{
 			source.key_kind = KEY_TEXT;
 			keys = IdentityKeys(&source, n, ids);
@@ -424,9 +434,10 @@ FindPending(ChangeLook *look, int n, const int64 *ids, bool *pending)
 				search.all = pending[i] = true;
 				continue;
 			}
-			search.wanted[search.n].customer = keys ? ChangeHash(keys[i], strlen(keys[i])) : ids[i];
-			search.wanted[search.n].source_id = source.source_id;
-			search.wanted[search.n++].position = i;
+			AddWanted(&search, source.source_id, i, keys ? ChangeHash(keys[i], strlen(keys[i])) : ids[i]);
+			/* The trigger notes what the column holds. */
+			if (keys && !NumbersAreNative(&source) && KeyIsNumber(keys[i], strlen(keys[i]), &number))
+				AddWanted(&search, source.source_id, i, number);
 		}
 	}
 	qsort(search.wanted, search.n, sizeof(Wanted), CompareWanted);

@@ -188,7 +188,7 @@ TriggersSeeAll(const Source *source)
 	if (get_rel_relkind(source->relation) == RELKIND_RELATION && has_subclass(source->relation))
 		return false;
 	return attno > 0 && KeyKindOf(getBaseType(get_atttype(source->relation, attno)), &kind) &&
-		(kind == KEY_NATIVE) == (source->namespace == NULL);
+		(kind == KEY_NATIVE && NumbersAreNative(source)) == source->native;
 }
 
 bool

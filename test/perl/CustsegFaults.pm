@@ -117,7 +117,7 @@ my %content = (
 	task => "SELECT $key, to_jsonb(x) - '{task_id,episode_id,customer_id,planned_run}'::text[] FROM custseg.task x",
 	outcome => "SELECT $key, to_jsonb(o) - 'episode_id' FROM custseg.outcome o JOIN custseg.episode x USING (episode_id)",
 	arm => 'SELECT * FROM custseg.arm',
-	source => q{SELECT to_jsonb(s) - '{added_at,last_read,read_home,relation,problem}'::text[] FROM custseg.source_mapping s},
+	source => q{SELECT to_jsonb(s) - '{added_at,last_read,read_home,relation,problem,failed_at}'::text[] FROM custseg.source_mapping s},
 );
 
 # Count and digest of each, as a hash.

@@ -49,7 +49,7 @@ sub differences_sql
 		'entry AS (SELECT l.source_id, u.customer, u.key
 			FROM custseg.change_log l, unnest(coalesce(l.customers, ARRAY[l.customer]), coalesce(l.keys, ARRAY[l.key])) AS u (customer, key)
 			WHERE l.customer IS NOT NULL OR l.customers IS NOT NULL)',
-		"undrained AS MATERIALIZED (SELECT CASE WHEN m.namespace IS NULL THEN e.customer::text ELSE m.namespace || '/' || e.key END AS person
+		"undrained AS MATERIALIZED (SELECT CASE WHEN m.native THEN e.customer::text ELSE m.namespace || '/' || coalesce(e.key, e.customer::text) END AS person
 			FROM entry e JOIN custseg.source_mapping m USING (source_id))",
 		'part AS MATERIALIZED (' . join(' UNION ALL ', map { "SELECT $sources->{$_} AS source_id, person, key, t FROM ($tables{$_}{truth}) q" } @tables) . ')',
 		'truth AS MATERIALIZED (SELECT person, min(key) AS key, custseg.merge(t) AS t FROM part GROUP BY 1)',

@@ -26,7 +26,7 @@ SELECT * FROM custseg.event ORDER BY 1;
 SELECT source_id, kind, relation, columns, namespace FROM custseg.source ORDER BY 1;
 CALL custseg.refresh('2024-06-30');
 SELECT status, rows_read, rows_rejected, customers, profiles_written, reads FROM custseg.run ORDER BY run_id DESC LIMIT 1;
-SELECT source_id, rows_read, rows_accepted, rows_rejected, rows_filtered FROM custseg.source ORDER BY 1;
+SELECT source_id, rows_read, rows_accepted, rows_rejected, rows_left_out FROM custseg.source ORDER BY 1;
 SELECT e.event, p.customer_id, p.timeline, custseg.order_count(p.timeline) AS times, custseg.spend(p.timeline) AS value
 FROM custseg.profile_event p JOIN custseg.event e USING (event_id) ORDER BY p.customer_id, p.event_id;
 
@@ -75,7 +75,7 @@ INSERT INTO shop.dirt VALUES (1, '2024-05-01', 'play', 1.25, 'yes'), (NULL, '202
 SELECT custseg.add_events('shop.dirt', customer => 'who', at => 'at', event => 'what', events => ARRAY['play', 'stop'], value => 'n',
     status => 'ok', accepted => ARRAY['yes']) AS dirt \gset
 CALL custseg.refresh('2024-06-30');
-SELECT rows_read, rows_accepted, rows_rejected, rows_filtered FROM custseg.source WHERE source_id = :dirt;
+SELECT rows_read, rows_accepted, rows_rejected, rows_left_out FROM custseg.source WHERE source_id = :dirt;
 SELECT r.reason, r.rows, s.shown FROM custseg.rejected r JOIN custseg.rejected_sample s USING (source_id, reason)
 WHERE source_id = :dirt ORDER BY 1, s.n;
 SELECT e.event, p.timeline FROM custseg.profile_event p JOIN custseg.event e USING (event_id) WHERE e.source_id = :dirt ORDER BY 1;
@@ -91,7 +91,7 @@ SELECT custseg.add_events('shop.steps', customer => 'who', at => 'day', event =>
 SELECT custseg.add_events('shop.steps', customer => 'who', at => 'day', event => 'code', events => ARRAY['3', '1']);
 SELECT custseg.add_events('shop.steps', customer => 'who', at => 'day', event => 'flag', events => ARRAY['true'], namespace => 'app');
 CALL custseg.refresh('2024-06-30');
-SELECT source_id, rows_read, rows_accepted, rows_rejected, rows_filtered FROM custseg.source WHERE relation = 'shop.steps'::regclass ORDER BY 1;
+SELECT source_id, rows_read, rows_accepted, rows_rejected, rows_left_out FROM custseg.source WHERE relation = 'shop.steps'::regclass ORDER BY 1;
 SELECT e.source_id, e.event, i.namespace, count(*), sum(custseg.order_count(p.timeline)) AS times
 FROM custseg.profile_event p JOIN custseg.event e USING (event_id) JOIN custseg.identity i USING (customer_id)
 WHERE e.source_id > 5 GROUP BY e.event_id, 1, 2, 3 ORDER BY e.event_id, 3;

@@ -40,7 +40,7 @@ SET custseg.max_parallel_workers = 2;
 SET custseg.work_mem = '8MB';
 CALL custseg.refresh(as_of => '2023-06-01');
 SELECT * FROM shop.wrong;
-SELECT source_id, rows_read, rows_filtered, customers FROM custseg.source_mapping ORDER BY 1;
+SELECT source_id, rows_read, rows_left_out, customers FROM custseg.source_mapping ORDER BY 1;
 
 -- By more and more processes, in some memory, from nothing and compared: always the same.
 CREATE TABLE shop.results (digest text);

@@ -12,6 +12,7 @@ INSERT INTO custseg.arm_salt (salt) VALUES (42);
 
 -- Arms: by the key, in the share asked for, and for good.
 UPDATE custseg.playbook SET holdout = 0.5 WHERE playbook = 'silent_customers';
+INSERT INTO custseg.identity SELECT 'shop', 'key-' || i, -i FROM generate_series(1, 1000) i;
 INSERT INTO custseg.profile
 SELECT -i, 'key-' || i, (SELECT custseg.timeline(at, 10, 'UTC') FROM (VALUES (timestamptz '2024-05-01 10:00+00')) o (at))
 FROM generate_series(1, 1000) i;

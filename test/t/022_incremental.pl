@@ -205,7 +205,7 @@ sub run_shop
 }
 
 seed($seed);
-my @shops = ([qw(orders)], [qw(branch lines)], [qw(web)], [qw(branch lines orders web)], [qw(branch)]);
+my @shops = ([qw(orders)], [qw(branch lines)], [qw(web)], [qw(branch lines orders till web)], [qw(branch)], [qw(till)]);
 foreach my $i (0 .. $#shops)
 {
 	my @sources = @{ $shops[$i] };

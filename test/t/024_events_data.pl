@@ -28,7 +28,7 @@ ask("SELECT custseg.add_orders('shop.line', customer => 'customer_id', at => 'or
 ask("SELECT custseg.add_events('shop.sign', customer => 'customer_id', at => 'order_ts', event => 'what', events => ARRAY['bought', 'brought back'])");
 ask("CALL custseg.refresh(as_of => '2011-12-10')");
 
-is(ask('SELECT rows_read, rows_accepted, rows_rejected, rows_filtered FROM custseg.source WHERE source_id = 2'),
+is(ask('SELECT rows_read, rows_accepted, rows_rejected, rows_left_out FROM custseg.source WHERE source_id = 2'),
 	'541909|406829|135080|0', 'the lines that have a customer');
 is(ask('SELECT sum(custseg.order_count(timeline)) FROM custseg.profile_event'), '406829', 'each is an event');
 is(ask(q{SELECT count(*) FROM (SELECT customer_id, what, order_ts::date AS day, count(*) AS n FROM shop.sign WHERE customer_id IS NOT NULL GROUP BY 1, 2, 3) l
