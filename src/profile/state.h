@@ -18,6 +18,8 @@
 
 #define DAY_LIMIT		2000000 /* some 5,000 years either way of 2000 */
 
+#include "profile/events.h"
+
 typedef struct WideKey
 {
 	uint64		hi;
@@ -62,6 +64,9 @@ struct Collector
 	const Source *source;
 	KeyKind		key_kind;
 	bool		has_order;
+	EventTable *events;			/* of a source of events; else NULL */
+	int			event_bits;		/* that tell a customer's from each other; 0 where there is one, or none */
+	Oid			number;			/* type of the amount or value */
 	ReadPlaces	at;				/* where a row has its columns */
 	const char *time_zone;
 	DayMapper  *days;
@@ -116,8 +121,8 @@ extern bool TakeAmountText(Collector *c, TupleTableSlot *slot, int64 *amount);
 extern void CollectorShare(Collector *collector, int processes);
 
 /*
- * A row: amount, day with the promotion bit, customer (one or two words), and
- * the order's hash where lines make up orders.
+ * A row: amount, day with the promotion bit or the event (events.h), customer
+ * (one or two words), and the order's hash where lines make up orders.
  */
 #define ROW_AMOUNT_AT	0
 #define ROW_DAY_AT		8
@@ -125,11 +130,9 @@ extern void CollectorShare(Collector *collector, int processes);
 #define ROW_ORDER_AT(c) (ROW_KEY_AT + ((c)->key_kind == KEY_NATIVE ? sizeof(int64) : sizeof(WideKey)))
 
 static inline void
-RowPut(Collector *c, char *row, int64 amount, int32 day, bool promotion,
+RowPut(Collector *c, char *row, int64 amount, int32 day_bits,
 	   int64 id, WideKey key, uint64 order)
 {
-	int32		day_bits = (int32) ((uint32) day << 1 | promotion);
-
 	memcpy(row + ROW_AMOUNT_AT, &amount, sizeof(amount));
 	memcpy(row + ROW_DAY_AT, &day_bits, sizeof(day_bits));
 	if (c->key_kind == KEY_NATIVE)

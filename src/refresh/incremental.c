@@ -86,7 +86,7 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 		return READ_WHOLE;
 	if (ReadDayLimits(source->source_id, run->now.day, &limits))
 	{
-		*why = "orders in it lay too far ahead, and do not any more";
+		*why = psprintf("%s in it lay too far ahead, and do not any more", SourceKindName(source->kind));
 		return READ_WHOLE;
 	}
 	ChangeLogSummary(source, &summary);
@@ -144,7 +144,9 @@ static Collected *
 GatherCollected(const Source *source, Collector *collector, char **keys, int most, int *n)
 {
 	KeyIndex   *asked = KeyIndexCreate(most, keys);
-	Collected  *all = palloc(Max(most, 1) * sizeof(Collected));
+	int			each = Max(source->n_events, 1);
+	int			room = Max(most, 1);
+	Collected  *all = palloc_extended(room * sizeof(Collected), MCXT_ALLOC_HUGE);
 	Collected  *portion;
 	int			n_portion;
 	int			at;
@@ -153,18 +155,24 @@ GatherCollected(const Source *source, Collector *collector, char **keys, int mos
 	while (CollectorNext(collector, most, &portion, &n_portion))
 		for (int i = 0; i < n_portion; i++)
 		{
-			Collected  *row = &all[*n];
+			Collected  *row;
 			Size		size = VARSIZE_ANY(portion[i].timeline);
 			const char *key = portion[i].key ? portion[i].key : psprintf(INT64_FORMAT, portion[i].customer_id);
 
-			if (*n == most || KeyIndexFirst(asked, key, &at) < 0)
+			if (*n == (int64) most * each || KeyIndexFirst(asked, key, &at) < 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DATA_EXCEPTION),
 						 errmsg("%s shows customers that were not asked for", SourceRelation(source)),
 						 errdetail("Customer %s is one of them.", quote_literal_cstr(key)),
 						 errhint("A function it calls says that it is IMMUTABLE or STABLE and is not; mark it VOLATILE.")));
-			(*n)++;
+			if (*n == room)
+			{
+				room *= 2;
+				all = repalloc_huge(all, room * sizeof(Collected));
+			}
+			row = &all[(*n)++];
 			row->customer_id = portion[i].customer_id;
+			row->event_id = portion[i].event_id;
 			row->key = portion[i].key ? pstrdup(portion[i].key) : NULL;
 			row->timeline = palloc(size);
 			memcpy(row->timeline, portion[i].timeline, size);
@@ -251,12 +259,9 @@ WriteChangedCustomers(Run *run, const ProfileTarget *target, const ChangeFollowe
 		for (int i = 0; i < read->changed.n; i++)
 			if (ids[i] != 0)
 				known[n_ids++] = ids[i];
+		NumberCustomers(&identities, source, rows, n);
 		for (int i = 0; i < n; i++)
-			if (rows[i].customer_id == 0)
-			{
-				NumberCustomers(&identities, source, &rows[i], 1);
-				known[n_ids++] = rows[i].customer_id;
-			}
+			known[n_ids++] = rows[i].customer_id;
 		if (identities)
 			IdentityClose(identities);
 		n_ids = SortIds(known, n_ids);
@@ -265,7 +270,7 @@ WriteChangedCustomers(Run *run, const ProfileTarget *target, const ChangeFollowe
 	}
 	ProfileWriteIds(target, ids, n_ids, rows, n, &changes);
 	AfterChanges(run, target, follower, &changes);
-	if (target->source_id)
+	if (target->source_id && target->events == NULL)
 		while (MergePending(run, follower))
 			;
 	CountRows(run, source, CollectorCounts(run->collector));

@@ -20,6 +20,8 @@
 #include "common/spi.h"
 #include "common/stream.h"
 #include "person/contact.h"
+#include "profile/counts.h"
+#include "profile/writer.h"
 #include "refresh/trust.h"
 #include "source/follow.h"
 #include "source/read.h"
@@ -43,6 +45,14 @@ CountCustomers(const ProfileTarget *target, int64 most)
 	Oid			types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(target->source_id), Int64GetDatum(most)};
 
+	if (target->events)
+	{
+		types[0] = INT4ARRAYOID;
+		values[0] = TargetEvents(target);
+		SpiRun("SELECT count(*) FROM (SELECT DISTINCT customer_id FROM custseg.profile_event WHERE event_id = ANY ($1) LIMIT $2) p",
+			   2, types, values, NULL);
+		return SpiInt64(0, 1, 0);
+	}
 	SpiRun(target->people ?
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile_attribute WHERE source_id = $1 LIMIT $2) p" :
 		   target->source_id ?
@@ -183,12 +193,14 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 		TellStatuses(run, source, counts->statuses);
 	if (counts->rows == 0)
 	{
-		int64		left_out = counts->statuses ? StatusLeftOut(counts->statuses) : 0;
+		const char *what = SourceKindName(source->kind);
+		int64		left_out = CountsLeftOut(counts);
 
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), source->kind == SOURCE_ORDERS ? "orders" : "rows") :
-					psprintf("%s has no orders: none of its " INT64_FORMAT " rows has an accepted status", NamedSource(source), left_out));
+			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), what) :
+					psprintf("%s has no %s: none of its " INT64_FORMAT " rows %s", NamedSource(source), what, left_out,
+							 source->column[COLUMN_EVENT] ? "is one that is listed" : "has an accepted status"));
 		return;
 	}
 	for (int reason = 0; reason < REJECT_REASONS; reason++)

@@ -68,6 +68,8 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
 	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
+	[COLUMN_EVENT] = {"event", NULL, NULL},
+	[COLUMN_VALUE] = {"value", "numeric, an integer or a floating-point number", number_types},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
@@ -78,6 +80,7 @@ static const char *const kind_names[] = {
 	[SOURCE_PEOPLE] = "people",
 	[SOURCE_CONTACT] = "contact",
 	[SOURCE_SPEND] = "spend",
+	[SOURCE_EVENTS] = "events",
 };
 
 const char *

@@ -25,6 +25,7 @@ typedef enum SourceKind
 	SOURCE_ORDERS,
 	SOURCE_PEOPLE,				/* who there is, and their attributes */
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
+	SOURCE_EVENTS,				/* what else happened to customers */
 	SOURCE_SPEND,				/* what the shop spends, by day and channel */
 } SourceKind;
 
@@ -45,9 +46,11 @@ typedef enum MappedColumn
 	COLUMN_EMAIL,
 	COLUMN_DO_NOT_CONTACT,
 	COLUMN_CHANNEL,
+	COLUMN_EVENT,				/* what happened; not mapped where it is always the same */
+	COLUMN_VALUE,				/* and how much of it */
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_CHANNEL + 1)
+#define MAPPED_COLUMNS (COLUMN_VALUE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
@@ -59,6 +62,16 @@ typedef struct SourceAttribute
 	char	   *column;
 	Oid			type;			/* base type, after SourceOpen */
 } SourceAttribute;
+
+#define MOST_EVENTS		1000	/* of one source */
+#define EVENT_MAX_LENGTH 200	/* bytes of the name of one */
+
+/* What can happen to a customer, by a source of events. */
+typedef struct SourceEvent
+{
+	int			event_id;
+	char		name[EVENT_MAX_LENGTH + 1];
+} SourceEvent;
 
 typedef struct Source
 {
@@ -73,6 +86,8 @@ typedef struct Source
 	SourceAttribute *attributes;	/* by name */
 	int			n_attributes;
 	Datum		accepted;		/* text[], with a status column */
+	SourceEvent *events;		/* of a source of events, by ascending event_id (facts/event.h) */
+	int			n_events;
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */

@@ -135,7 +135,7 @@ StoreMapping(const Source *source)
 	GuardEnter(&guard, ExtensionOwner());
 	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
 		   2, types, values, NULL);
-	if (SPI_processed > 0)
+	if (SPI_processed > 0 && source->kind != SOURCE_EVENTS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("%s is already a source of %s", SourceRelation(source), kind),

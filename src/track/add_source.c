@@ -17,6 +17,7 @@
 #include "common/spi.h"
 #include "source/parse_text.h"
 #include "source/register.h"
+#include "track/add_source.h"
 #include "track/change_log.h"
 #include "track/track.h"
 
@@ -26,7 +27,18 @@ PG_FUNCTION_INFO_V1(custseg_add_customers);
 PG_FUNCTION_INFO_V1(custseg_add_spend);
 PG_FUNCTION_INFO_V1(custseg_drop_source);
 
-static char *
+Oid
+RelationArgument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name %s.", name)));
+	return PG_GETARG_OID(arg);
+}
+
+char *
 NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 {
 	if (PG_ARGISNULL(arg))
@@ -41,15 +53,41 @@ NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 	return pstrdup(NameStr(*PG_GETARG_NAME(arg)));
 }
 
-static Oid
-RelationArgument(FunctionCallInfo fcinfo, const char *what)
+void
+FilterArguments(FunctionCallInfo fcinfo, int status, int accepted, Source *source)
 {
-	if (PG_ARGISNULL(0))
+	ArrayType  *values;
+
+	source->column[COLUMN_STATUS] = NameArgument(fcinfo, status, "status", false);
+	if (PG_ARGISNULL(status) != PG_ARGISNULL(accepted))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("relation must not be null"),
-				 errhint("Name the shop's %s.", what)));
-	return PG_GETARG_OID(0);
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("status and accepted go together"),
+				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
+	if (PG_ARGISNULL(accepted))
+		return;
+	values = PG_GETARG_ARRAYTYPE_P(accepted);
+	if (ArrayGetNItems(ARR_NDIM(values), ARR_DIMS(values)) == 0 || array_contains_nulls(values))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("accepted must list at least one status, and no null"),
+				 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
+	source->accepted = PointerGetDatum(values);
+}
+
+void
+FollowArguments(FunctionCallInfo fcinfo, int track, int rescan_every, int source_id)
+{
+	SPI_connect();
+	if (!PG_ARGISNULL(rescan_every))
+		SetRescan(source_id, PG_GETARG_INTERVAL_P(rescan_every));
+	if (!PG_ARGISNULL(track) && PG_GETARG_BOOL(track))
+	{
+		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+
+		Track(source_id, &timeout);
+	}
+	SPI_finish();
 }
 
 /* Register a source that a refresh reads; how and when stands in these arguments. */
@@ -58,16 +96,7 @@ AddReadSource(FunctionCallInfo fcinfo, Source *source, int track, int rescan_eve
 {
 	int			id = RegisterSource(source);
 
-	SPI_connect();
-	if (!PG_ARGISNULL(rescan_every))
-		SetRescan(id, PG_GETARG_INTERVAL_P(rescan_every));
-	if (!PG_ARGISNULL(track) && PG_GETARG_BOOL(track))
-	{
-		Interval	timeout = {.time = 5 * USECS_PER_SEC};
-
-		Track(id, &timeout);
-	}
-	SPI_finish();
+	FollowArguments(fcinfo, track, rescan_every, id);
 	PG_RETURN_INT32(id);
 }
 
@@ -76,29 +105,13 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_ORDERS};
 
-	source.relation = RelationArgument(fcinfo, "order table, for example 'shop.orders'");
+	source.relation = RelationArgument(fcinfo, 0, "the shop's order table, for example 'shop.orders'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_AT] = NameArgument(fcinfo, 2, "at", true);
 	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 3, "amount", true);
 	source.column[COLUMN_ORDER_ID] = NameArgument(fcinfo, 4, "order_id", false);
-	source.column[COLUMN_STATUS] = NameArgument(fcinfo, 5, "status", false);
 	source.column[COLUMN_PROMOTION] = NameArgument(fcinfo, 7, "promotion", false);
-	if (PG_ARGISNULL(5) != PG_ARGISNULL(6))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("status and accepted go together"),
-				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
-	if (!PG_ARGISNULL(6))
-	{
-		ArrayType  *accepted = PG_GETARG_ARRAYTYPE_P(6);
-
-		if (ArrayGetNItems(ARR_NDIM(accepted), ARR_DIMS(accepted)) == 0 || array_contains_nulls(accepted))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("accepted must list at least one status, and no null"),
-					 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
-		source.accepted = PointerGetDatum(accepted);
-	}
+	FilterArguments(fcinfo, 5, 6, &source);
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
 	source.follow = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11);
 	source.parse = ParseOrderOf(PG_ARGISNULL(12) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(12)));
@@ -149,7 +162,7 @@ custseg_add_people(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_PEOPLE};
 
-	source.relation = RelationArgument(fcinfo, "table of people, for example 'shop.customers'");
+	source.relation = RelationArgument(fcinfo, 0, "the shop's table of people, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_REGISTERED_AT] = NameArgument(fcinfo, 2, "registered_at", false);
 	AttributesArgument(fcinfo, 3, &source);
@@ -162,7 +175,7 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_CONTACT};
 
-	source.relation = RelationArgument(fcinfo, "customer table, for example 'shop.customers'");
+	source.relation = RelationArgument(fcinfo, 0, "the shop's customer table, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_NAME] = NameArgument(fcinfo, 2, "name", false);
 	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 3, "phone", false);
