@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
@@ -53,6 +54,7 @@ PeopleWalk(const PeopleWalkAlong *walk)
 	{
 		MemoryContext old = MemoryContextSwitchTo(walk->row);
 
+		CHECK_FOR_INTERRUPTS();
 		/* Who has no number yet comes last, and is not stored. */
 		if (stored && (person == NULL || person->customer_id == 0 || stored->customer_id < person->customer_id))
 		{
