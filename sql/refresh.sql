@@ -104,7 +104,7 @@ CREATE FUNCTION custseg.verify(sample integer DEFAULT 1000)
 RETURNS TABLE (customer_id bigint, what text, stored text, expected text)
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_verify';
 COMMENT ON FUNCTION custseg.verify(integer) IS
-'Compares what is stored about a random sample of customers, and about as many more found in the order tables, with what the sources say now: reads their orders and attributes anew and evaluates them anew, by the rules and for the day of the last refresh. A row for every profile, customer_key, standing and, with several sources, part of a source or attributes that differ, none if all is well. Customers with a tracked change that no refresh has read yet are left out; of sources that are not tracked, newer orders show as differences. Refused while a refresh runs; none starts meanwhile.';
+'Compares what is stored about a random sample of customers, and about as many more found in the order tables, with what the sources say now: reads their orders, events and attributes anew and evaluates them anew, by the rules and for the day of the last refresh. A row for every profile, customer_key, event, standing and, with several sources of orders and people, part of a source or attributes that differ, none if all is well. Customers with a tracked change that no refresh has read yet are left out; of sources that are not tracked, newer orders show as differences. Refused while a refresh runs; none starts meanwhile.';
 REVOKE ALL ON FUNCTION custseg.verify(integer) FROM PUBLIC;
 
 CREATE VIEW custseg.progress AS

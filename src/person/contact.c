@@ -16,6 +16,7 @@
 #include "common/stream.h"
 #include "person/contact.h"
 #include "person/identity.h"
+#include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
 
@@ -86,6 +87,7 @@ OpenContacts(Source *source)
 	callback.arg = SourceRelation(source);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	(void) SourceFollow(source);
 	SourceOpen(source);
 	error_context_stack = callback.previous;
 }

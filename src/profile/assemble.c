@@ -5,7 +5,7 @@
  * A partition's rows become items of 16 bytes, a key of (customer, day,
  * promotion) and an amount, are sorted by a radix sort whose passes stay in
  * the cache, and are folded and encoded in one walk. Lines are first united
- * into orders and refunds.
+ * into orders and refunds. Of events, the key is (customer, event, day).
  */
 #include "postgres.h"
 
@@ -73,7 +73,7 @@ LinesOf(const Line *lines, int n, int *next, uint64 id)
 	return count;
 }
 
-/* Walk sorted items, customer by customer. */
+/* Walk sorted items, customer by customer, and event by event. */
 static void
 EmitItems(Collector *c, const Purchase *items, int n, int64 base, int day_bits, const Line *lines, int n_lines)
 {
@@ -112,7 +112,8 @@ EmitItems(Collector *c, const Purchase *items, int n, int64 base, int day_bits, 
 		}
 		rows = lines ? LinesOf(lines, n_lines, &next_line, base + local) : i - first;
 		if (fits)
-			EmitCustomer(c, base + local, entries, n_entries, rows);
+			EmitCustomer(c, base + (local >> c->event_bits), local & (((uint64) 1 << c->event_bits) - 1),
+						 entries, n_entries, rows);
 		else
 			c->counts.rejected[REJECT_TOTAL_RANGE] += rows;
 	}
@@ -188,6 +189,29 @@ LoadLines(const Collector *c, const Piece *piece, int64 rows, int *n)
 	return lines;
 }
 
+/* Its rows as items; how many. */
+static int
+LoadEvents(Collector *c, const Piece *piece, int day_bits, Purchase *items)
+{
+	uint32		row_size = PieceRowSize(c, piece);
+	PartitionIter iter;
+	char	   *chunk;
+	int			used;
+	int			n = 0;
+
+	PartitionIterInit(&iter, piece->set, piece->p, true);
+	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
+		for (int at = 0; at < used; at += row_size)
+		{
+			int32		packed = RowDayBits(chunk + at);
+			uint64		local = (RowId(piece, chunk + at) - piece->base) << c->event_bits | EventOfPacked(packed);
+
+			items[n].key = local << (day_bits + 1) | (uint64) (DayOfPacked(packed) - c->min_day) << 1;
+			items[n++].amount = RowAmount(chunk + at);
+		}
+	return n;
+}
+
 Line *
 LoadOrders(Collector *c, const Piece *piece, int64 rows, int *n_orders)
 {
@@ -222,6 +246,8 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 			items[n++].amount = lines[i].amount;
 		}
 	}
+	else if (c->events)
+		n = LoadEvents(c, piece, day_bits, items);
 	else
 	{
 		uint32		row_size = PieceRowSize(c, piece);
@@ -242,7 +268,7 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 	if (piece->locals)
 		id_bits = pg_leftmost_one_pos32(piece->locals->n | 1) + 1;
 
-	EmitItems(c, SortItems(items, spare, n, 1, id_bits + day_bits), n, piece->base, day_bits, lines, n_lines);
+	EmitItems(c, SortItems(items, spare, n, 1, id_bits + c->event_bits + day_bits), n, piece->base, day_bits, lines, n_lines);
 	pfree(items);
 	pfree(spare);
 	if (lines)

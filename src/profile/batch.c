@@ -13,6 +13,11 @@
 
 #define OUT_BLOCK		(1024 * 1024)
 
+/* How a result is handed to the leader. */
+#define IS_STORED			1
+#define HAS_TIMELINE		2
+#define HOW_BITS			2
+
 MemoryContext
 BeginBatch(Collector *c, int wanted)
 {
@@ -60,8 +65,9 @@ AddResult(Collector *c, const Collected *result)
 }
 
 void
-EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 rows)
+EmitCustomer(Collector *c, int64 id, int event, const TimelineEntry *entries, int n, int64 rows)
 {
+	int			event_id = c->events ? c->source->events[event].event_id : 0;
 	Size		bound = TimelineBound(n);
 	Size		size;
 
@@ -73,9 +79,63 @@ EmitCustomer(Collector *c, int64 id, const TimelineEntry *entries, int n, int64 
 		return;
 	}
 
-	AddResult(c, &(Collected) {.customer_id = id,.timeline = (struct varlena *) c->out});
+	AddResult(c, &(Collected) {.customer_id = id,.event_id = event_id,.timeline = (struct varlena *) c->out});
 	size = INTALIGN(size);
 	c->out += size;
 	c->out_left -= size;
 	c->out_used += size;
+}
+
+void
+PackBatch(Collector *c, PartitionSet *set, int p, const LocalKeys *locals)
+{
+	static const char padding[sizeof(int)] = {0};
+
+	for (int i = 0; i < c->n_results; i++)
+	{
+		const Collected *result = &c->results[i];
+		int64		how = (int64) result->event_id << HOW_BITS | (result->stored ? IS_STORED : 0) | (result->timeline ? HAS_TIMELINE : 0);
+		Size		size = result->timeline ? VARSIZE(result->timeline) : 0;
+
+		if (locals)
+			PartitionPut(set, p, &locals->keys[result->customer_id], sizeof(WideKey));
+		else
+			PartitionPut(set, p, &result->customer_id, sizeof(int64));
+		PartitionPut(set, p, &how, sizeof(how));
+		PartitionPut(set, p, result->timeline, size);
+		PartitionPut(set, p, padding, INTALIGN(size) - size);
+	}
+}
+
+void
+UnpackBatch(Collector *c, char *at, const char *end, LocalKeys *locals)
+{
+	while (at < end)
+	{
+		Collected	result = {0};
+		WideKey		key;
+		int64		how;
+
+		if (locals)
+		{
+			memcpy(&key, at, sizeof(key));
+			result.customer_id = LocalKey(locals, key, true);
+			at += sizeof(key);
+		}
+		else
+		{
+			memcpy(&result.customer_id, at, sizeof(int64));
+			at += sizeof(int64);
+		}
+		memcpy(&how, at, sizeof(how));
+		at += sizeof(how);
+		result.stored = (how & IS_STORED) != 0;
+		result.event_id = how >> HOW_BITS;
+		if (how & HAS_TIMELINE)
+		{
+			result.timeline = (struct varlena *) at;
+			at += INTALIGN(VARSIZE(at));
+		}
+		AddResult(c, &result);
+	}
 }

@@ -37,29 +37,13 @@
 #include "person/identity.h"
 #include "source/keys.h"
 #include "profile/state.h"
+#include "source/parse_text.h"
 #include "source/read.h"
 
 #define REPORT_ROWS		(1 << 20)
 
 /* Chunks get three quarters; the rest is for sorting and for results. */
 #define CHUNK_SHARE(memory_limit)	((memory_limit) / 4 * 3)
-
-const char *const reject_reasons[REJECT_REASONS] = {
-	[REJECT_NO_CUSTOMER] = "customer is null or empty",
-	[REJECT_CUSTOMER_ID] = "customer number is not positive",
-	[REJECT_KEY_LENGTH] = "customer key is longer than 512 bytes",
-	[REJECT_NO_TIME] = "time is null",
-	[REJECT_TIME] = "time is infinite or out of range",
-	[REJECT_TOO_EARLY] = "time is before settings.first_day",
-	[REJECT_TOO_LATE] = "time is more than a year ahead",
-	[REJECT_NO_AMOUNT] = "amount is null",
-	[REJECT_AMOUNT_NAN] = "amount is NaN",
-	[REJECT_AMOUNT_INFINITE] = "amount is infinite",
-	[REJECT_AMOUNT_PRECISION] = "amount has more than 4 decimals",
-	[REJECT_AMOUNT_RANGE] = "amount is out of range",
-	[REJECT_NO_ORDER_ID] = "order is null",
-	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
-};
 
 Collector *
 CollectorCreate(MemoryContext context, const Source *source, const char *time_zone,
@@ -75,6 +59,13 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->key_kind = source->key_kind;
 	c->has_order = source->column[COLUMN_ORDER_ID] != NULL;
 	PlacesOfRead(source, &c->at);
+	c->number = source->type[COLUMN_AMOUNT];
+	if (source->kind == SOURCE_EVENTS)
+	{
+		c->events = EventTableCreate(source);
+		c->event_bits = EventBits(source->n_events);
+		c->number = source->column[COLUMN_VALUE] ? source->type[COLUMN_VALUE] : INT4OID;
+	}
 	c->time_zone = pstrdup(time_zone);
 	c->days = DayMapperCreate(time_zone);
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
@@ -158,7 +149,7 @@ ShownValue(TupleTableSlot *slot, int column)
 	return text;
 }
 
-static pg_noinline void
+pg_noinline void
 RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 {
 	int64		n = c->counts.rejected[reason]++;
@@ -172,7 +163,8 @@ RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		sample->customer = ShownValue(slot, READ_CUSTOMER);
 		sample->at = ShownValue(slot, READ_AT);
 		sample->amount = ShownValue(slot, READ_AMOUNT);
-		sample->order_id = c->has_order ? ShownValue(slot, c->at.order_id) : NULL;
+		sample->order_id = c->has_order ? ShownValue(slot, c->at.order_id) :
+			c->at.event >= 0 ? ShownValue(slot, c->at.event) : NULL;
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -188,12 +180,11 @@ DayReason(Collector *c, bool day_ok, DateADT day)
 	return REJECT_TOO_LATE;
 }
 
+/* A reason that an amount has, for the number that this source has. */
 static inline RejectReason
-AmountReason(AmountStatus status)
+NumberReason(const Collector *c, RejectReason of_amount)
 {
-	return status == AMOUNT_NAN ? REJECT_AMOUNT_NAN :
-		status == AMOUNT_INFINITE ? REJECT_AMOUNT_INFINITE :
-		status == AMOUNT_TOO_PRECISE ? REJECT_AMOUNT_PRECISION : REJECT_AMOUNT_RANGE;
+	return c->events ? of_amount + (REJECT_NO_VALUE - REJECT_NO_AMOUNT) : of_amount;
 }
 
 static inline AmountStatus
@@ -351,6 +342,13 @@ TakeDay(Collector *c, TupleTableSlot *slot, int32 *day)
 		case TIMESTAMPOID:
 			ok = DayOfTimestamp(DatumGetTimestamp(value), day);
 			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			if (!TakeDayText(c, slot, day))
+				return false;
+			ok = true;
+			break;
 		default:
 			ok = DayOfDate(DatumGetDateADT(value), day);
 			break;
@@ -366,7 +364,7 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 	Datum		value = slot->tts_values[READ_AMOUNT];
 	AmountStatus status;
 
-	switch (c->source->type[COLUMN_AMOUNT])
+	switch (c->number)
 	{
 		case INT2OID:
 			status = AmountFromInteger(DatumGetInt16(value), amount);
@@ -380,13 +378,42 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 		case FLOAT4OID:
 			status = AmountFromReal(DatumGetFloat4(value), amount);
 			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			return TakeAmountText(c, slot, amount);
 		default:
 			status = AmountFromNumeric(value, amount);
 			break;
 	}
 	if (unlikely(status != AMOUNT_OK))
-		return RejectRow(c, slot, AmountReason(status)), false;
+		return RejectRow(c, slot, NumberReason(c, AmountReason(status))), false;
+	if (unlikely(c->events && *amount < 0))
+		return RejectRow(c, slot, REJECT_VALUE_NEGATIVE), false;
 	return true;
+}
+
+/* Which of the source's events it is, or one of these. */
+#define NOT_LISTED	(-1)
+#define NO_EVENT	(-2)
+
+static inline int
+EventOfRow(Collector *c, TupleTableSlot *slot)
+{
+	Datum		value;
+	struct varlena *text;
+	int			event;
+
+	if (c->at.event < 0)
+		return 0;
+	if (unlikely(slot->tts_isnull[c->at.event]))
+		return NO_EVENT;
+	value = slot->tts_values[c->at.event];
+	text = PG_DETOAST_DATUM_PACKED(value);
+	event = EventNamed(c->events, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+	if ((Pointer) text != DatumGetPointer(value))
+		pfree(text);
+	return event;
 }
 
 static inline int64
@@ -462,6 +489,7 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	int64		amount;
 	uint64		order = 0;
 	bool		promotion = false;
+	int			event = 0;
 	int			partition = 0;
 	char	   *row;
 
@@ -470,15 +498,22 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 
 	if (c->at.status >= 0 && !StatusCount(c->counts.statuses, isnull[c->at.status], slot->tts_values[c->at.status]))
 		return true;
+	if (c->events && (event = EventOfRow(c, slot)) == NOT_LISTED)
+	{
+		c->counts.not_listed++;
+		return true;
+	}
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
+	if (unlikely(event == NO_EVENT))
+		return RejectRow(c, slot, REJECT_NO_EVENT), true;
 	if (unlikely(isnull[READ_CUSTOMER]))
 		return RejectRow(c, slot, REJECT_NO_CUSTOMER), true;
 	if (unlikely(isnull[READ_AT]))
 		return RejectRow(c, slot, REJECT_NO_TIME), true;
 	if (unlikely(isnull[READ_AMOUNT]))
-		return RejectRow(c, slot, REJECT_NO_AMOUNT), true;
+		return RejectRow(c, slot, NumberReason(c, REJECT_NO_AMOUNT)), true;
 	if (!TakeDay(c, slot, &day) || !TakeAmount(c, slot, &amount))
 		return true;
 	if (c->has_order)
@@ -498,7 +533,7 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 		c->max_day = day;
 
 	row = PartitionReserve(c->rows, partition, c->row_size);
-	RowPut(c, row, amount, day, promotion, id, key, order);
+	RowPut(c, row, amount, c->events ? EventDayPack(event, day) : (int32) ((uint32) day << 1 | promotion), id, key, order);
 	return true;
 }
 
@@ -507,17 +542,18 @@ static void
 Startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	Collector  *c = ((CollectorDest *) self)->collector;
-	Oid			amount = c->source->type[COLUMN_AMOUNT];
 	Oid			expected[MAPPED_COLUMNS] = {
 		[READ_CUSTOMER] = c->source->type[COLUMN_CUSTOMER],
 		[READ_AT] = c->source->type[COLUMN_AT],
-		[READ_AMOUNT] = amount == FLOAT8OID ? NUMERICOID : amount,
+		[READ_AMOUNT] = c->number == FLOAT8OID ? NUMERICOID : c->number,
 	};
 
 	if (c->at.order_id >= 0)
 		expected[c->at.order_id] = c->source->type[COLUMN_ORDER_ID];
 	if (c->at.promotion >= 0)
 		expected[c->at.promotion] = BOOLOID;
+	if (c->at.event >= 0)
+		expected[c->at.event] = TEXTOID;
 	if (c->at.status >= 0)
 		expected[c->at.status] = TEXTOID;
 	for (int i = 0; i < c->at.columns; i++)

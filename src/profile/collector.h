@@ -11,7 +11,9 @@
 #include "profile/status.h"
 #include "source/limits.h"
 #include "source/mapping.h"
+#include "source/parse.h"
 #include "tcop/dest.h"
+#include "timeline/amount.h"
 
 typedef enum RejectReason
 {
@@ -28,6 +30,20 @@ typedef enum RejectReason
 	REJECT_AMOUNT_PRECISION,
 	REJECT_AMOUNT_RANGE,
 	REJECT_NO_ORDER_ID,
+	REJECT_TIME_UNREADABLE,
+	REJECT_TIME_SHORT_YEAR,
+	REJECT_TIME_OTHER_ORDER,
+	REJECT_TIME_IMPOSSIBLE,
+	REJECT_AMOUNT_UNREADABLE,
+	REJECT_AMOUNT_AMBIGUOUS,
+	REJECT_CHANNEL_LENGTH,
+	REJECT_NO_VALUE,			/* as of amounts, in their order */
+	REJECT_VALUE_NAN,
+	REJECT_VALUE_INFINITE,
+	REJECT_VALUE_PRECISION,
+	REJECT_VALUE_RANGE,
+	REJECT_VALUE_NEGATIVE,
+	REJECT_NO_EVENT,
 	REJECT_TOTAL_RANGE,
 } RejectReason;
 
@@ -36,30 +52,37 @@ typedef enum RejectReason
 
 extern const char *const reject_reasons[REJECT_REASONS];
 
+/* Why a value that could not be read is rejected. (reason.c) */
+extern RejectReason AmountReason(AmountStatus status);
+extern RejectReason AmountTextReason(ParseStatus status);
+extern RejectReason TimeTextReason(ParseStatus status);
+
 typedef struct RejectSample
 {
 	uint64		place;			/* in the source, where processes share the read */
 	char	   *customer;
 	char	   *at;
-	char	   *amount;
-	char	   *order_id;
+	char	   *amount;			/* or value */
+	char	   *order_id;		/* or event */
 } RejectSample;
 
 typedef struct CollectCounts
 {
 	int			processes;		/* that read the source */
-	int64		rows;			/* with an accepted status */
+	int64		rows;			/* with an accepted status, and of events that are listed */
 	StatusCounts *statuses;		/* of all rows; NULL without a status column */
+	int64		not_listed;		/* rows of other events */
 	int64		customers;		/* that have a timeline */
 	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
 	int64		rejected[REJECT_REASONS];
 	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
 } CollectCounts;
 
-/* One customer's result. The key is known where ids are ours. */
+/* One customer's result, or one for each event. The key is known where ids are ours. */
 typedef struct Collected
 {
 	int64		customer_id;	/* 0: not numbered yet */
+	int			event_id;		/* 0 but for sources of events */
 	char	   *key;			/* NULL for native ids */
 	struct varlena *timeline;	/* NULL: a customer who is stored, and of whom nothing was collected */
 	bool		stored;			/* of a difference: there is a stored row */
@@ -67,12 +90,16 @@ typedef struct Collected
 
 /*
  * Where a source's customers go: the profile itself, or with several sources
- * the source's own part of it (source_id > 0).
+ * the source's own part of it (source_id > 0); see writer.h. Events have a table
+ * of their own.
  */
 typedef struct ProfileTarget
 {
+	const struct TargetTable *table;
 	int			source_id;		/* 0: the profile itself */
 	bool		people;			/* of this source the part is in custseg.profile_attribute */
+	const SourceEvent *events;	/* of a source of events; else NULL */
+	int			n_events;
 } ProfileTarget;
 
 typedef struct Collector Collector;

@@ -1,6 +1,6 @@
 /*
  * compare.c
- *		What was collected, beside what custseg.profile holds.
+ *		What was collected, beside what is stored.
  *
  * A refresh that finds nothing new writes nothing. So the stored rows are read
  * in the order of their key and compared byte by byte (a timeline has one
@@ -21,6 +21,7 @@
 
 #include "common/bulk.h"
 #include "profile/compare.h"
+#include "profile/writer.h"
 
 void
 CompareBegin(Comparison *comparison, const Collected *given, int n)
@@ -67,14 +68,27 @@ NextIsNew(Comparison *comparison)
 	difference->stored = false;
 }
 
+/* Is the next that is given before what is stored (-1), of the same (0), or after it, as when there is none (1)? */
+static inline int
+GivenAgainst(const Comparison *comparison, int64 customer_id, int event_id)
+{
+	const Collected *given = &comparison->given[comparison->at];
+
+	if (comparison->at == comparison->n_given)
+		return 1;
+	if (given->customer_id != customer_id)
+		return given->customer_id < customer_id ? -1 : 1;
+	return (given->event_id > event_id) - (given->event_id < event_id);
+}
+
 void
-CompareStored(Comparison *comparison, int64 customer_id, Datum timeline)
+CompareStored(Comparison *comparison, int64 customer_id, int event_id, Datum timeline)
 {
 	Collected  *difference;
 
-	while (comparison->at < comparison->n_given && comparison->given[comparison->at].customer_id < customer_id)
+	while (GivenAgainst(comparison, customer_id, event_id) < 0)
 		NextIsNew(comparison);
-	if (comparison->at < comparison->n_given && comparison->given[comparison->at].customer_id == customer_id)
+	if (GivenAgainst(comparison, customer_id, event_id) == 0)
 	{
 		const Collected *given = &comparison->given[comparison->at++];
 
@@ -88,6 +102,7 @@ CompareStored(Comparison *comparison, int64 customer_id, Datum timeline)
 		difference = NewDifference(comparison);
 		memset(difference, 0, sizeof(Collected));
 		difference->customer_id = customer_id;
+		difference->event_id = event_id;
 	}
 	difference->stored = true;
 }
@@ -99,24 +114,37 @@ CompareEnd(Comparison *comparison)
 		NextIsNew(comparison);
 }
 
-static Oid
-TargetRelation(const ProfileTarget *target)
+/* Of the source's events? There may be those of others beside them. */
+static bool
+IsOfTarget(const ProfileTarget *target, int event_id)
 {
-	return OwnRelation(target->source_id ? "profile_part" : "profile");
+	int			low = 0;
+	int			high = target->n_events;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (target->events[middle].event_id < event_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < target->n_events && target->events[low].event_id == event_id;
 }
 
 void
 CompareLock(const ProfileTarget *target)
 {
-	LockRelationOid(TargetRelation(target), AccessShareLock);
+	LockRelationOid(OwnRelation(target->table->name), AccessShareLock);
 }
 
 void
 CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, int64 to)
 {
-	bool		part = target->source_id != 0;
-	Relation	rel = table_open(TargetRelation(target), AccessShareLock);
-	Relation	index = index_open(OwnRelation(part ? "profile_part_pkey" : "profile_pkey"), AccessShareLock);
+	bool		part = target->source_id != 0 && target->events == NULL;
+	Relation	rel = table_open(OwnRelation(target->table->name), AccessShareLock);
+	Relation	index = index_open(OwnRelation(psprintf("%s_pkey", target->table->name)), AccessShareLock);
 	AttrNumber	customer = part ? 2 : 1;
 	int			n_keys = 0;
 	ScanKeyData keys[3];
@@ -134,8 +162,15 @@ CompareRange(Comparison *comparison, const ProfileTarget *target, int64 from, in
 	{
 		bool		isnull;
 		int64		id = DatumGetInt64(heap_getattr(tuple, customer, RelationGetDescr(rel), &isnull));
+		int			event_id = 0;
 
-		CompareStored(comparison, id, heap_getattr(tuple, 3, RelationGetDescr(rel), &isnull));
+		if (target->events)
+		{
+			event_id = DatumGetInt32(heap_getattr(tuple, 2, RelationGetDescr(rel), &isnull));
+			if (!IsOfTarget(target, event_id))
+				continue;
+		}
+		CompareStored(comparison, id, event_id, heap_getattr(tuple, 3, RelationGetDescr(rel), &isnull));
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, NoLock);

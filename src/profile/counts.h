@@ -9,6 +9,9 @@
 
 #include "profile/collector.h"
 
+/* Rows that are none of our business: of a status that is not accepted, or an event that is not listed. */
+extern int64 CountsLeftOut(const CollectCounts *counts);
+
 extern void CountsPack(StringInfo data, const CollectCounts *counts);
 
 /* Add them, with those samples of both that lie first in the source; strings go to "context". */

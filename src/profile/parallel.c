@@ -58,6 +58,7 @@
 #include "profile/counts.h"
 #include "profile/parallel.h"
 #include "profile/split.h"
+#include "profile/writer.h"
 #include "source/read.h"
 
 /* In the table of contents of the shared memory. */
@@ -70,10 +71,7 @@
 #define SHARED_TEXTS		UINT64CONST(0xC5E6000000000007)
 #define SHARED_TIMELINES	UINT64CONST(0xC5E6000000000008)
 #define SHARED_ACCEPTED		UINT64CONST(0xC5E6000000000009)
-
-/* How a result is handed to the leader. */
-#define IS_STORED			1
-#define HAS_TIMELINE		2
+#define SHARED_EVENTS		UINT64CONST(0xC5E600000000000A)
 
 /* What a process tells the others. */
 typedef struct Part
@@ -99,6 +97,7 @@ typedef struct Collection
 	uint64		seed;
 	bool		compare;
 	ProfileTarget target;
+	char		target_table[NAMEDATALEN];
 	int			n_parts;
 
 	Barrier		barrier;
@@ -195,64 +194,6 @@ PublishRows(Work *work)
 	ChunkStoreFlush(c->store);
 }
 
-/* Append the batch, which is that of a partition: customer, whether stored, timeline. */
-static void
-PutResults(Work *work, int p, const LocalKeys *locals)
-{
-	static const char padding[sizeof(int)] = {0};
-	Collector  *c = work->collector;
-
-	for (int i = 0; i < c->n_results; i++)
-	{
-		const Collected *result = &c->results[i];
-		int32		how = (result->stored ? IS_STORED : 0) | (result->timeline ? HAS_TIMELINE : 0);
-		Size		size = result->timeline ? VARSIZE(result->timeline) : 0;
-
-		if (locals)
-			PartitionPut(c->timelines, p, &locals->keys[result->customer_id], sizeof(WideKey));
-		else
-			PartitionPut(c->timelines, p, &result->customer_id, sizeof(int64));
-		PartitionPut(c->timelines, p, &how, sizeof(how));
-		PartitionPut(c->timelines, p, result->timeline, size);
-		PartitionPut(c->timelines, p, padding, INTALIGN(size) - size);
-	}
-	if (work->self != 0)
-		PartitionPublish(c->timelines, p, &work->timelines[p]);
-}
-
-/* Add to the batch what PutResults put from "at" up to "end". */
-static void
-GetResults(Collector *c, char *at, const char *end, LocalKeys *locals)
-{
-	while (at < end)
-	{
-		Collected	result = {0};
-		WideKey		key;
-		int32		how;
-
-		if (locals)
-		{
-			memcpy(&key, at, sizeof(key));
-			result.customer_id = LocalKey(locals, key, true);
-			at += sizeof(key);
-		}
-		else
-		{
-			memcpy(&result.customer_id, at, sizeof(int64));
-			at += sizeof(int64);
-		}
-		memcpy(&how, at, sizeof(how));
-		at += sizeof(how);
-		result.stored = (how & IS_STORED) != 0;
-		if (how & HAS_TIMELINE)
-		{
-			result.timeline = (struct varlena *) at;
-			at += INTALIGN(VARSIZE(at));
-		}
-		AddResult(c, &result);
-	}
-}
-
 static void
 AssembleTogether(Work *work, int p)
 {
@@ -267,7 +208,9 @@ AssembleTogether(Work *work, int p)
 	if (c->key_kind != KEY_NATIVE)
 		locals = LocalKeysCreate();
 	AssemblePartition(c, p, locals);
-	PutResults(work, p, locals);
+	PackBatch(c, c->timelines, p, locals);
+	if (work->self != 0)
+		PartitionPublish(c->timelines, p, &work->timelines[p]);
 	MemoryContextSwitchTo(old);
 }
 
@@ -333,6 +276,8 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	const char *statement = shm_toc_lookup(toc, SHARED_STATEMENT, false);
 	Source		source = shared->source;
 	Work		work = {.shared = shared,.self = 1 + ParallelWorkerNumber};
+	ProfileTarget target = shared->target;
+	TargetTable table = {.name = shared->target_table};
 	Collector  *c;
 
 	debug_query_string = statement;
@@ -348,11 +293,14 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		source.column[column] = shared->mapped[column] ? "" : NULL;
 	source.accepted = PointerGetDatum(shm_toc_lookup(toc, SHARED_ACCEPTED, true));
+	source.events = source.n_events > 0 ? shm_toc_lookup(toc, SHARED_EVENTS, false) : NULL;
 	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, &shared->limits, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
 	c->seed = shared->seed;
+	target.table = &table;
+	target.events = source.events;
 	if (shared->compare)
-		CollectorCompare(c, &shared->target);
+		CollectorCompare(c, &target);
 	work.rows = shm_toc_lookup(toc, SHARED_ROWS, false);
 	work.texts = c->texts ? shm_toc_lookup(toc, SHARED_TEXTS, false) : NULL;
 	work.timelines = shm_toc_lookup(toc, SHARED_TIMELINES, false);
@@ -439,6 +387,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	const char *plan = SharedReadPlan(c->read);
 	const char *statement = SharedReadStatement(c->read);
 	Size		places = n_parts * c->n_partitions * sizeof(PartitionPlace);
+	Size		events = (source->n_events + 1) * sizeof(SourceEvent);
 	ParallelContext *context;
 	Collection *shared;
 	Work		work = {.collector = c};
@@ -458,10 +407,13 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	EstimateShared(context, c->n_partitions * sizeof(PartitionPlace));
 	if (c->at.status >= 0)
 		EstimateShared(context, VARSIZE(source->accepted));
+	EstimateShared(context, events);
 	InitializeParallelDSM(context);
 
 	work.shared = shared = AllocateShared(context->toc, SHARED_COLLECTION, sizeof(Collection));
 	shared->source = *source;
+	if (source->events)
+		memcpy(AllocateShared(context->toc, SHARED_EVENTS, events), source->events, source->n_events * sizeof(SourceEvent));
 	strlcpy(shared->schema_name, source->schema_name, NAMEDATALEN);
 	strlcpy(shared->relation_name, source->relation_name, NAMEDATALEN);
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
@@ -472,6 +424,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	shared->seed = c->seed;
 	shared->compare = c->compare;
 	shared->target = c->target;
+	if (c->compare)
+		strlcpy(shared->target_table, c->target.table->name, NAMEDATALEN);
 	shared->n_parts = n_parts;
 	BarrierInit(&shared->barrier, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
@@ -586,5 +540,5 @@ GatheredPartition(Collector *c, int p, LocalKeys *locals)
 	}
 	c->out_left -= size;
 	c->out_used += size;
-	GetResults(c, results, c->out, locals);
+	UnpackBatch(c, results, c->out, locals);
 }

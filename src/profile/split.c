@@ -184,6 +184,55 @@ PieceRange(Collector *c, const Piece *piece, bool orders, uint64 *min, uint64 *m
 		}
 }
 
+/* Emit what was folded of a customer. */
+static void
+EmitDays(Collector *c, int64 id, int event, Days *days)
+{
+	if (days->fits)
+		days->n = TimelineFold(days->entries, days->n);
+	if (!days->fits || days->n < 0)
+		c->counts.rejected[REJECT_TOTAL_RANGE] += days->rows;
+	else if (days->n > 0)
+		EmitCustomer(c, id, event, days->entries, days->n, days->rows);
+	pfree(days->entries);
+}
+
+/* All that happened to one customer, by event. */
+static void
+FoldEvents(Collector *c, const Piece *piece, int64 id)
+{
+	uint32		row_size = PieceRowSize(c, piece);
+	int			n_events = c->source->n_events;
+	Days	   *days = palloc0(n_events * sizeof(Days));
+	PartitionIter iter;
+	char	   *chunk;
+	int			used;
+
+	PartitionIterInit(&iter, piece->set, piece->p, true);
+	while ((chunk = PartitionIterNext(&iter, &used)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int at = 0; at < used; at += row_size)
+		{
+			int32		packed = RowDayBits(chunk + at);
+			Days	   *of = &days[EventOfPacked(packed)];
+
+			if (of->entries == NULL)
+			{
+				of->max = 1024;
+				of->entries = palloc(of->max * sizeof(TimelineEntry));
+				of->fits = true;
+			}
+			AddDay(of, RowAmount(chunk + at), DayOfPacked(packed), false);
+			of->rows++;
+		}
+	}
+	for (int event = 0; event < n_events; event++)
+		if (days[event].entries)
+			EmitDays(c, id, event, &days[event]);
+	pfree(days);
+}
+
 /*
  * Assemble a piece of any size. With "days", all of it belongs to the one
  * customer whose days those are.
@@ -210,13 +259,13 @@ AssemblePart(Collector *c, const Piece *piece, Days *days)
 			FoldLines(c, piece, days, rows);
 			return;
 		}
-		if (narrowed.id_bits + day_bits + 1 > 64)
+		if (narrowed.id_bits + c->event_bits + day_bits + 1 > 64)
 		{
 			PieceRange(c, piece, false, &min, &max);
 			narrowed.base = min;
 			narrowed.id_bits = max > min ? pg_leftmost_one_pos64(max - min) + 1 : 0;
 		}
-		if (narrowed.id_bits + day_bits + 1 <= 64)
+		if (narrowed.id_bits + c->event_bits + day_bits + 1 <= 64)
 		{
 			AssembleSmall(c, &narrowed, rows);
 			return;
@@ -228,6 +277,8 @@ AssemblePart(Collector *c, const Piece *piece, Days *days)
 		SplitPiece(c, piece, days, min, max);
 	else if (days)
 		FoldPiece(c, piece, days, true);
+	else if (c->events)
+		FoldEvents(c, piece, min);
 	else
 	{
 		Days		own = {.max = 65536,.fits = true};
@@ -244,16 +295,7 @@ AssemblePart(Collector *c, const Piece *piece, Days *days)
 		}
 		else
 			FoldPiece(c, piece, &own, false);
-		if (own.fits)
-			own.n = TimelineFold(own.entries, own.n);
-		if (own.fits && own.n >= 0)
-		{
-			if (own.n > 0)
-				EmitCustomer(c, id, own.entries, own.n, own.rows);
-		}
-		else
-			c->counts.rejected[REJECT_TOTAL_RANGE] += own.rows;
-		pfree(own.entries);
+		EmitDays(c, id, 0, &own);
 	}
 }
 
@@ -265,7 +307,9 @@ CompareKeys(const void *a, const void *b, void *keys)
 
 	if (key_a->hi != key_b->hi)
 		return key_a->hi < key_b->hi ? -1 : 1;
-	return key_a->lo < key_b->lo ? -1 : key_a->lo > key_b->lo;
+	if (key_a->lo != key_b->lo)
+		return key_a->lo < key_b->lo ? -1 : 1;
+	return ((const Collected *) a)->event_id - ((const Collected *) b)->event_id;
 }
 
 /* Of the results of a partition leave the differences from what is stored of its customers. */
@@ -308,7 +352,8 @@ AssemblePartition(Collector *c, int p, LocalKeys *locals)
 		piece.id_bits = 32;
 	}
 	AssemblePart(c, &piece, NULL);
-	c->counts.customers += c->n_results - first_result;
+	for (int i = first_result; i < c->n_results; i++)
+		c->counts.customers += i == first_result || c->results[i].customer_id != c->results[i - 1].customer_id;
 
 	/* By key, they are numbered as their rows came, which says nothing. */
 	if (locals)

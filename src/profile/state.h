@@ -5,6 +5,7 @@
 #ifndef CUSTSEG_STATE_H
 #define CUSTSEG_STATE_H
 
+#include "executor/tuptable.h"
 #include "profile/collector.h"
 #include "profile/partition.h"
 #include "source/read.h"
@@ -16,6 +17,8 @@
 #include "timeline/timeline.h"
 
 #define DAY_LIMIT		2000000 /* some 5,000 years either way of 2000 */
+
+#include "profile/events.h"
 
 typedef struct WideKey
 {
@@ -61,6 +64,9 @@ struct Collector
 	const Source *source;
 	KeyKind		key_kind;
 	bool		has_order;
+	EventTable *events;			/* of a source of events; else NULL */
+	int			event_bits;		/* that tell a customer's from each other; 0 where there is one, or none */
+	Oid			number;			/* type of the amount or value */
 	ReadPlaces	at;				/* where a row has its columns */
 	const char *time_zone;
 	DayMapper  *days;
@@ -104,12 +110,19 @@ struct Collector
 	Size		out_used;		/* bytes of this batch */
 };
 
+/* The row cannot be used. */
+extern void RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason);
+
+/* The day and the amount of a row, where they are texts; false, and the row is rejected, where they cannot be read. (take_text.c) */
+extern bool TakeDayText(Collector *c, TupleTableSlot *slot, int32 *day);
+extern bool TakeAmountText(Collector *c, TupleTableSlot *slot, int64 *amount);
+
 /* Be one of several that collect: use only a share of the memory. */
 extern void CollectorShare(Collector *collector, int processes);
 
 /*
- * A row: amount, day with the promotion bit, customer (one or two words), and
- * the order's hash where lines make up orders.
+ * A row: amount, day with the promotion bit or the event (events.h), customer
+ * (one or two words), and the order's hash where lines make up orders.
  */
 #define ROW_AMOUNT_AT	0
 #define ROW_DAY_AT		8
@@ -117,11 +130,9 @@ extern void CollectorShare(Collector *collector, int processes);
 #define ROW_ORDER_AT(c) (ROW_KEY_AT + ((c)->key_kind == KEY_NATIVE ? sizeof(int64) : sizeof(WideKey)))
 
 static inline void
-RowPut(Collector *c, char *row, int64 amount, int32 day, bool promotion,
+RowPut(Collector *c, char *row, int64 amount, int32 day_bits,
 	   int64 id, WideKey key, uint64 order)
 {
-	int32		day_bits = (int32) ((uint32) day << 1 | promotion);
-
 	memcpy(row + ROW_AMOUNT_AT, &amount, sizeof(amount));
 	memcpy(row + ROW_DAY_AT, &day_bits, sizeof(day_bits));
 	if (c->key_kind == KEY_NATIVE)

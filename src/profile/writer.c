@@ -1,6 +1,7 @@
 /*
  * writer.c
- *		Collected customers into custseg.profile, where they differ.
+ *		Collected customers into custseg.profile, or another table of timelines,
+ *		where they differ.
  */
 #include "postgres.h"
 
@@ -16,17 +17,11 @@
 #include "profile/compare.h"
 #include "profile/writer.h"
 
-typedef enum Statement
-{
-	READ_IDS,
-	UPDATE_ROWS,
-	DELETE_ROWS,
-	LIST_IDS,
-	ANY_ROW,
-} Statement;
+static SPIPlanPtr profile_plans[TARGET_STATEMENTS];
+static SPIPlanPtr part_plans[TARGET_STATEMENTS];
 
-/* For the profile itself, and for a source's part of it: there the source is the last parameter. */
-static const char *const statements[2][ANY_ROW + 1] = {
+static const TargetTable profile_table = {
+	"profile",
 	{
 		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile"
 		" WHERE customer_id = ANY ($1) ORDER BY customer_id",
@@ -37,6 +32,12 @@ static const char *const statements[2][ANY_ROW + 1] = {
 		" WHERE customer_id > $1 ORDER BY customer_id LIMIT $2",
 		[ANY_ROW] = "SELECT FROM custseg.profile LIMIT 1",
 	},
+	profile_plans
+};
+
+/* There the source is the last parameter. */
+static const TargetTable part_table = {
+	"profile_part",
 	{
 		[READ_IDS] = "SELECT customer_id, timeline FROM custseg.profile_part"
 		" WHERE source_id = $2 AND customer_id = ANY ($1) ORDER BY customer_id",
@@ -47,25 +48,57 @@ static const char *const statements[2][ANY_ROW + 1] = {
 		" WHERE source_id = $3 AND customer_id > $1 ORDER BY customer_id LIMIT $2",
 		[ANY_ROW] = "SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT 1",
 	},
+	part_plans
 };
 
-/* The kept plan of a statement; adds the source to its parameters where there is one. */
-static SPIPlanPtr
-KeptPlan(const ProfileTarget *target, Statement statement, int *nargs, Oid *types, Datum *values)
+void
+TargetOrders(ProfileTarget *target, int source_id)
 {
-	static SPIPlanPtr plans[2][ANY_ROW + 1];
-	int			kind = target->source_id != 0;
+	memset(target, 0, sizeof(*target));
+	target->table = source_id ? &part_table : &profile_table;
+	target->source_id = source_id;
+}
 
-	if (kind)
+Datum
+TargetEvents(const ProfileTarget *target)
+{
+	Datum	   *ids = palloc(target->n_events * sizeof(Datum));
+
+	for (int i = 0; i < target->n_events; i++)
+		ids[i] = Int32GetDatum(target->events[i].event_id);
+	return PointerGetDatum(construct_array(ids, target->n_events, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* Those of rows. */
+static Datum
+RowEvents(const Collected *const *rows, int n)
+{
+	Datum	   *ids = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int32GetDatum(rows[i]->event_id);
+	return PointerGetDatum(construct_array(ids, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* The kept plan of a statement; adds the source or its events to the parameters where there are any. */
+static SPIPlanPtr
+KeptPlan(const ProfileTarget *target, TargetStatement statement, int *nargs, Oid *types, Datum *values)
+{
+	if (target->events)
+	{
+		types[*nargs] = INT4ARRAYOID;
+		values[(*nargs)++] = TargetEvents(target);
+	}
+	else if (target->source_id)
 	{
 		types[*nargs] = INT4OID;
 		values[(*nargs)++] = Int32GetDatum(target->source_id);
 	}
-	return SpiKeep(&plans[kind][statement], statements[kind][statement], *nargs, types);
+	return SpiKeep(&target->table->plans[statement], target->table->statements[statement], *nargs, types);
 }
 
 static uint64
-Run(const ProfileTarget *target, Statement statement, int nargs, Oid *types, Datum *values)
+Run(const ProfileTarget *target, TargetStatement statement, int nargs, Oid *types, Datum *values)
 {
 	return SpiRunPlan(KeptPlan(target, statement, &nargs, types, values), values, NULL);
 }
@@ -89,6 +122,15 @@ NoteChanged(ProfileChanges *changes, int64 id, struct varlena *timeline)
 	changes->timelines[changes->n++] = timeline;
 }
 
+static void
+NoteRemoved(const int64 *ids, int n, ProfileChanges *changes)
+{
+	changes->removed += n;
+	MakeRoomForChanges(changes, n);
+	for (int i = 0; i < n; i++)
+		NoteChanged(changes, ids[i], NULL);
+}
+
 struct ProfileLoader
 {
 	ProfileTarget target;
@@ -101,7 +143,7 @@ ProfileLoadBegin(const ProfileTarget *target)
 	ProfileLoader *loader = palloc(sizeof(ProfileLoader));
 
 	loader->target = *target;
-	loader->bulk = BulkOpen(OwnRelation(target->source_id ? "profile_part" : "profile"), 3);
+	loader->bulk = BulkOpen(OwnRelation(target->table->name), 3);
 	return loader;
 }
 
@@ -112,7 +154,12 @@ ProfileLoadPut(ProfileLoader *loader, const Collected *row)
 	bool		nulls[3] = {false};
 	Datum		key = (Datum) 0;
 
-	if (loader->target.source_id)
+	if (loader->target.events)
+	{
+		values[0] = Int64GetDatum(row->customer_id);
+		values[1] = Int32GetDatum(row->event_id);
+	}
+	else if (loader->target.source_id)
 	{
 		values[0] = Int32GetDatum(loader->target.source_id);
 		values[1] = Int64GetDatum(row->customer_id);
@@ -157,8 +204,8 @@ UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
 	int64	   *ids;
 	Datum	   *timelines;
-	Oid			types[3] = {INT8ARRAYOID, InvalidOid};
-	Datum		values[3];
+	Oid			types[4] = {INT8ARRAYOID, InvalidOid, INT4ARRAYOID};
+	Datum		values[4];
 
 	if (n == 0)
 		return;
@@ -173,12 +220,38 @@ UpdateRows(const ProfileTarget *target, const Collected **rows, int n)
 	values[0] = IdArray(ids, n);
 	values[1] = PointerGetDatum(construct_array(timelines, n, timeline, -1, false, TYPALIGN_INT));
 
+	if (target->events)
+		values[2] = RowEvents(rows, n);
+
 	/* A rebuild compares in one transaction and writes in later ones. */
-	if (Run(target, UPDATE_ROWS, 2, types, values) != n)
+	if (Run(target, UPDATE_ROWS, target->events ? 3 : 2, types, values) != n)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("rows of custseg.profile vanished while it was refreshed"),
+				 errmsg("rows of custseg.%s vanished while it was refreshed", target->table->name),
 				 errhint("Only a refresh should write there. Refresh again.")));
+}
+
+static void
+RemoveRows(const ProfileTarget *target, const Collected **rows, int n, ProfileChanges *changes)
+{
+	int64	   *ids;
+	Oid			types[3] = {INT8ARRAYOID, INT4ARRAYOID};
+	Datum		values[3];
+
+	if (n == 0)
+		return;
+	ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i]->customer_id;
+	if (target->events == NULL)
+	{
+		ProfileRemove(target, ids, n, changes);
+		return;
+	}
+	values[0] = IdArray(ids, n);
+	values[1] = RowEvents(rows, n);
+	Run(target, DELETE_PAIRS, 2, types, values);
+	NoteRemoved(ids, n, changes);
 }
 
 void
@@ -186,14 +259,14 @@ ProfileWrite(const ProfileTarget *target, const Collected *differences, int n, P
 {
 	const Collected **inserts = palloc_extended(Max(n, 1) * sizeof(*inserts), MCXT_ALLOC_HUGE);
 	const Collected **updates = palloc_extended(Max(n, 1) * sizeof(*updates), MCXT_ALLOC_HUGE);
-	int64	   *gone = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	const Collected **gone = palloc_extended(Max(n, 1) * sizeof(*gone), MCXT_ALLOC_HUGE);
 	int			n_inserts = 0;
 	int			n_updates = 0;
 	int			n_gone = 0;
 
 	for (int i = 0; i < n; i++)
 		if (differences[i].timeline == NULL)
-			gone[n_gone++] = differences[i].customer_id;
+			gone[n_gone++] = &differences[i];
 		else if (differences[i].stored)
 			updates[n_updates++] = &differences[i];
 		else
@@ -208,14 +281,15 @@ ProfileWrite(const ProfileTarget *target, const Collected *differences, int n, P
 	changes->written = n_inserts + n_updates;
 	InsertRows(target, inserts, n_inserts);
 	UpdateRows(target, updates, n_updates);
-	if (n_gone > 0)
-		ProfileRemove(target, gone, n_gone, changes);
+	RemoveRows(target, gone, n_gone, changes);
 }
 
 static void
 CompareRow(TupleTableSlot *slot, void *comparison)
 {
-	CompareStored(comparison, DatumGetInt64(slot->tts_values[0]), slot->tts_values[1]);
+	int			event_id = slot->tts_tupleDescriptor->natts > 2 ? DatumGetInt32(slot->tts_values[2]) : 0;
+
+	CompareStored(comparison, DatumGetInt64(slot->tts_values[0]), event_id, slot->tts_values[1]);
 }
 
 void
@@ -245,10 +319,7 @@ ProfileRemove(const ProfileTarget *target, int64 *ids, int n, ProfileChanges *ch
 	Datum		values[2] = {IdArray(ids, n)};
 
 	Run(target, DELETE_ROWS, 1, types, values);
-	changes->removed += n;
-	MakeRoomForChanges(changes, n);
-	for (int i = 0; i < n; i++)
-		NoteChanged(changes, ids[i], NULL);
+	NoteRemoved(ids, n, changes);
 }
 
 int

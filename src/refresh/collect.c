@@ -21,6 +21,7 @@
 #include "common/attempt.h"
 #include "common/spi.h"
 #include "person/identity.h"
+#include "profile/counts.h"
 #include "profile/writer.h"
 #include "refresh/collect.h"
 #include "refresh/collect_people.h"
@@ -272,7 +273,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 			  char **snapshot)
 {
 	WholeRead	read = {run, source, target,.record = {.began = GetCurrentTimestamp()}};
-	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
+	bool		load = (follower->standing == NULL || target->events) && ProfileTargetIsEmpty(target);
 	bool		sudden = false;
 	ErrorData  *error;
 
@@ -408,7 +409,7 @@ typedef struct Question
 	Run		   *run;
 	Source	   *source;
 	const ProfileTarget *target;
-	const char *why;
+	const char *why;			/* at first: why all are read whole, if they are */
 	Reading		reading;
 } Question;
 
@@ -420,18 +421,21 @@ AskHowToRead(void *arg)
 	question->reading = HowToRead(question->run, question->source, question->target, &question->why);
 }
 
-/* Read one source, in the way it is worth. */
-static void
+void
 CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower *follower,
 		   const char *reread_all, bool known, char **snapshot)
 {
 	Question	question = {run, source, target, reread_all, READ_WHOLE};
-	ErrorData  *error = reread_all ? NULL : Attempt(AskHowToRead, &question);
+	ErrorData  *error = Attempt(AskHowToRead, &question);
 
 	RunNoteRead(run, source->source_id, reading_names[error ? READ_NOT : question.reading], error ? NULL : question.why);
 	if (error)
 	{
 		TellFailure(run, source, error);
+		if (reread_all)
+			MarkSourceMixed(source);
+		if (reread_all && target->source_id == 0)
+			LeavePart(run, source, follower);
 		return;
 	}
 	if (question.reading == READ_CHANGES &&
@@ -465,8 +469,10 @@ CollectSources(Run *run, List *sources, const char *reread_all, bool known, Chan
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
-		ProfileTarget target = {.source_id = several ? source->source_id : 0,.people = source->kind == SOURCE_PEOPLE};
+		ProfileTarget target;
 
+		TargetOrders(&target, several ? source->source_id : 0);
+		target.people = source->kind == SOURCE_PEOPLE;
 		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}
 	if (reread_all && !several && sources != NIL && run->counts.left == 0)
@@ -486,9 +492,10 @@ CollectSources(Run *run, List *sources, const char *reread_all, bool known, Chan
 			ChangeLogForget(((Source *) lfirst(cell))->source_id, snapshots[foreach_current_index(cell)]);
 	if (sources == NIL)
 	{
-		const ProfileTarget profile = {0};
+		ProfileTarget profile;
 		const SeenIds nobody = {0};
 
+		TargetOrders(&profile, 0);
 		RemoveUnseen(run, &profile, &nobody, follower);
 	}
 }

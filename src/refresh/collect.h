@@ -15,6 +15,13 @@
  */
 extern void CollectSources(Run *run, List *sources, const char *reread_all, bool known, ChangeFollower *follower);
 
+/*
+ * Read one source into a target, in the way it is worth. "snapshot" is what to
+ * forget its log of changes by when all of it is applied; NULL: nothing.
+ */
+extern void CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower *follower,
+					   const char *reread_all, bool known, char **snapshot);
+
 /* Before a second source is read for the first time: what the profiles hold is the part of the one there was. */
 extern void KeepAsPart(List *sources);
 

@@ -25,6 +25,7 @@
 #include "common/spi.h"
 #include "refresh/incremental.h"
 #include "refresh/trust.h"
+#include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
 #include "track/change_log.h"
@@ -46,12 +47,15 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 	DayLimits	limits;
 	int64		most = Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS);
 
-	*why = NULL;
-	if (run->asked.only_source != 0 && run->asked.only_source != source->source_id)
+	if (*why == NULL && run->asked.only_source != 0 && run->asked.only_source != source->source_id)
 	{
 		*why = "another source was asked for";
 		return READ_NOT;
 	}
+	if (SourceAdopt(source))
+		TellAdopted(run, source);
+	if (*why)
+		return READ_WHOLE;
 	if (run->asked.only_source != 0 && run->asked.rebuild)
 	{
 		*why = "a rebuild of it was asked for";
@@ -82,7 +86,7 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 		return READ_WHOLE;
 	if (ReadDayLimits(source->source_id, run->now.day, &limits))
 	{
-		*why = "orders in it lay too far ahead, and do not any more";
+		*why = psprintf("%s in it lay too far ahead, and do not any more", SourceKindName(source->kind));
 		return READ_WHOLE;
 	}
 	ChangeLogSummary(source, &summary);
@@ -140,7 +144,9 @@ static Collected *
 GatherCollected(const Source *source, Collector *collector, char **keys, int most, int *n)
 {
 	KeyIndex   *asked = KeyIndexCreate(most, keys);
-	Collected  *all = palloc(Max(most, 1) * sizeof(Collected));
+	int			each = Max(source->n_events, 1);
+	int			room = Max(most, 1);
+	Collected  *all = palloc_extended(room * sizeof(Collected), MCXT_ALLOC_HUGE);
 	Collected  *portion;
 	int			n_portion;
 	int			at;
@@ -149,18 +155,24 @@ GatherCollected(const Source *source, Collector *collector, char **keys, int mos
 	while (CollectorNext(collector, most, &portion, &n_portion))
 		for (int i = 0; i < n_portion; i++)
 		{
-			Collected  *row = &all[*n];
+			Collected  *row;
 			Size		size = VARSIZE_ANY(portion[i].timeline);
 			const char *key = portion[i].key ? portion[i].key : psprintf(INT64_FORMAT, portion[i].customer_id);
 
-			if (*n == most || KeyIndexFirst(asked, key, &at) < 0)
+			if (*n == (int64) most * each || KeyIndexFirst(asked, key, &at) < 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DATA_EXCEPTION),
 						 errmsg("%s shows customers that were not asked for", SourceRelation(source)),
 						 errdetail("Customer %s is one of them.", quote_literal_cstr(key)),
 						 errhint("A function it calls says that it is IMMUTABLE or STABLE and is not; mark it VOLATILE.")));
-			(*n)++;
+			if (*n == room)
+			{
+				room *= 2;
+				all = repalloc_huge(all, room * sizeof(Collected));
+			}
+			row = &all[(*n)++];
 			row->customer_id = portion[i].customer_id;
+			row->event_id = portion[i].event_id;
 			row->key = portion[i].key ? pstrdup(portion[i].key) : NULL;
 			row->timeline = palloc(size);
 			memcpy(row->timeline, portion[i].timeline, size);
@@ -247,12 +259,9 @@ WriteChangedCustomers(Run *run, const ProfileTarget *target, const ChangeFollowe
 		for (int i = 0; i < read->changed.n; i++)
 			if (ids[i] != 0)
 				known[n_ids++] = ids[i];
+		NumberCustomers(&identities, source, rows, n);
 		for (int i = 0; i < n; i++)
-			if (rows[i].customer_id == 0)
-			{
-				NumberCustomers(&identities, source, &rows[i], 1);
-				known[n_ids++] = rows[i].customer_id;
-			}
+			known[n_ids++] = rows[i].customer_id;
 		if (identities)
 			IdentityClose(identities);
 		n_ids = SortIds(known, n_ids);
@@ -261,7 +270,7 @@ WriteChangedCustomers(Run *run, const ProfileTarget *target, const ChangeFollowe
 	}
 	ProfileWriteIds(target, ids, n_ids, rows, n, &changes);
 	AfterChanges(run, target, follower, &changes);
-	if (target->source_id)
+	if (target->source_id && target->events == NULL)
 		while (MergePending(run, follower))
 			;
 	CountRows(run, source, CollectorCounts(run->collector));

@@ -22,22 +22,36 @@
 int
 CompareCollected(const void *a, const void *b)
 {
-	int64		ida = ((const Collected *) a)->customer_id;
-	int64		idb = ((const Collected *) b)->customer_id;
+	const Collected *x = a;
+	const Collected *y = b;
 
-	return ida < idb ? -1 : ida > idb;
+	if (x->customer_id != y->customer_id)
+		return x->customer_id < y->customer_id ? -1 : 1;
+
+	/* Who has no number yet is known by a key. */
+	if (x->customer_id == 0 && strcmp(x->key, y->key) != 0)
+		return strcmp(x->key, y->key);
+	return x->event_id - y->event_id;
 }
 
 void
 NumberCustomers(IdentityWriter **identities, const Source *source, Collected *rows, int n)
 {
+	const Collected *last = NULL;	/* who got a number */
+
 	for (int i = 0; i < n; i++)
 	{
 		if (rows[i].customer_id != 0)
 			continue;
 		if (*identities == NULL)
 			*identities = IdentityOpen(source->namespace);
-		rows[i].customer_id = IdentityAdd(*identities, rows[i].key);
+
+		/* Several events of a customer come one after the other. */
+		if (last == NULL || source->events == NULL || strcmp(last->key, rows[i].key) != 0)
+			rows[i].customer_id = IdentityAdd(*identities, rows[i].key);
+		else
+			rows[i].customer_id = last->customer_id;
+		last = &rows[i];
 	}
 }
 
@@ -102,7 +116,7 @@ NotePending(const int64 *ids, int n, bool evaluate)
 void
 AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower, const ProfileChanges *changes)
 {
-	if (changes->n == 0)
+	if (changes->n == 0 || target->events)
 		return;
 	if (target->source_id)
 		NotePending(changes->ids, changes->n, false);
@@ -163,7 +177,7 @@ TakePending(const int64 *ids, int n, const Collected *rows, int n_rows, ProfileC
 static void
 MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
 {
-	const ProfileTarget profile = {0};
+	ProfileTarget profile;
 	Oid			types[1] = {INT8ARRAYOID};
 	Datum		values[1] = {IdArray(ids, n)};
 	Collected  *rows;
@@ -171,6 +185,7 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 	int			merged;
 	int			level = PlanByIndexBegin();
 
+	TargetOrders(&profile, 0);
 	SpiRun("SELECT p.customer_id, coalesce(custseg.merge(p.timeline), '{}'), " CUSTOMER_KEY("p.customer_id")
 		   " FROM (SELECT customer_id, timeline FROM custseg.profile_part WHERE customer_id = ANY ($1)"
 		   "  UNION ALL SELECT customer_id, NULL FROM custseg.profile_attribute WHERE customer_id = ANY ($1)) p"
@@ -178,7 +193,7 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 		   1, types, values, NULL);
 	PlanByIndexEnd(level);
 	merged = SPI_processed;
-	rows = palloc(Max(merged, 1) * sizeof(Collected));
+	rows = palloc0(Max(merged, 1) * sizeof(Collected));
 	for (int i = 0; i < merged; i++)
 	{
 		bool		isnull;

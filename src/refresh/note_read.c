@@ -9,28 +9,41 @@
 #include "utils/json.h"
 
 #include "common/spi.h"
+#include "profile/counts.h"
 #include "refresh/incremental.h"
 #include "refresh/note_read.h"
 #include "refresh/trust.h"
 
 /* What a row showed in the mapped columns it was read by; NULL if that was nothing. */
 static char *
-SampleAsJson(const Source *source, const char *const *fields, int n)
+SampleAsJson(const Source *source, const RejectSample *sample)
 {
+	const struct
+	{
+		MappedColumn column;
+		const char *text;
+	}			fields[] = {
+		{COLUMN_CUSTOMER, sample->customer},
+		{COLUMN_AT, sample->at},
+		{COLUMN_AMOUNT, sample->amount},
+		{COLUMN_VALUE, sample->amount},
+		{COLUMN_ORDER_ID, sample->order_id},
+		{COLUMN_EVENT, sample->order_id},
+	};
 	StringInfoData json;
 	bool		any = false;
 
 	initStringInfo(&json);
-	for (int column = 0; column < n; column++)
+	for (int i = 0; i < lengthof(fields); i++)
 	{
-		if (source->column[column] == NULL)
+		if (source->column[fields[i].column] == NULL)
 			continue;
-		appendStringInfo(&json, "%s\"%s\": ", json.len ? ", " : "{", ColumnRole(column));
-		if (fields[column])
-			escape_json(&json, fields[column]);
+		appendStringInfo(&json, "%s\"%s\": ", json.len ? ", " : "{", ColumnRole(fields[i].column));
+		if (fields[i].text)
+			escape_json(&json, fields[i].text);
 		else
 			appendStringInfoString(&json, "null");
-		any |= fields[column] != NULL;
+		any |= fields[i].text != NULL;
 	}
 	appendStringInfoChar(&json, '}');
 	return any ? json.data : NULL;
@@ -49,7 +62,7 @@ void
 NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCounts *counts)
 {
 	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses ? ' ' : 'n'};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] ? ' ' : 'n'};
 	Datum		values[7];
 
 	values[0] = Int32GetDatum(source->source_id);
@@ -58,7 +71,7 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 	values[3] = Int64GetDatum(RejectedRows(counts));
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
-	values[6] = Int64GetDatum(counts->statuses ? StatusLeftOut(counts->statuses) : 0);
+	values[6] = Int64GetDatum(CountsLeftOut(counts));
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
 		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, problem = NULL, failed_at = NULL,"
 		   " read_home = custseg.home() WHERE source_id = $1",
@@ -81,14 +94,7 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 		values[1] = CStringGetTextDatum(reject_reasons[reason]);
 		for (int i = 0; i < Min(counts->rejected[reason], REJECT_SAMPLES); i++)
 		{
-			const RejectSample *sample = &counts->samples[reason][i];
-			const char *fields[] = {
-				[COLUMN_CUSTOMER] = sample->customer,
-				[COLUMN_AT] = sample->at,
-				[COLUMN_AMOUNT] = sample->amount,
-				[COLUMN_ORDER_ID] = sample->order_id
-			};
-			char	   *shown = SampleAsJson(source, fields, lengthof(fields));
+			char	   *shown = SampleAsJson(source, &counts->samples[reason][i]);
 
 			if (shown == NULL && reason == REJECT_TOTAL_RANGE)
 				break;			/* found by sums, not by a row */

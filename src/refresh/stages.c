@@ -18,10 +18,13 @@
 #include "common/choices.h"
 #include "common/ids.h"
 #include "common/spi.h"
+#include "facts/event.h"
 #include "measure/measure.h"
 #include "queue/queue.h"
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
+#include "refresh/collect_events.h"
+#include "refresh/spend.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
 
@@ -50,26 +53,33 @@ RunDay(const Run *run)
 	return day;
 }
 
-static List *
-ReadSources(Run *run)
+static bool
+HasSource(List *sources, int source_id)
 {
+	ListCell   *cell;
+
+	foreach(cell, sources)
+		if (((Source *) lfirst(cell))->source_id == source_id)
+			return true;
+	return false;
+}
+
+static void
+ReadSources(Refresh *refresh)
+{
+	Run		   *run = refresh->run;
+	int			only = run->asked.only_source;
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	List	   *sources = ListReadSources();
 
+	refresh->sources = ListReadSources();
+	refresh->event_sources = ListEventSources();
 	MemoryContextSwitchTo(old);
-	if (run->asked.only_source != 0)
-	{
-		ListCell   *cell;
-
-		foreach(cell, sources)
-			if (((Source *) lfirst(cell))->source_id == run->asked.only_source)
-				return sources;
+	if (only != 0 && !HasSource(refresh->sources, only) && !HasSource(refresh->event_sources, only) &&
+		!HasSource(ListSources(SOURCE_SPEND), only))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("source %d is not one that a refresh reads", run->asked.only_source),
+				 errmsg("source %d is not one that a refresh reads", only),
 				 errhint("See custseg.source for the sources there are.")));
-	}
-	return sources;
 }
 
 void
@@ -88,7 +98,7 @@ StageBegin(Refresh *refresh)
 	RunCommit(run);
 	run->recorded = true;
 
-	refresh->sources = ReadSources(run);
+	ReadSources(refresh);
 	refresh->source_list = MemoryContextStrdup(run->context, SourceList(refresh->sources));
 	if (refresh->sources == NIL && !state->exists)
 		ereport(ERROR,
@@ -213,14 +223,14 @@ StageSettings(Refresh *refresh)
 	}
 }
 
-/* Why all sources are to be read whole, or NULL. */
+/* Why all sources are to be read whole, or NULL; "orders": those of orders, which are merged. */
 static const char *
-RereadBecause(const Refresh *refresh)
+RereadBecause(const Refresh *refresh, bool orders)
 {
 	const RunRequest *asked = &refresh->run->asked;
 
 	return refresh->baseline ? "nothing is known yet" :
-		refresh->sources_changed ? refresh->sources_changed :
+		orders && refresh->sources_changed ? refresh->sources_changed :
 		refresh->zone_changed ? refresh->zone_changed :
 		refresh->state.moved ? "this database is a copy or was restored" :
 		asked->rebuild && asked->only_source == 0 ? "a rebuild was asked for" : NULL;
@@ -247,8 +257,10 @@ StageCollect(Refresh *refresh)
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
-	CollectSources(run, refresh->sources, RereadBecause(refresh),
+	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
+	CollectSources(run, refresh->sources, RereadBecause(refresh, true),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
+	CollectSpend(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
 	StateWrite(&(StateChange) {
@@ -372,6 +384,7 @@ StageQueue(Refresh *refresh)
 	refresh->choices = state->settled_at != DT_NOBEGIN ? QueueChoices() : NULL;
 	if (refresh->choices && StateIsSettled(state, run, refresh->choices))
 		refresh->customers = DatumGetArrayTypeP(IdArray(run->touched.ids, run->touched.n));
+	FollowContacts(run);
 	RunActivity(run, "planning recall tasks");
 	refresh->settled = QueuePlan(&run->now, refresh->customers, state->settled_at, &unread);
 	TellContacts(run, unread);

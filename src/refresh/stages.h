@@ -18,6 +18,7 @@ typedef struct Refresh
 	/* StageBegin */
 	State		state;			/* as it was */
 	List	   *sources;		/* of orders */
+	List	   *event_sources;
 	char	   *source_list;
 	const char *sources_changed;	/* why so, or NULL */
 	const char *zone_changed;

@@ -16,10 +16,14 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "common/attempt.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "person/contact.h"
+#include "profile/counts.h"
+#include "profile/writer.h"
 #include "refresh/trust.h"
+#include "source/follow.h"
 #include "source/read.h"
 
 #define FEWEST_CUSTOMERS	20	/* a smaller shop may come and go */
@@ -41,6 +45,14 @@ CountCustomers(const ProfileTarget *target, int64 most)
 	Oid			types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(target->source_id), Int64GetDatum(most)};
 
+	if (target->events)
+	{
+		types[0] = INT4ARRAYOID;
+		values[0] = TargetEvents(target);
+		SpiRun("SELECT count(*) FROM (SELECT DISTINCT customer_id FROM custseg.profile_event WHERE event_id = ANY ($1) LIMIT $2) p",
+			   2, types, values, NULL);
+		return SpiInt64(0, 1, 0);
+	}
 	SpiRun(target->people ?
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile_attribute WHERE source_id = $1 LIMIT $2) p" :
 		   target->source_id ?
@@ -181,12 +193,14 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 		TellStatuses(run, source, counts->statuses);
 	if (counts->rows == 0)
 	{
-		int64		left_out = counts->statuses ? StatusLeftOut(counts->statuses) : 0;
+		const char *what = SourceKindName(source->kind);
+		int64		left_out = CountsLeftOut(counts);
 
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, left_out == 0 ? psprintf(source->kind == SOURCE_PEOPLE ? "%s has no rows" : "%s has no orders", NamedSource(source)) :
-					psprintf("%s has no orders: none of its " INT64_FORMAT " rows has an accepted status", NamedSource(source), left_out));
+			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), what) :
+					psprintf("%s has no %s: none of its " INT64_FORMAT " rows %s", NamedSource(source), what, left_out,
+							 source->column[COLUMN_EVENT] ? "is one that is listed" : "has an accepted status"));
 		return;
 	}
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
@@ -237,6 +251,45 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 }
 
 void
+TellAdopted(Run *run, const Source *source)
+{
+	RunNote(run, psprintf("another relation has the name of %s now, and is read in its place", NamedSource(source)));
+	if (source->tracked)
+		TellRun(run, psprintf("%s is read whole until its new table has triggers: SELECT custseg.track(%d)",
+							  NamedSource(source), source->source_id));
+}
+
+/* What there is to adopt, and whether it was. */
+typedef struct Adoption
+{
+	Source	   *source;
+	bool		adopted;
+} Adoption;
+
+static void
+Adopt(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	adoption->adopted = SourceAdopt(adoption->source);
+}
+
+void
+FollowContacts(Run *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, ListSources(SOURCE_CONTACT))
+	{
+		Adoption	adoption = {lfirst(cell)};
+
+		/* If it cannot be, whoever wants to read it will say so. */
+		if (adoption.source->follow && Attempt(Adopt, &adoption) == NULL && adoption.adopted)
+			TellAdopted(run, adoption.source);
+	}
+}
+
+void
 TellContacts(Run *run, const ErrorData *error)
 {
 	ListCell   *cell;
@@ -264,8 +317,14 @@ TellContacts(Run *run, const ErrorData *error)
 void
 TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found)
 {
-	char	   *problem = psprintf("it had " INT64_FORMAT " customers then and has " INT64_FORMAT " now",
-								   expected->customers, found);
+	TellHeldOf(run, source, expected, found, "customers");
+}
+
+void
+TellHeldOf(Run *run, const Source *source, const Expectation *expected, int64 found, const char *what)
+{
+	char	   *problem = psprintf("it had " INT64_FORMAT " %s then and has " INT64_FORMAT " now",
+								   expected->customers, what, found);
 	char	   *hint = psprintf("CALL custseg.refresh(source => %d, rebuild => true) accepts that", source->source_id);
 
 	ereport(WARNING,

@@ -42,6 +42,13 @@ extern void TellContacts(Run *run, const ErrorData *error);
 /* It could not be read, or is not believed: it stays as it was last read, and everybody is told. */
 extern void TellFailure(Run *run, const Source *source, const ErrorData *error);
 extern void TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found);
+extern void TellHeldOf(Run *run, const Source *source, const Expectation *expected, int64 found, const char *what);
+
+/* Another relation has the name of the source and is its own from now on. */
+extern void TellAdopted(Run *run, const Source *source);
+
+/* Adopt what has the name of a customer table, and say so. */
+extern void FollowContacts(Run *run);
 
 /* It is as it should be. */
 extern void ForgetProblem(Source *source);

@@ -29,8 +29,11 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "facts/event.h"
 #include "facts/people_compare.h"
 #include "refresh/incremental.h"
+#include "refresh/spend.h"
+#include "source/follow.h"
 #include "source/read.h"
 #include "timeline/timeline.h"
 #include "track/change_log.h"
@@ -47,7 +50,7 @@ typedef struct Sample
 	int			n;
 } Sample;
 
-/* What the sources say: a timeline a customer and source, and of people a text with all of it, else an empty one. */
+/* What the sources say: a timeline a customer and source, or event; and of people a text with all of it, else an empty one. */
 typedef struct Truth
 {
 	int64	   *ids;
@@ -146,7 +149,7 @@ SampleSource(Source *source, int most, Sample *sample)
 }
 
 static void
-AddTruth(Truth *truth, const Source *source, int64 customer_id, Datum timeline, const char *text)
+AddTruth(Truth *truth, int part, int64 customer_id, Datum timeline, const char *text)
 {
 	if (truth->n == truth->size)
 	{
@@ -157,7 +160,7 @@ AddTruth(Truth *truth, const Source *source, int64 customer_id, Datum timeline, 
 		truth->texts = repalloc_huge(truth->texts, truth->size * sizeof(Datum));
 	}
 	truth->ids[truth->n] = customer_id;
-	truth->sources[truth->n] = Int32GetDatum(source->source_id);
+	truth->sources[truth->n] = Int32GetDatum(part);
 	truth->timelines[truth->n] = timeline;
 	truth->texts[truth->n++] = CStringGetTextDatum(text);
 }
@@ -192,7 +195,7 @@ ReadPeopleTruth(Source *source, const char *time_zone, const Sample *sample, Tru
 	people = PeopleReadSome(source, time_zone, IdentityKeys(source, sample->n, sample->ids), sample->ids, sample->n,
 							false, &counts, &n);
 	for (int i = 0; i < n; i++)
-		AddTruth(truth, source, people[i].customer_id, PointerGetDatum(TimelineBuild(NULL, 0)), PersonText(&people[i]));
+		AddTruth(truth, source->source_id, people[i].customer_id, PointerGetDatum(TimelineBuild(NULL, 0)), PersonText(&people[i]));
 }
 
 static void
@@ -213,7 +216,8 @@ ReadTruth(Source *source, const char *time_zone, DateADT day, const Sample *samp
 	{
 		rows = ReadSomeCustomers(source, collector, keys, sample->ids, sample->n, &n);
 		for (int i = 0; i < n; i++)
-			AddTruth(truth, source, rows[i].customer_id, PointerGetDatum(rows[i].timeline), "");
+			AddTruth(truth, source->events ? rows[i].event_id : source->source_id, rows[i].customer_id,
+					 PointerGetDatum(rows[i].timeline), "");
 	}
 	PG_FINALLY();
 	{
@@ -269,6 +273,85 @@ ReturnDifferences(ReturnSetInfo *result, const char *sql, Oid *types, Datum *val
 	return SPI_processed;
 }
 
+static void
+TruthBegin(Truth *truth)
+{
+	truth->n = 0;
+	truth->size = 1024;
+	truth->ids = palloc(truth->size * sizeof(int64));
+	truth->sources = palloc(truth->size * sizeof(Datum));
+	truth->timelines = palloc(truth->size * sizeof(Datum));
+	truth->texts = palloc(truth->size * sizeof(Datum));
+}
+
+/* The parameters of EXPECTED. */
+static void
+TruthAsArrays(const Truth *truth, const Sample *sample, Oid *types, Datum *values)
+{
+	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
+
+	types[0] = types[1] = INT8ARRAYOID;
+	types[2] = INT4ARRAYOID;
+	types[3] = get_array_type(timeline);
+	types[4] = TEXTARRAYOID;
+	values[0] = IdArray(sample->ids, sample->n);
+	values[1] = IdArray(truth->ids, truth->n);
+	values[2] = PointerGetDatum(construct_array(truth->sources, truth->n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[3] = PointerGetDatum(construct_array(truth->timelines, truth->n, timeline, -1, false, TYPALIGN_INT));
+	values[4] = PointerGetDatum(construct_array(truth->texts, truth->n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* A random sample of the customers of whom events of a source are stored, and as many of its own. */
+static void
+SampleEvents(Source *source, int most, Sample *sample)
+{
+	Oid			types[2] = {INT4OID, INT4OID};
+	Datum		values[2] = {Int32GetDatum(most), Int32GetDatum(source->source_id)};
+
+	SpiRun("SELECT DISTINCT customer_id FROM (SELECT p.customer_id FROM custseg.profile_event p"
+		   " JOIN custseg.event e USING (event_id) WHERE e.source_id = $2 ORDER BY pg_catalog.random() LIMIT $1) p",
+		   2, types, values, NULL);
+	ReadIds(sample);
+	SampleSource(source, most, sample);
+	sample->n = SortIds(sample->ids, sample->n);
+}
+
+/* Each source of events by itself: its customers are its own. Those that were never read are left out. */
+static uint64
+VerifyEvents(int most, const char *time_zone, DateADT day, ReturnSetInfo *result)
+{
+	List	   *sources = ListEventSources();
+	uint64		differ = 0;
+	ListCell   *cell;
+
+	foreach(cell, sources)
+	{
+		Source	   *source = lfirst(cell);
+		Oid			types[5];
+		Datum		values[5];
+		Sample		sample;
+		Truth		truth;
+
+		if (source->last_read == DT_NOBEGIN)
+			continue;
+		TruthBegin(&truth);
+		SampleEvents(source, most, &sample);
+		ReadTruth(source, time_zone, day, &sample, &truth);
+		LeaveOutPending(list_make1(source), &sample);
+		TruthAsArrays(&truth, &sample, types, values);
+		differ += ReturnDifferences(result,
+									psprintf(EXPECTED
+											 " SELECT w.id, pg_catalog.concat('event ', v.event, ' of source ', v.source_id),"
+											 "  p.timeline::text, s.timeline::text FROM wanted w CROSS JOIN custseg.event v"
+											 " LEFT JOIN custseg.profile_event p ON p.event_id = v.event_id AND p.customer_id = w.id"
+											 " LEFT JOIN said s ON s.source_id = v.event_id AND s.id = w.id"
+											 " WHERE v.source_id = %d AND p.timeline::text IS DISTINCT FROM s.timeline::text"
+											 " ORDER BY w.id, v.event_id", source->source_id),
+									types, values);
+	}
+	return differ;
+}
+
 /* Were the standings evaluated by the rules of now? */
 static bool
 StandingsAreCurrent(void)
@@ -285,22 +368,20 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 {
 	List	   *sources = ListReadSources();
 	char	   *time_zone = ReadShopSettings()->time_zone;
-	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
-	Oid			types[5] = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, get_array_type(timeline), TEXTARRAYOID};
+	Oid			types[5];
 	Datum		values[5];
 	DateADT		day;
 	Sample		sample;
-	Truth		truth = {.size = 1024};
+	Truth		truth;
 	ListCell   *cell;
 	uint64		differ;
 
-	truth.ids = palloc(truth.size * sizeof(int64));
-	truth.sources = palloc(truth.size * sizeof(Datum));
-	truth.timelines = palloc(truth.size * sizeof(Datum));
-	truth.texts = palloc(truth.size * sizeof(Datum));
+	TruthBegin(&truth);
 	SpiRun("SELECT max(day) FROM custseg.refresh_state", 0, NULL, NULL, NULL);
 	day = SpiInt64(0, 1, 0);
 	SampleStored(most, &sample);
+	foreach(cell, sources)
+		(void) SourceFollow(lfirst(cell));
 	foreach(cell, sources)
 		SampleSource(lfirst(cell), most, &sample);
 	sample.n = SortIds(sample.ids, sample.n);
@@ -315,11 +396,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	}
 	LeaveOutPending(sources, &sample);
 
-	values[0] = IdArray(sample.ids, sample.n);
-	values[1] = IdArray(truth.ids, truth.n);
-	values[2] = PointerGetDatum(construct_array(truth.sources, truth.n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	values[3] = PointerGetDatum(construct_array(truth.timelines, truth.n, timeline, -1, false, TYPALIGN_INT));
-	values[4] = PointerGetDatum(construct_array(truth.texts, truth.n, TEXTOID, -1, false, TYPALIGN_INT));
+	TruthAsArrays(&truth, &sample, types, values);
 	differ = ReturnDifferences(result,
 							   EXPECTED
 							   " SELECT w.id, 'profile', p.timeline::text, e.timeline::text FROM wanted w"
@@ -355,6 +432,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 								" WHERE m.kind = 'people' AND m.source_id = ANY (ARRAY(SELECT unnest(sources) FROM custseg.refresh_state))"
 								" AND a.shown IS DISTINCT FROM s.text ORDER BY w.id, m.source_id",
 								types, values);
+	differ += VerifyEvents(most, time_zone, day, result);
 	if (StandingsAreCurrent())
 		differ += ReturnDifferences(result,
 									EXPECTED
@@ -370,6 +448,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	else
 		ereport(NOTICE,
 				(errmsg("standings were not compared: the rules changed since the last refresh")));
+	differ += VerifySpend(time_zone, result);
 	ereport(NOTICE,
 			(errmsg("%d customers compared, %llu differences", sample.n, (unsigned long long) differ)));
 }

@@ -28,7 +28,9 @@
 #include "utils/syscache.h"
 
 #include "common/spi.h"
+#include "source/follow.h"
 #include "source/mapping.h"
+#include "source/parse_text.h"
 
 /* Columns of custseg.source_mapping. */
 enum
@@ -65,6 +67,9 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
+	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
+	[COLUMN_EVENT] = {"event", NULL, NULL},
+	[COLUMN_VALUE] = {"value", "numeric, an integer or a floating-point number", number_types},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
@@ -74,6 +79,8 @@ static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
 	[SOURCE_PEOPLE] = "people",
 	[SOURCE_CONTACT] = "contact",
+	[SOURCE_SPEND] = "spend",
+	[SOURCE_EVENTS] = "events",
 };
 
 const char *
@@ -114,6 +121,9 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->troubled = SpiInt64(row, 15, 0) != 0;
 	source->rows = SpiInt64(row, 16, 0);
 	source->native = SpiInt64(row, 17, 0) != 0;
+	source->follow = SpiInt64(row, 18, 0) != 0;
+	source->owner_name = SpiText(row, 19);
+	source->parse = ParseOrderOf(SpiText(row, 21));
 	return source;
 }
 
@@ -144,7 +154,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.native, c.name"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse, c.name"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id, c.role COLLATE \"C\", c.name COLLATE \"C\"",
 					   1, types), values, NULL);
@@ -159,12 +169,33 @@ ListSources(SourceKind kind)
 		}
 		for (int column = 0; column < MAPPED_COLUMNS; column++)
 			if (strcmp(role, column_rules[column].role) == 0)
+			{
 				source->column[column] = SpiText(row, 3);
+				source->column_type[column] = SpiText(row, 20);
+			}
 		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
-			AddAttribute(source, SpiText(row, 18), SpiText(row, 3));
+			AddAttribute(source, SpiText(row, 22), SpiText(row, 3));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;
+}
+
+static bool
+IsText(Oid type)
+{
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+static bool
+MayBeParsed(const ColumnRule *rule)
+{
+	return rule == &column_rules[COLUMN_AT] || rule == &column_rules[COLUMN_AMOUNT];
+}
+
+bool
+SourceIsParsed(const Source *source)
+{
+	return IsText(source->type[COLUMN_AT]) || IsText(source->type[COLUMN_AMOUNT]);
 }
 
 List *
@@ -192,7 +223,7 @@ CheckColumn(const Source *source, const char *name, const ColumnRule *rule, Oid 
 						 source->source_id)));
 
 	type = getBaseType(get_atttype(source->relation, attno));
-	if (rule->types)
+	if (rule->types && !(MayBeParsed(rule) && IsText(type) && source->parse != PARSE_NONE))
 	{
 		const Oid  *accepted = rule->types;
 
@@ -203,6 +234,8 @@ CheckColumn(const Source *source, const char *name, const ColumnRule *rule, Oid 
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
 							name, SourceRelation(source), format_type_be(type), rule->role),
+					 MayBeParsed(rule) && IsText(type) ?
+					 errhint("It must be %s; parse => 'YMD', 'DMY' or 'MDY' reads texts, or a view over the table can cast it.", rule->wanted) :
 					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
 	}
 	*found = type;
@@ -282,6 +315,7 @@ SourceOpen(Source *source)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation %s of source %d no longer exists",
 						SourceRelation(source), source->source_id),
+				 SourceIsReplaced(source) ? errhint("%s", FollowHint(source)) :
 				 errhint("Register its successor, and forget this one with SELECT custseg.drop_source(%d).",
 						 source->source_id)));
 	form = (Form_pg_class) GETSTRUCT(tuple);
@@ -292,6 +326,7 @@ SourceOpen(Source *source)
 				 errmsg("source %d was registered as %s, but that relation is now called %s",
 						source->source_id, SourceRelation(source),
 						quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname))),
+				 SourceIsReplaced(source) ? errhint("Rename it back. %s", FollowHint(source)) :
 				 errhint("Rename it back, or SELECT custseg.drop_source(%d) and register it under its new name.",
 						 source->source_id)));
 	source->owner = form->relowner;
@@ -302,10 +337,11 @@ SourceOpen(Source *source)
 			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
 	for (int i = 0; i < source->n_attributes; i++)
 		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
-	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
+	if (source->column[COLUMN_CUSTOMER])
+		(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
 	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
 		source->key_kind = KEY_NUMBER;
-	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
+	if (source->column[COLUMN_CUSTOMER] && source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
@@ -316,7 +352,7 @@ SourceOpen(Source *source)
 						 source->source_id, source->source_id)));
 
 	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck(source->relation, source->attno[COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
+		pg_attribute_aclcheck(source->relation, source->attno[source->kind == SOURCE_SPEND ? COLUMN_AT : COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which owns relation %s, may not read it",

@@ -9,6 +9,7 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
+#include "source/parse.h"
 #include "utils/timestamp.h"
 
 typedef enum KeyKind
@@ -24,7 +25,11 @@ typedef enum SourceKind
 	SOURCE_ORDERS,
 	SOURCE_PEOPLE,				/* who there is, and their attributes */
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
+	SOURCE_EVENTS,				/* what else happened to customers */
+	SOURCE_SPEND,				/* what the shop spends, by day and channel */
 } SourceKind;
+
+#define SOURCE_KINDS (SOURCE_SPEND + 1)
 
 /* What a column can be to us; see column_rules for their names. */
 typedef enum MappedColumn
@@ -40,9 +45,12 @@ typedef enum MappedColumn
 	COLUMN_PHONE,
 	COLUMN_EMAIL,
 	COLUMN_DO_NOT_CONTACT,
+	COLUMN_CHANNEL,
+	COLUMN_EVENT,				/* what happened; not mapped where it is always the same */
+	COLUMN_VALUE,				/* and how much of it */
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
+#define MAPPED_COLUMNS (COLUMN_VALUE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
@@ -54,6 +62,16 @@ typedef struct SourceAttribute
 	char	   *column;
 	Oid			type;			/* base type, after SourceOpen */
 } SourceAttribute;
+
+#define MOST_EVENTS		1000	/* of one source */
+#define EVENT_MAX_LENGTH 200	/* bytes of the name of one */
+
+/* What can happen to a customer, by a source of events. */
+typedef struct SourceEvent
+{
+	int			event_id;
+	char		name[EVENT_MAX_LENGTH + 1];
+} SourceEvent;
 
 typedef struct Source
 {
@@ -68,6 +86,8 @@ typedef struct Source
 	SourceAttribute *attributes;	/* by name */
 	int			n_attributes;
 	Datum		accepted;		/* text[], with a status column */
+	SourceEvent *events;		/* of a source of events, by ascending event_id (facts/event.h) */
+	int			n_events;
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */
@@ -76,6 +96,10 @@ typedef struct Source
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
 	bool		resting;		/* not tracked, and not to be read again yet */
+	ParseOrder	parse;			/* texts may be days and amounts */
+	bool		follow;			/* read whatever has its name, if it is like the one before: see follow.c */
+	char	   *owner_name;		/* of the one before */
+	char	   *column_type[MAPPED_COLUMNS];	/* and the base types of its columns */
 
 	/* Known after SourceOpen. */
 	Oid			owner;
@@ -129,6 +153,9 @@ extern bool StatusCanBe(const Source *source, const char *status);
 
 /* Is the relation there, and called as it was when it was registered? Takes no lock. */
 extern bool SourceIsNamed(const Source *source);
+
+/* Are its days or its amounts texts? After SourceOpen. */
+extern bool SourceIsParsed(const Source *source);
 
 /* The condition that the status is, byte by byte, one of parameter $n, or "". */
 extern char *SourceFilter(const Source *source, int parameter, const char *prefix);

@@ -195,7 +195,39 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->columns = READ_AMOUNT + 1;
 	places->order_id = source->column[COLUMN_ORDER_ID] ? places->columns++ : -1;
 	places->promotion = source->column[COLUMN_PROMOTION] ? places->columns++ : -1;
+	places->event = source->column[COLUMN_EVENT] ? places->columns++ : -1;
 	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
+}
+
+/* Days, amounts and channels. */
+static char *
+SelectSpend(const Source *source)
+{
+	Oid			amount = source->type[COLUMN_AMOUNT];
+	bool		as_it_is = amount == FLOAT4OID || amount == TEXTOID || amount == VARCHAROID || amount == BPCHAROID;
+
+	return psprintf("SELECT %s, %s%s%s%s FROM %s", SourceColumn(source, COLUMN_AT), SourceColumn(source, COLUMN_AMOUNT),
+					as_it_is ? "" : "::pg_catalog.numeric",
+					source->column[COLUMN_CHANNEL] ? ", " : "",
+					source->column[COLUMN_CHANNEL] ? psprintf("%s::pg_catalog.text", SourceColumn(source, COLUMN_CHANNEL)) : "",
+					SourceRelation(source));
+}
+
+/* A number as it is read: a numeric in place of a double, which stands for many decimals. */
+static char *
+SelectNumber(const Source *source, MappedColumn column)
+{
+	return psprintf("%s%s", SourceColumn(source, column), source->type[column] == FLOAT8OID ? "::pg_catalog.numeric" : "");
+}
+
+static void
+SelectEvent(const Source *source, StringInfo sql)
+{
+	appendStringInfo(sql, ", %s, %s", SourceColumn(source, COLUMN_AT),
+					 source->column[COLUMN_VALUE] ? SelectNumber(source, COLUMN_VALUE) : "0");
+	if (source->column[COLUMN_EVENT])
+		appendStringInfo(sql, ", %s%s", SourceColumn(source, COLUMN_EVENT),
+						 source->type[COLUMN_EVENT] == TEXTOID ? "" : "::pg_catalog.text");
 }
 
 /* The columns that are read, from the relation: as PlacesOfRead says. */
@@ -203,23 +235,20 @@ static char *
 SelectFrom(const Source *source)
 {
 	StringInfoData sql;
-	Oid			amount = source->type[COLUMN_AMOUNT];
 	Oid			promotion = source->type[COLUMN_PROMOTION];
 
+	if (source->kind == SOURCE_SPEND)
+		return SelectSpend(source);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s", SourceColumn(source, COLUMN_CUSTOMER));
 	if (source->kind == SOURCE_ORDERS)
 	{
-		appendStringInfo(&sql, ", %s, %s%s", SourceColumn(source, COLUMN_AT),
-						 SourceColumn(source, COLUMN_AMOUNT),
-						 amount == FLOAT8OID ? "::pg_catalog.numeric" : "");
+		appendStringInfo(&sql, ", %s, %s", SourceColumn(source, COLUMN_AT), SelectNumber(source, COLUMN_AMOUNT));
 		if (source->column[COLUMN_ORDER_ID])
 			appendStringInfo(&sql, ", %s", SourceColumn(source, COLUMN_ORDER_ID));
 		if (source->column[COLUMN_PROMOTION])
 			appendStringInfo(&sql, promotion == BOOLOID ? ", %s" : ", %s OPERATOR(pg_catalog.>) 0",
 							 SourceColumn(source, COLUMN_PROMOTION));
-		if (source->column[COLUMN_STATUS])
-			appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, COLUMN_STATUS));
 	}
 	else if (source->kind == SOURCE_PEOPLE)
 	{
@@ -228,10 +257,14 @@ SelectFrom(const Source *source)
 		for (int i = 0; i < source->n_attributes; i++)
 			appendStringInfo(&sql, ", %s", quote_identifier(source->attributes[i].column));
 	}
+	else if (source->kind == SOURCE_EVENTS)
+		SelectEvent(source, &sql);
 	else
 		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
 			if (source->column[column])
 				appendStringInfo(&sql, ", %s", SourceColumn(source, column));
+	if (source->kind != SOURCE_CONTACT && source->column[COLUMN_STATUS])
+		appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, COLUMN_STATUS));
 	appendStringInfo(&sql, " FROM %s", SourceRelation(source));
 	return sql.data;
 }

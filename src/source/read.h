@@ -10,8 +10,9 @@
 #include "tcop/dest.h"
 
 /*
- * What a read of orders sends to its receiver, column by column: customer,
- * at, amount (a numeric, an integer or a real), then what else is mapped.
+ * What a read of orders or events sends to its receiver, column by column:
+ * customer, at, amount or value (a numeric, an integer or a real; 0 where none
+ * is mapped), then what else is mapped.
  */
 #define READ_CUSTOMER	0
 #define READ_AT			1
@@ -20,11 +21,17 @@
 /* Of people: customer, the moment of registration if it is mapped, then the attributes. */
 #define READ_REGISTERED_AT	1
 
-/* Where the others are; -1: not mapped. */
+/* And a read of spend: day, amount (a numeric, a real or a text), channel (a text, if it is mapped). */
+#define SPEND_DAY		0
+#define SPEND_AMOUNT	1
+#define SPEND_CHANNEL	2
+
+/* Where the others of orders are; -1: not mapped. */
 typedef struct ReadPlaces
 {
 	int			order_id;
 	int			promotion;		/* boolean */
+	int			event;			/* text */
 	int			status;			/* text */
 	int			columns;		/* in all */
 } ReadPlaces;
@@ -34,11 +41,11 @@ extern void PlacesOfRead(const Source *source, ReadPlaces *places);
 /* Run the read with no rows, so that a mistake shows. */
 extern void SourceTry(Source *source);
 
-/* Read all of the orders, whatever their status, into dest, in one snapshot. */
+/* Read all of the orders or events, whatever their status, into dest, in one snapshot. */
 extern void SourceRead(Source *source, DestReceiver *dest);
 
 /*
- * Read the orders of some customers, whose keys are an array of the customer
+ * Read the rows of some customers, whose keys are an array of the customer
  * column's own kind, and only those with an accepted status. After SourceOpen,
  * and worth it with HasCustomerIndex.
  */

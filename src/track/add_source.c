@@ -15,16 +15,30 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/spi.h"
+#include "source/parse_text.h"
 #include "source/register.h"
+#include "track/add_source.h"
 #include "track/change_log.h"
 #include "track/track.h"
 
 PG_FUNCTION_INFO_V1(custseg_add_orders);
 PG_FUNCTION_INFO_V1(custseg_add_people);
 PG_FUNCTION_INFO_V1(custseg_add_customers);
+PG_FUNCTION_INFO_V1(custseg_add_spend);
 PG_FUNCTION_INFO_V1(custseg_drop_source);
 
-static char *
+Oid
+RelationArgument(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name %s.", name)));
+	return PG_GETARG_OID(arg);
+}
+
+char *
 NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 {
 	if (PG_ARGISNULL(arg))
@@ -39,15 +53,41 @@ NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 	return pstrdup(NameStr(*PG_GETARG_NAME(arg)));
 }
 
-static Oid
-RelationArgument(FunctionCallInfo fcinfo, const char *what)
+void
+FilterArguments(FunctionCallInfo fcinfo, int status, int accepted, Source *source)
 {
-	if (PG_ARGISNULL(0))
+	ArrayType  *values;
+
+	source->column[COLUMN_STATUS] = NameArgument(fcinfo, status, "status", false);
+	if (PG_ARGISNULL(status) != PG_ARGISNULL(accepted))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("relation must not be null"),
-				 errhint("Name the shop's %s.", what)));
-	return PG_GETARG_OID(0);
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("status and accepted go together"),
+				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
+	if (PG_ARGISNULL(accepted))
+		return;
+	values = PG_GETARG_ARRAYTYPE_P(accepted);
+	if (ArrayGetNItems(ARR_NDIM(values), ARR_DIMS(values)) == 0 || array_contains_nulls(values))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("accepted must list at least one status, and no null"),
+				 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
+	source->accepted = PointerGetDatum(values);
+}
+
+void
+FollowArguments(FunctionCallInfo fcinfo, int track, int rescan_every, int source_id)
+{
+	SPI_connect();
+	if (!PG_ARGISNULL(rescan_every))
+		SetRescan(source_id, PG_GETARG_INTERVAL_P(rescan_every));
+	if (!PG_ARGISNULL(track) && PG_GETARG_BOOL(track))
+	{
+		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+
+		Track(source_id, &timeout);
+	}
+	SPI_finish();
 }
 
 /* Register a source that a refresh reads; how and when stands in these arguments. */
@@ -56,16 +96,7 @@ AddReadSource(FunctionCallInfo fcinfo, Source *source, int track, int rescan_eve
 {
 	int			id = RegisterSource(source);
 
-	SPI_connect();
-	if (!PG_ARGISNULL(rescan_every))
-		SetRescan(id, PG_GETARG_INTERVAL_P(rescan_every));
-	if (!PG_ARGISNULL(track) && PG_GETARG_BOOL(track))
-	{
-		Interval	timeout = {.time = 5 * USECS_PER_SEC};
-
-		Track(id, &timeout);
-	}
-	SPI_finish();
+	FollowArguments(fcinfo, track, rescan_every, id);
 	PG_RETURN_INT32(id);
 }
 
@@ -74,30 +105,16 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_ORDERS};
 
-	source.relation = RelationArgument(fcinfo, "order table, for example 'shop.orders'");
+	source.relation = RelationArgument(fcinfo, 0, "the shop's order table, for example 'shop.orders'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_AT] = NameArgument(fcinfo, 2, "at", true);
 	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 3, "amount", true);
 	source.column[COLUMN_ORDER_ID] = NameArgument(fcinfo, 4, "order_id", false);
-	source.column[COLUMN_STATUS] = NameArgument(fcinfo, 5, "status", false);
 	source.column[COLUMN_PROMOTION] = NameArgument(fcinfo, 7, "promotion", false);
-	if (PG_ARGISNULL(5) != PG_ARGISNULL(6))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("status and accepted go together"),
-				 errhint("For example status => 'status', accepted => ARRAY['paid', 'shipped'].")));
-	if (!PG_ARGISNULL(6))
-	{
-		ArrayType  *accepted = PG_GETARG_ARRAYTYPE_P(6);
-
-		if (ArrayGetNItems(ARR_NDIM(accepted), ARR_DIMS(accepted)) == 0 || array_contains_nulls(accepted))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("accepted must list at least one status, and no null"),
-					 errhint("For example accepted => ARRAY['paid', 'shipped'].")));
-		source.accepted = PointerGetDatum(accepted);
-	}
+	FilterArguments(fcinfo, 5, 6, &source);
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
+	source.follow = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11);
+	source.parse = ParseOrderOf(PG_ARGISNULL(12) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(12)));
 	return AddReadSource(fcinfo, &source, 9, 10);
 }
 
@@ -145,7 +162,7 @@ custseg_add_people(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_PEOPLE};
 
-	source.relation = RelationArgument(fcinfo, "table of people, for example 'shop.customers'");
+	source.relation = RelationArgument(fcinfo, 0, "the shop's table of people, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_REGISTERED_AT] = NameArgument(fcinfo, 2, "registered_at", false);
 	AttributesArgument(fcinfo, 3, &source);
@@ -158,13 +175,34 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_CONTACT};
 
-	source.relation = RelationArgument(fcinfo, "customer table, for example 'shop.customers'");
+	source.relation = RelationArgument(fcinfo, 0, "the shop's customer table, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_NAME] = NameArgument(fcinfo, 2, "name", false);
 	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 3, "phone", false);
 	source.column[COLUMN_EMAIL] = NameArgument(fcinfo, 4, "email", false);
 	source.column[COLUMN_DO_NOT_CONTACT] = NameArgument(fcinfo, 5, "do_not_contact", false);
 	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
+	source.follow = !PG_ARGISNULL(7) && PG_GETARG_BOOL(7);
+
+	PG_RETURN_INT32(RegisterSource(&source));
+}
+
+Datum
+custseg_add_spend(PG_FUNCTION_ARGS)
+{
+	Source		source = {.kind = SOURCE_SPEND,.namespace = SHOP_NAMESPACE};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the table of what the shop spends, for example 'ads.daily'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_AT] = NameArgument(fcinfo, 1, "day", true);
+	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 2, "amount", true);
+	source.column[COLUMN_CHANNEL] = NameArgument(fcinfo, 3, "channel", false);
+	source.follow = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	source.parse = ParseOrderOf(PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5)));
 
 	PG_RETURN_INT32(RegisterSource(&source));
 }
@@ -194,6 +232,7 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
 	ChangeLogDrop(id);
 	SpiRun("DELETE FROM custseg.source_column WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.spend_day WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.source_status WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);

@@ -58,11 +58,13 @@ CustomerIndexStatement(const Source *source)
 static Source *
 FindSource(int id)
 {
+	static const SourceKind kinds[] = {SOURCE_ORDERS, SOURCE_EVENTS, SOURCE_PEOPLE};
 	ListCell   *cell;
 
-	foreach(cell, ListReadSources())
-		if (((Source *) lfirst(cell))->source_id == id)
-			return lfirst(cell);
+	for (int i = 0; i < lengthof(kinds); i++)
+		foreach(cell, ListSources(kinds[i]))
+			if (((Source *) lfirst(cell))->source_id == id)
+				return lfirst(cell);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("source %d is not one that a refresh reads", id),

@@ -80,15 +80,16 @@ char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[6] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID, OIDARRAYOID};
-	Datum		values[6] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
-	ObjectIdGetDatum(ColumnType(source, source->column[COLUMN_STATUS])), source->accepted, AttributeTypes(source)};
-	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn ";
+	Oid			types[7] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID, OIDARRAYOID, OIDOID};
+	Datum		values[7] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
+	ObjectIdGetDatum(ColumnType(source, source->column[COLUMN_STATUS])), source->accepted, AttributeTypes(source),
+	ObjectIdGetDatum(ColumnType(source, source->column[COLUMN_EVENT]))};
+	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn  ";
 
 	/*
 	 * A generated column that is not stored changes with its expression alone,
 	 * what counts as the same status with its collation, and which values of an
-	 * enum are accepted with what they are called. Beyond us is a function that
+	 * enum are accepted, or are events, with what they are called. Beyond us is a function that
 	 * says something else of the same value than before, whether such an
 	 * expression or a cast of the status to text calls it, and an enum inside a
 	 * status that is an array or a row.
@@ -100,7 +101,7 @@ TableLayout(const Source *source)
 					   " (SELECT pg_catalog.string_agg(e.oid::pg_catalog.text, ',' ORDER BY e.oid) FROM pg_catalog.pg_enum e"
 					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5)),"
 					   " (SELECT pg_catalog.string_agg(pg_catalog.concat(e.oid, e.enumlabel), ',' ORDER BY e.oid)"
-					   "  FROM pg_catalog.pg_enum e WHERE e.enumtypid = ANY ($6))))"
+					   "  FROM pg_catalog.pg_enum e WHERE e.enumtypid = ANY ($6) OR e.enumtypid = $7)))"
 					   " FROM tree t CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, a.attcollation, d.oid), ','"
 					   "   ORDER BY a.attnum) AS columns"
@@ -110,7 +111,7 @@ TableLayout(const Source *source)
 					   " CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
-					   6, types), values, nulls);
+					   7, types), values, nulls);
 	return SpiText(0, 1);
 }
 
