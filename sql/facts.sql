@@ -31,6 +31,22 @@ COMMENT ON COLUMN custseg.profile_event.event_id IS 'the event (custseg.event)';
 COMMENT ON COLUMN custseg.profile_event.timeline IS 'when it happened, by day: order_count() says how often, and spend() the sum of its values, which is 0 where it has none';
 SELECT pg_catalog.pg_extension_config_dump('custseg.profile_event', '');
 
+CREATE VIEW custseg.label_event AS
+SELECT p.customer_id,
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'login') AS logins,
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'complaint') AS complaints,
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'resolved') AS resolved
+FROM custseg.profile_event p
+JOIN custseg.event e USING (event_id)
+WHERE e.meaning IN ('login', 'complaint', 'resolved')
+GROUP BY p.customer_id;
+COMMENT ON VIEW custseg.label_event IS
+'What labels depend on besides orders: a row for every customer to whom such an event happened.';
+COMMENT ON COLUMN custseg.label_event.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.label_event.logins IS 'all events that mean login; NULL: none';
+COMMENT ON COLUMN custseg.label_event.complaints IS 'all that mean complaint';
+COMMENT ON COLUMN custseg.label_event.resolved IS 'all that mean resolved';
+
 CREATE FUNCTION custseg.add_events(relation regclass, customer name, at name,
     event name DEFAULT NULL, events text[] DEFAULT NULL, named text DEFAULT NULL, value name DEFAULT NULL,
     meaning text DEFAULT NULL, meanings jsonb DEFAULT NULL,

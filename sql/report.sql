@@ -110,7 +110,9 @@ BEGIN ATOMIC
     CROSS JOIN custseg.profile p
     CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
                                     ELSE d.models END AS models) m
-    CROSS JOIN LATERAL custseg.evaluate(p.timeline, d.day, d.rules) e
+    LEFT JOIN custseg.label_event h ON h.customer_id = p.customer_id
+    CROSS JOIN LATERAL custseg.evaluate(ROW(p.timeline, h.logins, h.complaints, h.resolved, NULL, NULL, NULL)::custseg.history,
+                                        d.day, d.rules) e
     CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.day, m.models, e.tier, e.silent_at) n
     LEFT JOIN LATERAL (SELECT min(o.registered_on) AS registered_on, custseg.merge_attributes(o.attributes) AS attributes
                        FROM (SELECT a.registered_on, a.attributes FROM custseg.profile_attribute a

@@ -200,7 +200,31 @@ COMMENT ON COLUMN custseg.evaluation.next_eval_at IS 'the first day on which any
 CREATE FUNCTION custseg.evaluate(t custseg.timeline, as_of date, rules custseg.rules) RETURNS custseg.evaluation
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'custseg_evaluate';
 COMMENT ON FUNCTION custseg.evaluate(custseg.timeline, date, custseg.rules) IS
-'Scores, labels and clocks of one history on one day; what comes after the day does not exist yet. Over many customers pass the rules as (SELECT custseg.rules()), so that they are read once.';
+'Scores, labels and clocks of one history of orders on one day, as if nothing else had happened; what comes after the day does not exist yet. Over many customers pass the rules as (SELECT custseg.rules()), so that they are read once.';
+
+CREATE TYPE custseg.history AS (
+    orders custseg.timeline,
+    logins custseg.timeline,
+    complaints custseg.timeline,
+    resolved custseg.timeline,
+    lines custseg.timeline,
+    bargain custseg.timeline,
+    bestseller custseg.timeline
+);
+COMMENT ON TYPE custseg.history IS
+'what happened to a customer, as timelines; NULL: nothing of the kind, or it is not known';
+COMMENT ON COLUMN custseg.history.orders IS 'orders and refunds, as in custseg.profile';
+COMMENT ON COLUMN custseg.history.logins IS 'events that mean login';
+COMMENT ON COLUMN custseg.history.complaints IS 'events that mean complaint';
+COMMENT ON COLUMN custseg.history.resolved IS 'events that mean resolved';
+COMMENT ON COLUMN custseg.history.lines IS 'lines of orders, with their money; no label depends on them yet';
+COMMENT ON COLUMN custseg.history.bargain IS 'those of them bought at a bargain; no label depends on them yet';
+COMMENT ON COLUMN custseg.history.bestseller IS 'those of them that were bestsellers; no label depends on them yet';
+
+CREATE FUNCTION custseg.evaluate(history custseg.history, as_of date, rules custseg.rules) RETURNS custseg.evaluation
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'custseg_evaluate_history';
+COMMENT ON FUNCTION custseg.evaluate(custseg.history, date, custseg.rules) IS
+'The same with what else happened. A complaint on the last order day or later, that nothing resolved on its day or later, makes a customer who left angry_churn; a login within the last quarter makes one without an order mid_active.';
 
 CREATE FUNCTION custseg.silences(t custseg.timeline, as_of date, rules custseg.rules)
 RETURNS TABLE (began date, ended date, tier custseg.tier, days integer)
@@ -266,7 +290,7 @@ COMMENT ON COLUMN custseg.transition.to_value IS 'what it is now; NULL: nothing'
 COMMENT ON COLUMN custseg.transition.at IS 'the moment the refresh worked for, or that of the manual change';
 COMMENT ON COLUMN custseg.transition.changed_on IS 'the shop''s day of that moment';
 COMMENT ON COLUMN custseg.transition.run_id IS 'the refresh; NULL for a manual change';
-COMMENT ON COLUMN custseg.transition.cause IS 'data: an order or refund came, or a row changed; time: silence passed; calibration: new cut points; setting: the shop changed a rule; manual: somebody set or removed a tag';
+COMMENT ON COLUMN custseg.transition.cause IS 'data: an order, a refund or another event came, or a row changed; time: silence passed; calibration: new cut points; setting: the shop changed a rule; manual: somebody set or removed a tag';
 SELECT pg_catalog.pg_extension_config_dump('custseg.transition', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.transition_transition_id_seq', '');
 

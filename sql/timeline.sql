@@ -29,7 +29,10 @@ CREATE TYPE custseg.timeline (
     SEND = custseg.timeline_send,
     INTERNALLENGTH = VARIABLE,
     ALIGNMENT = int4,
-    STORAGE = extended
+    STORAGE = extended,
+    -- As custseg.history, of which it is the preferred type: a literal that could be either is a timeline.
+    CATEGORY = 'C',
+    PREFERRED = true
 );
 COMMENT ON TYPE custseg.timeline IS
 'everything a customer bought, by day: for each active day the number of orders, their gross amount, the refunded amount, and whether an order was on promotion; amounts are exact to 4 decimals; a day on which all that was bought went back, to the cent, does not count';

@@ -11,6 +11,10 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "storage/bufmgr.h"
+
+#include "common/bulk.h"
 #include "common/spi.h"
 #include "facts/event.h"
 
@@ -29,17 +33,30 @@ SourceNumbered(List *sources, int source_id)
 	return NULL;
 }
 
+/* Was there never a source of events? Most shops have none, and a desk waits for the answer: no statement asks. */
+static bool
+NeverAny(void)
+{
+	Relation	rel = table_open(OwnRelation("event"), AccessShareLock);
+	bool		none = RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, AccessShareLock);
+	return none;
+}
+
 List *
 ListEventSources(void)
 {
 	static SPIPlanPtr kept = NULL;
-	List	   *sources = ListSources(SOURCE_EVENTS);
+	List	   *sources;
 	ListCell   *cell;
 
-	if (sources == NIL)
+	if (NeverAny())
 		return NIL;
+	sources = ListSources(SOURCE_EVENTS);
 	SpiRunPlan(SpiKeep(&kept,
-					   "SELECT source_id, event_id, event FROM custseg.event ORDER BY event_id", 0, NULL), NULL, NULL);
+					   "SELECT source_id, event_id, event, coalesce(meaning IN " LABEL_MEANINGS ", false)"
+					   " FROM custseg.event ORDER BY event_id", 0, NULL), NULL, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Source	   *source = SourceNumbered(sources, SpiInt64(row, 1, 0));
@@ -52,6 +69,7 @@ ListEventSources(void)
 		event = &source->events[source->n_events++];
 		event->event_id = SpiInt64(row, 2, 0);
 		strlcpy(event->name, SpiText(row, 3), sizeof(event->name));
+		source->moves_labels |= SpiInt64(row, 4, 0) != 0;
 	}
 	SPI_freetuptable(SPI_tuptable);
 
@@ -60,6 +78,46 @@ ListEventSources(void)
 		if (((Source *) lfirst(cell))->events == NULL)
 			sources = foreach_delete_current(sources, cell);
 	return sources;
+}
+
+List *
+ListComplaintSources(void)
+{
+	static SPIPlanPtr kept = NULL;
+	List	   *all;
+	List	   *sources = NIL;
+	uint64		n;
+	int		   *ids;
+
+	if (NeverAny())
+		return NIL;
+	n = SpiRunPlan(SpiKeep(&kept, "SELECT DISTINCT source_id FROM custseg.event WHERE meaning = 'complaint'", 0, NULL),
+				   NULL, NULL);
+	if (n == 0)
+		return NIL;
+	ids = palloc(n * sizeof(int));
+	for (uint64 row = 0; row < n; row++)
+		ids[row] = SpiInt64(row, 1, 0);
+	SPI_freetuptable(SPI_tuptable);
+	all = ListSources(SOURCE_EVENTS);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Source	   *source = SourceNumbered(all, ids[i]);
+
+		if (source)
+			sources = lappend(sources, source);
+	}
+	return sources;
+}
+
+bool
+EventsMoveLabels(void)
+{
+	static SPIPlanPtr kept = NULL;
+
+	return !NeverAny() &&
+		SpiRunPlan(SpiKeep(&kept, "SELECT FROM custseg.event WHERE meaning IN " LABEL_MEANINGS " LIMIT 1", 0, NULL),
+					  NULL, NULL) > 0;
 }
 
 static SPIPlanPtr event_plans[TARGET_STATEMENTS];
@@ -90,4 +148,5 @@ TargetOfEvents(ProfileTarget *target, const Source *source)
 	target->source_id = source->source_id;
 	target->events = source->events;
 	target->n_events = source->n_events;
+	target->moves_labels = source->moves_labels;
 }

@@ -100,6 +100,7 @@ typedef struct ProfileTarget
 	bool		people;			/* of this source the part is in custseg.profile_attribute */
 	const SourceEvent *events;	/* of a source of events; else NULL */
 	int			n_events;
+	bool		moves_labels;	/* by events */
 } ProfileTarget;
 
 typedef struct Collector Collector;

@@ -11,6 +11,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "facts/event.h"
 #include "person/identity.h"
 #include "profile/look.h"
 #include "queue/unread.h"
@@ -115,6 +116,16 @@ ProbeSources(void)
 			else
 				source->read_here = false;
 		}
+	}
+	/* A complaint is known by its trigger alone; one of a source that was never read is no news. */
+	foreach(cell, ListComplaintSources())
+	{
+		Source	   *source = lfirst(cell);
+
+		if (source->last_read == DT_NOBEGIN || !source->read_here || !TrackingIsLive(source))
+			continue;
+		tracked = lappend(tracked, source);
+		probe->shared &= source->native;
 	}
 	if (probe->queried != NIL)
 		probe->days = DayMapperCreate(ReadShopSettings()->time_zone);

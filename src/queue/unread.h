@@ -21,9 +21,9 @@ extern Probe *ProbeSources(void);
 
 /*
  * What they know of customers that no refresh has read yet. pending[i]:
- * something of theirs changed in a tracked source. ordered[i]: there is an
- * order on a later shop day than after[i] in a source that is not tracked, or
- * is partitioned, where an index finds it or the source is small.
+ * something of theirs changed in a tracked source of orders or complaints.
+ * ordered[i]: there is an order on a later shop day than after[i] in a source that
+ * is not tracked, or is partitioned, where an index finds it or the source is small.
  * checked_at[i] is when the probe was made where every source was looked at, else
  * when the longest unread of them was last read.
  */

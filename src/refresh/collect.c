@@ -273,7 +273,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 			  char **snapshot)
 {
 	WholeRead	read = {run, source, target,.record = {.began = GetCurrentTimestamp()}};
-	bool		load = (follower->standing == NULL || target->events) && ProfileTargetIsEmpty(target);
+	bool		load = (follower->standing == NULL || (target->events && !target->moves_labels)) && ProfileTargetIsEmpty(target);
 	bool		sudden = false;
 	ErrorData  *error;
 

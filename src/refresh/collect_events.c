@@ -25,23 +25,39 @@
 
 /* Take a batch of rows away that nobody answers for any more; false where there are none. */
 static bool
-RemoveGone(Run *run)
+RemoveGone(Run *run, const ChangeFollower *follower)
 {
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(custseg_batch_size)};
+	int			n;
+	int64	   *ids;
+	int			n_ids = 0;
 
 	RunStage(run, STAGE_WRITE);
-	SpiRun("DELETE FROM custseg.profile_event WHERE ctid = ANY (ARRAY("
-		   "SELECT p.ctid FROM custseg.profile_event p WHERE p.event_id IN (" GONE ") LIMIT $1))", 1, types, values, NULL);
-	return SPI_processed > 0;
+	SpiRun("WITH gone AS (DELETE FROM custseg.profile_event WHERE ctid = ANY (ARRAY("
+		   "  SELECT p.ctid FROM custseg.profile_event p WHERE p.event_id IN (" GONE ") LIMIT $1))"
+		   "  RETURNING customer_id, event_id)"
+		   " SELECT g.customer_id, coalesce(e.meaning IN " LABEL_MEANINGS ", false)"
+		   " FROM gone g JOIN custseg.event e USING (event_id)", 1, types, values, NULL);
+	n = SPI_processed;
+	ids = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+		if (SpiInt64(i, 2, 0) != 0)
+			ids[n_ids++] = SpiInt64(i, 1, 0);
+	FollowEvents(run, follower, ids, n_ids);
+	return n > 0;
 }
 
+/* That somebody forgot a source is no event. */
 static void
-DropGone(Run *run)
+DropGone(Run *run, const ChangeFollower *follower)
 {
+	ChangeFollower own = *follower;
+
+	own.cause = CAUSE_SETTING;
 	if (SpiRun(GONE " LIMIT 1", 0, NULL, NULL, NULL) == 0)
 		return;
-	while (RemoveGone(run))
+	while (RemoveGone(run, &own))
 		RunCommit(run);
 	SpiRun("DELETE FROM custseg.event WHERE event_id IN (" GONE ")", 0, NULL, NULL, NULL);
 	RunCommit(run);
@@ -52,7 +68,7 @@ CollectEvents(Run *run, List *sources, const char *reread_all, const ChangeFollo
 {
 	ListCell   *cell;
 
-	DropGone(run);
+	DropGone(run, follower);
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);

@@ -82,24 +82,41 @@ CountSudden(Run *run, int64 after_transition)
 	run->counts.left_out_sudden += SpiInt64(0, 1, 0);
 }
 
-/* Evaluate them and let recall follow the transitions, in one batch. */
+/* Evaluate them, if by their timelines alone, and let recall follow the transitions, in one batch. */
 static void
-FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *changes)
+Follow(Run *run, const ChangeFollower *follower, const int64 *ids, struct varlena *const *timelines, int n)
 {
 	StandingRun *standing = follower->standing;
 	int64		last_transition;
 
-	TouchCustomers(run, changes->ids, changes->n);
+	TouchCustomers(run, ids, n);
 	if (standing == NULL)
 		return;
 	RunStage(run, STAGE_EVALUATE);
 	SpiRun("SELECT coalesce(max(transition_id), 0) FROM custseg.transition", 0, NULL, NULL, NULL);
 	last_transition = SpiInt64(0, 1, 0);
-	StandingEvaluateChanged(standing, changes->ids, changes->timelines, changes->n, follower->cause);
+	if (timelines)
+		StandingEvaluateChanged(standing, ids, timelines, n, follower->cause);
+	else
+		StandingEvaluateCustomers(standing, ids, n, follower->cause);
 	RunStage(run, STAGE_RECALL);
 	if (follower->sudden)
 		CountSudden(run, last_transition);
 	run->counts.left_out += QueueFollow(&run->now, last_transition);
+}
+
+static void
+FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *changes)
+{
+	Follow(run, follower, changes->ids, changes->timelines, changes->n);
+}
+
+void
+FollowEvents(Run *run, const ChangeFollower *follower, int64 *ids, int n)
+{
+	n = SortIds(ids, n);
+	if (n > 0)
+		Follow(run, follower, ids, NULL, n);
 }
 
 void
@@ -116,9 +133,14 @@ NotePending(const int64 *ids, int n, bool evaluate)
 void
 AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower, const ProfileChanges *changes)
 {
-	if (changes->n == 0 || target->events)
+	if (changes->n == 0)
 		return;
-	if (target->source_id)
+	if (target->events)
+	{
+		if (target->moves_labels)
+			FollowEvents(run, follower, changes->ids, changes->n);
+	}
+	else if (target->source_id)
 		NotePending(changes->ids, changes->n, false);
 	else
 	{

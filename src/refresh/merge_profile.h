@@ -35,6 +35,9 @@ extern void CountRows(Run *run, const Source *source, const CollectCounts *count
 extern void AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower,
 						 const ProfileChanges *changes);
 
+/* What follows for customers to whom something happened besides orders, some perhaps named twice. */
+extern void FollowEvents(Run *run, const ChangeFollower *follower, int64 *ids, int n);
+
 /* Customers whose parts are to be merged, and who are to be evaluated in any case. */
 extern void NotePending(const int64 *ids, int n, bool evaluate);
 

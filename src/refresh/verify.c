@@ -441,8 +441,10 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 									" LEFT JOIN LATERAL (SELECT ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity,"
 									"   follow_up_at, silent_at, lost_at, next_eval_at)::custseg.evaluation AS stored"
 									"  FROM custseg.standing WHERE customer_id = w.id) s ON true"
-									" LEFT JOIN LATERAL (SELECT custseg.evaluate(e.timeline, (SELECT day FROM custseg.refresh_state),"
-									"   (SELECT custseg.rules())) AS concluded) c ON true"
+									" LEFT JOIN custseg.label_event h ON h.customer_id = w.id"
+									" LEFT JOIN LATERAL (SELECT custseg.evaluate(ROW(e.timeline, h.logins, h.complaints, h.resolved,"
+									"   NULL, NULL, NULL)::custseg.history, (SELECT day FROM custseg.refresh_state),"
+									"   (SELECT custseg.rules())) AS concluded WHERE e.timeline IS NOT NULL) c ON true"
 									" WHERE s.stored::text IS DISTINCT FROM c.concluded::text ORDER BY w.id",
 									types, values);
 	else

@@ -2,7 +2,7 @@
  * evaluate.c
  *		What we conclude about one customer: scores, labels and clocks.
  *
- * One function of (rules, timeline, day), without catalog or statement, that
+ * One function of (rules, timelines, day), without catalog or statement, that
  * everything shares: a refresh, custseg.evaluate(), custseg.customer_at() and
  * custseg.explain(). It works in two steps: the facts of the history as of
  * the day, then the rules applied to them.
@@ -56,8 +56,9 @@ const char *const activity_names[ACTIVITIES][2] = {
 	{"low_silent", "低频沉默"},
 };
 
-void
-GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Facts *facts)
+/* What the orders and refunds say. */
+static void
+GatherOrders(const Rules *rules, const struct varlena *timeline, DateADT day, Facts *facts)
 {
 	TimelineIter iter;
 	TimelineEntry entry;
@@ -70,13 +71,7 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 	int64		prior_spend = 0;
 	DateADT		prior_refund = NO_DAY;
 
-	memset(facts, 0, sizeof(Facts));
-	RhythmInit(&facts->rhythm);
 	RhythmInit(&prior);
-	facts->last_refund = facts->next_entry = NO_DAY;
-	facts->prior_silent_at = facts->recent_full_until = NO_DAY;
-	facts->median_gap = -1;
-
 	if (!TimelineIterInit(&iter, timeline))
 		TimelineVersionError();
 	if (iter.head.entries > SCRATCH)
@@ -155,6 +150,48 @@ GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day, Fac
 	}
 }
 
+/* The last day of something that is not an order, and whether more of it is to come. */
+static DateADT
+LastDay(const struct varlena *timeline, DateADT day, Facts *facts)
+{
+	DateADT		last = NO_DAY;
+	TimelineIter iter;
+	TimelineEntry entry;
+
+	if (timeline == NULL)
+		return NO_DAY;
+	if (!TimelineIterInit(&iter, timeline))
+		TimelineVersionError();
+	if (iter.head.entries > 0 && iter.head.last_day <= day)
+		return iter.head.last_day;
+	while (TimelineIterNext(&iter, &entry))
+	{
+		if (entry.day > day)
+		{
+			if (facts->next_entry == NO_DAY || entry.day < facts->next_entry)
+				facts->next_entry = entry.day;
+			break;
+		}
+		last = entry.day;
+	}
+	return last;
+}
+
+void
+GatherFacts(const Rules *rules, const Happened *happened, DateADT day, Facts *facts)
+{
+	memset(facts, 0, sizeof(Facts));
+	RhythmInit(&facts->rhythm);
+	facts->last_refund = facts->next_entry = NO_DAY;
+	facts->prior_silent_at = facts->recent_full_until = NO_DAY;
+	facts->median_gap = -1;
+	if (happened->orders)
+		GatherOrders(rules, happened->orders, day, facts);
+	facts->last_login = LastDay(happened->logins, day, facts);
+	facts->last_complaint = LastDay(happened->complaints, day, facts);
+	facts->last_resolved = LastDay(happened->resolved, day, facts);
+}
+
 /* A refund of a cent is not anger: it takes back a share of all that was bought, or of what was bought last. */
 static bool
 LeftAngry(const Rules *rules, const Facts *facts)
@@ -172,7 +209,7 @@ QuadrantOf(const Rules *rules, const Facts *facts, bool at_risk, bool silent)
 	bool		valuable = facts->gross - facts->refunded > rules->quadrant_m_cut;
 	bool		frequent = facts->orders >= rules->quadrant_f_orders;
 
-	if (facts->rhythm.order_days == 0 || (at_risk && LeftAngry(rules, facts)))
+	if (facts->rhythm.order_days == 0 || (at_risk && (HasComplaint(facts) || LeftAngry(rules, facts))))
 		return QUADRANT_ANGRY_CHURN;
 	if (valuable && frequent)
 		return silent ? QUADRANT_LAPSED_REGULAR : QUADRANT_HIGH_VALUE_REGULAR;
@@ -205,10 +242,11 @@ LargeOrders(const Rules *rules, const Facts *facts)
 }
 
 static Activity
-ActivityOf(const Rules *rules, const Facts *facts)
+ActivityOf(const Rules *rules, const Facts *facts, DateADT day)
 {
 	if (facts->recent_orders == 0)
-		return ACTIVITY_LOW_SILENT;
+		return facts->last_login != NO_DAY && (int64) day - facts->last_login < rules->activity_days ?
+			ACTIVITY_MID_ACTIVE : ACTIVITY_LOW_SILENT;
 	if (facts->recent_orders >= rules->activity_orders || LargeOrders(rules, facts))
 		return ACTIVITY_HIGH_POTENTIAL;
 	return ACTIVITY_MID_ACTIVE;
@@ -237,8 +275,10 @@ NextChange(const Rules *rules, const Facts *facts, DateADT day, const Evaluation
 	}
 	if (evaluation->activity == ACTIVITY_HIGH_POTENTIAL && !LargeOrders(rules, facts))
 		CHANGES_ON(facts->recent_full_until);
-	else if (evaluation->activity != ACTIVITY_LOW_SILENT)
+	else if (evaluation->activity == ACTIVITY_HIGH_POTENTIAL)
 		CHANGES_ON(DaysAfter(facts->rhythm.last_order, rules->activity_days));
+	else if (evaluation->activity == ACTIVITY_MID_ACTIVE)
+		CHANGES_ON(DaysAfter(LastActive(facts), rules->activity_days));
 #undef CHANGES_ON
 
 	return next == PG_INT32_MAX ? NO_DAY : next;
@@ -268,7 +308,7 @@ EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day, Evaluation *e
 		evaluation->tier = NO_LABEL;
 		evaluation->lifecycle = LIFECYCLE_PROSPECT;
 		evaluation->quadrant = NO_LABEL;
-		evaluation->activity = ACTIVITY_LOW_SILENT;
+		evaluation->activity = ActivityOf(rules, facts, day);
 		evaluation->follow_up_at = evaluation->silent_at = evaluation->lost_at = NO_DAY;
 		evaluation->next_eval_at = NextChange(rules, facts, day, evaluation);
 		return;
@@ -293,16 +333,16 @@ EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day, Evaluation *e
 	evaluation->lifecycle = LifecycleOf(facts, day, evaluation);
 	evaluation->quadrant = QuadrantOf(rules, facts, day >= evaluation->follow_up_at,
 									  day >= evaluation->silent_at);
-	evaluation->activity = ActivityOf(rules, facts);
+	evaluation->activity = ActivityOf(rules, facts, day);
 	evaluation->next_eval_at = NextChange(rules, facts, day, evaluation);
 }
 
 void
-EvaluateTimeline(const Rules *rules, const struct varlena *timeline, DateADT day,
+EvaluateHappened(const Rules *rules, const Happened *happened, DateADT day,
 				 Evaluation *evaluation)
 {
 	Facts		facts;
 
-	GatherFacts(rules, timeline, day, &facts);
+	GatherFacts(rules, happened, day, &facts);
 	EvaluateFacts(rules, &facts, day, evaluation);
 }

@@ -46,7 +46,19 @@ typedef struct Facts
 	DateADT		recent_full_until;	/* the day on which recent_orders falls under activity_orders */
 	DateADT		next_entry;		/* the first day of the future */
 	int32		void_days;		/* on which all that was bought went back: they do not count */
+	DateADT		last_login;		/* the last days of what else happened; NO_DAY: it never did */
+	DateADT		last_complaint;
+	DateADT		last_resolved;
 } Facts;
+
+/* What happened to a customer that labels depend on, as timelines; NULL: nothing of the kind. */
+typedef struct Happened
+{
+	const struct varlena *orders;
+	const struct varlena *logins;
+	const struct varlena *complaints;
+	const struct varlena *resolved;
+} Happened;
 
 /* The day both clocks and R score start from. */
 static inline DateADT
@@ -55,14 +67,28 @@ FactsStart(const Facts *facts)
 	return facts->rhythm.order_days > 0 ? facts->rhythm.last_order : facts->last_refund;
 }
 
-/* All need a detoasted timeline and a finite day. */
-extern void GatherFacts(const Rules *rules, const struct varlena *timeline, DateADT day,
-						Facts *facts);
+/* Is there a complaint since the last order that nothing resolved, on its day or later? */
+static inline bool
+HasComplaint(const Facts *facts)
+{
+	return facts->last_complaint != NO_DAY && facts->last_complaint >= facts->rhythm.last_order &&
+		facts->last_resolved < facts->last_complaint;
+}
+
+/* The day of the last order or login. */
+static inline DateADT
+LastActive(const Facts *facts)
+{
+	return Max(facts->rhythm.last_order, facts->last_login);
+}
+
+/* All need detoasted timelines and a finite day. */
+extern void GatherFacts(const Rules *rules, const Happened *happened, DateADT day, Facts *facts);
 extern void EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day,
 						  Evaluation *evaluation);
 /* The median of the own gaps, as the tier's clock has it: -1 for none; if it is over "most", most will do. */
 extern int32 OwnMedianGap(const Rules *rules, Tier tier, const Facts *facts, int32 most);
-extern void EvaluateTimeline(const Rules *rules, const struct varlena *timeline, DateADT day,
+extern void EvaluateHappened(const Rules *rules, const Happened *happened, DateADT day,
 							 Evaluation *evaluation);
 
 /* A row's eleven columns of an evaluation, from attribute "first" on, counted from 0. */

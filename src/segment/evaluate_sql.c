@@ -27,6 +27,7 @@
 #include "timeline/amount.h"
 
 PG_FUNCTION_INFO_V1(custseg_evaluate);
+PG_FUNCTION_INFO_V1(custseg_evaluate_history);
 PG_FUNCTION_INFO_V1(custseg_silences);
 
 /* The attributes of the type custseg.rules. */
@@ -375,10 +376,10 @@ typedef struct EvaluateCache
 	LabelTypes	types;
 } EvaluateCache;
 
-Datum
-custseg_evaluate(PG_FUNCTION_ARGS)
+/* What happened is the first argument; day and rules are the other two. */
+static Datum
+Evaluated(FunctionCallInfo fcinfo, const Happened *happened)
 {
-	struct varlena *timeline = PG_GETARG_VARLENA_PP(0);
 	DateADT		day = DayToEvaluate(PG_GETARG_DATEADT(1));
 	EvaluateCache *cache = fcinfo->flinfo->fn_extra;
 	Evaluation	evaluation;
@@ -398,9 +399,47 @@ custseg_evaluate(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = cache;
 		MemoryContextSwitchTo(old);
 	}
-	EvaluateTimeline(CachedRules(fcinfo, 2, &cache->rules), timeline, day, &evaluation);
+	EvaluateHappened(CachedRules(fcinfo, 2, &cache->rules), happened, day, &evaluation);
 	EvaluationToColumns(&evaluation, &cache->types, values, nulls);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(cache->desc, values, nulls)));
+}
+
+Datum
+custseg_evaluate(PG_FUNCTION_ARGS)
+{
+	Happened	happened = {.orders = PG_GETARG_VARLENA_PP(0)};
+
+	return Evaluated(fcinfo, &happened);
+}
+
+/* The attributes of the type custseg.history. */
+enum
+{
+	HISTORY_ORDERS,
+	HISTORY_LOGINS,
+	HISTORY_COMPLAINTS,
+	HISTORY_RESOLVED,
+	HISTORY_LINES,
+	HISTORY_BARGAIN,
+	HISTORY_BESTSELLER,
+	HISTORY_ATTRIBUTES
+};
+
+Datum
+custseg_evaluate_history(PG_FUNCTION_ARGS)
+{
+	Datum		values[HISTORY_ATTRIBUTES];
+	bool		nulls[HISTORY_ATTRIBUTES];
+	Happened	happened;
+
+	DeformRow(PG_GETARG_HEAPTUPLEHEADER(0), "custseg.history", HISTORY_ATTRIBUTES, values, nulls);
+#define TIMELINE(i) (nulls[i] ? NULL : (struct varlena *) PG_DETOAST_DATUM_PACKED(values[i]))
+	happened.orders = TIMELINE(HISTORY_ORDERS);
+	happened.logins = TIMELINE(HISTORY_LOGINS);
+	happened.complaints = TIMELINE(HISTORY_COMPLAINTS);
+	happened.resolved = TIMELINE(HISTORY_RESOLVED);
+#undef TIMELINE
+	return Evaluated(fcinfo, &happened);
 }
 
 typedef struct SilencesCache

@@ -280,6 +280,9 @@ QuadrantRule(Explanation *why)
 		case QUADRANT_ANGRY_CHURN:
 			return why->facts.rhythm.order_days == 0 ?
 				WORDS("refunds but no order", "只有退款没有订单") :
+				HasComplaint(&why->facts) ?
+				WORDS("left (follow_up_at has come) with a complaint on the last order day or later that was not resolved",
+					  "已离开（已到 follow_up_at），且最后下单日当天或之后有投诉尚未解决") :
 				WORDS("left (follow_up_at has come) after a last refund that took back a large share of the last order day, or with a large share of all orders refunded",
 					  "已离开（已到 follow_up_at），且最后的退款占最后下单日金额的比例过高，或总退款占比过高");
 	}
@@ -306,6 +309,23 @@ FrequentBy(Explanation *why)
 	return WORDS("the default", "默认");
 }
 
+/* The last complaint, and what became of it; nothing without one. */
+static const char *
+ComplaintDetail(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+
+	if (facts->last_complaint == NO_DAY)
+		return "";
+	if (facts->last_resolved >= facts->last_complaint)
+		return psprintf(WORDS("; last complaint %s, resolved %s", "；最后投诉 %s，已于 %s 解决"),
+						Day(facts->last_complaint), Day(facts->last_resolved));
+	return psprintf(HasComplaint(facts) ?
+					WORDS("; last complaint %s, not resolved", "；最后投诉 %s，尚未解决") :
+					WORDS("; last complaint %s, before the last order", "；最后投诉 %s，早于上次下单"),
+					Day(facts->last_complaint));
+}
+
 static void
 ExplainQuadrant(Explanation *why)
 {
@@ -321,12 +341,12 @@ ExplainQuadrant(Explanation *why)
 				 Percent(rules->angry_last_refund_share));
 
 	Say(why, "quadrant", quadrant_names[why->now.quadrant][0], QuadrantRule(why),
-		psprintf(WORDS("%s, frequent from %d (%s); net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; %s",
-					   "%s，%d 单起为频次高（%s）；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；%s"),
+		psprintf(WORDS("%s, frequent from %d (%s); net spend %s, valuable above %s (percentile %.10g); refunded %s, angry from %s; %s%s",
+					   "%s，%d 单起为频次高（%s）；净消费 %s，超过 %s（第 %.10g 百分位）为价值高；退款占比 %s，%s 起为激烈流失；%s%s"),
 				 Orders(why, facts->orders), rules->quadrant_f_orders, FrequentBy(why),
 				 Money(facts->gross - facts->refunded), Cut(why, rules->quadrant_m_cut),
 				 why->m_percentile * 100, Share(facts->refunded, facts->gross),
-				 Percent(rules->angry_refund_share), last));
+				 Percent(rules->angry_refund_share), last, ComplaintDetail(why)));
 }
 
 static void
@@ -334,16 +354,21 @@ ExplainActivity(Explanation *why)
 {
 	const Facts *facts = &why->facts;
 	const Rules *rules = &why->rules;
+	bool		logins = facts->last_login != NO_DAY;
 
 	Say(why, "activity", activity_names[why->now.activity][0],
-		psprintf(WORDS("high_potential: at least %d orders in %d days, or one and a mean order value in the top %s; mid_active: at least one; low_silent: none",
+		psprintf(logins ?
+				 WORDS("high_potential: at least %d orders in %d days, or one and a mean order value in the top %s; mid_active: at least one, or a login; low_silent: neither",
+					   "高潜力：%2$d 天内至少 %1$d 单，或至少 1 单且平均订单额位于前 %3$s；中等活跃：至少 1 单，或有登录；低频沉默：两者均无") :
+				 WORDS("high_potential: at least %d orders in %d days, or one and a mean order value in the top %s; mid_active: at least one; low_silent: none",
 					   "高潜力：%2$d 天内至少 %1$d 单，或至少 1 单且平均订单额位于前 %3$s；中等活跃：至少 1 单；低频沉默：无订单"),
 				 rules->activity_orders, rules->activity_days, Percent(why->value_share)),
-		psprintf(WORDS("%s in the %d days to %s; mean order value %s, large above %s",
-					   "截至 %3$s 的 %2$d 天内 %1$s；平均订单额 %4$s，超过 %5$s 为大额"),
+		psprintf(WORDS("%s in the %d days to %s; mean order value %s, large above %s%s",
+					   "截至 %3$s 的 %2$d 天内 %1$s；平均订单额 %4$s，超过 %5$s 为大额%6$s"),
 				 Orders(why, facts->recent_orders), rules->activity_days, Day(why->day),
 				 facts->orders == 0 ? "-" : Money(RoundedShare(facts->gross, facts->orders)),
-				 Cut(why, rules->order_value_cut)));
+				 Cut(why, rules->order_value_cut),
+				 logins ? psprintf(WORDS("; last login %s", "；最后登录 %s"), Day(facts->last_login)) : ""));
 }
 
 static void
@@ -391,12 +416,23 @@ ExplainCustomer(Explanation *why)
 		ExplainPredictions(why);	/* which move from day to day */
 }
 
+/* A timeline of the row that was found; NULL for none. */
+static struct varlena *
+Detoasted(int column)
+{
+	bool		isnull;
+	Datum		value = SpiField(0, column, &isnull);
+
+	return isnull ? NULL : pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+}
+
 Datum
 custseg_explain(PG_FUNCTION_ARGS)
 {
 	static SPIPlanPtr rules = NULL;
 	Explanation why = {0};
 	ShopSettings *settings;
+	Happened	happened;
 	Oid			types[1];
 	Datum		values[1];
 	bool		isnull;
@@ -434,7 +470,8 @@ custseg_explain(PG_FUNCTION_ARGS)
 
 	types[0] = INT8OID;
 	values[0] = PG_GETARG_DATUM(0);
-	SpiRun("SELECT timeline FROM custseg.profile WHERE customer_id = $1", 1, types, values, NULL);
+	SpiRun("SELECT p.timeline, h.logins, h.complaints, h.resolved FROM custseg.profile p"
+		   " LEFT JOIN custseg.label_event h USING (customer_id) WHERE p.customer_id = $1", 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -442,9 +479,8 @@ custseg_explain(PG_FUNCTION_ARGS)
 				 errhint("Customers come with their orders, or from a source of people: see custseg.customer, or run CALL custseg.refresh().")));
 	why.customer_id = PG_GETARG_INT64(0);
 	why.timeline = SpiField(0, 1, &isnull);
-	GatherFacts(&why.rules,
-				pg_detoast_datum_packed((struct varlena *) DatumGetPointer(why.timeline)),
-				why.day, &why.facts);
+	happened = (Happened) {Detoasted(1), Detoasted(2), Detoasted(3), Detoasted(4)};
+	GatherFacts(&why.rules, &happened, why.day, &why.facts);
 	EvaluateFacts(&why.rules, &why.facts, why.day, &why.now);
 	ExplainCustomer(&why);
 	ExplainTags(&why);

@@ -6,6 +6,10 @@
  * evaluated as they pass, and the standings they had. Merging them tells what
  * is new, what differs and what has no profile any more, and only that is
  * written, together with a transition for every label that changed.
+ *
+ * Where the shop has sources of events that labels depend on, those of the batch
+ * to whom such an event happened are evaluated again, with it. Most shops have
+ * none, and most customers of the others neither.
  */
 #include "postgres.h"
 
@@ -25,7 +29,9 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "facts/event.h"
 #include "segment/standing.h"
+#include "segment/transition.h"
 
 #define COLUMNS (1 + EVALUATION_COLUMNS)
 
@@ -45,17 +51,6 @@ typedef struct Standings
 	int			n;
 	int			size;
 } Standings;
-
-typedef enum Label
-{
-	LABEL_TIER,
-	LABEL_LIFECYCLE,
-	LABEL_QUADRANT,
-	LABEL_ACTIVITY,
-} Label;
-#define LABELS 4
-
-static const char *const label_columns[LABELS] = {"tier", "lifecycle", "quadrant", "activity"};
 
 const char *const cause_names[CAUSES] = {
 	[CAUSE_BASELINE] = "baseline",
@@ -91,6 +86,7 @@ StandingBegin(StandingRun *run, const Moment *now, Datum rules, MemoryContext co
 	old = MemoryContextSwitchTo(context);
 	ParseRules(DatumGetHeapTupleHeader(rules), &run->rules);
 	MemoryContextSwitchTo(old);
+	run->with_events = EventsMoveLabels();
 }
 
 bool
@@ -100,26 +96,38 @@ StandingIsEmpty(void)
 	return SPI_processed == 0;
 }
 
-static void
-EvaluateStanding(StandingRun *run, int64 customer_id, struct varlena *stored, Standing *standing)
-{
-	struct varlena *timeline = pg_detoast_datum_packed(stored);
+#define HAPPENED	4			/* timelines that an evaluation is made of */
 
+/* "stored" are orders, logins, complaints and what resolved them. */
+static void
+EvaluateStanding(StandingRun *run, int64 customer_id, struct varlena *const *stored, int n, Standing *standing)
+{
+	struct varlena *timelines[HAPPENED] = {NULL};
+	Happened	happened;
+
+	for (int i = 0; i < n; i++)
+		timelines[i] = stored[i] ? pg_detoast_datum_packed(stored[i]) : NULL;
+	happened = (Happened) {timelines[0], timelines[1], timelines[2], timelines[3]};
 	standing->customer_id = customer_id;
-	EvaluateTimeline(&run->rules, timeline, run->now.day, &standing->evaluation);
-	if (timeline != stored)
-		pfree(timeline);
+	EvaluateHappened(&run->rules, &happened, run->now.day, &standing->evaluation);
+	for (int i = 0; i < n; i++)
+		if (timelines[i] != stored[i])
+			pfree(timelines[i]);
 	run->evaluated++;
 	if (run->evaluated % 1024 == 0)
 		CHECK_FOR_INTERRUPTS();
 }
 
-/* A row of a customer's id and timeline. */
+/* A row of a customer's id and timelines: of orders, and perhaps the others. */
 static void
 EvaluateSlot(StandingRun *run, TupleTableSlot *slot, Standing *standing)
 {
-	EvaluateStanding(run, DatumGetInt64(slot->tts_values[0]),
-			 (struct varlena *) DatumGetPointer(slot->tts_values[1]), standing);
+	struct varlena *stored[HAPPENED];
+	int			n = slot->tts_tupleDescriptor->natts - 1;
+
+	for (int i = 0; i < n; i++)
+		stored[i] = slot->tts_isnull[i + 1] ? NULL : (struct varlena *) DatumGetPointer(slot->tts_values[i + 1]);
+	EvaluateStanding(run, DatumGetInt64(slot->tts_values[0]), stored, n, standing);
 }
 
 typedef struct Baseline
@@ -146,12 +154,16 @@ BaselineRow(TupleTableSlot *slot, void *arg)
 int64
 StandingBaseline(StandingRun *run)
 {
-	static SPIPlanPtr plan = NULL;
+	static SPIPlanPtr plans[2];
+	SPIPlanPtr *plan = &plans[run->with_events];
 	Baseline	baseline = {run, BulkOpen(run->relid, COLUMNS)};
 	int64		n;
 
-	SpiKeep(&plan, "SELECT customer_id, timeline FROM custseg.profile", 0, NULL);
-	SpiStream(plan, 0, NULL, NULL, BaselineRow, &baseline);
+	SpiKeep(plan, run->with_events ?
+			"SELECT p.customer_id, p.timeline, h.logins, h.complaints, h.resolved FROM custseg.profile p"
+			" LEFT JOIN custseg.label_event h USING (customer_id)" :
+			"SELECT customer_id, timeline FROM custseg.profile", 0, NULL);
+	SpiStream(*plan, 0, NULL, NULL, BaselineRow, &baseline);
 	n = BulkClose(baseline.writer);
 	run->inserted += n;
 	return n;
@@ -199,102 +211,6 @@ CompareStandings(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The name of a label's value, NULL when there is none. */
-static const char *
-LabelText(const Evaluation *evaluation, Label label)
-{
-	if (evaluation == NULL)
-		return NULL;
-	switch (label)
-	{
-		case LABEL_TIER:
-			return evaluation->tier == NO_LABEL ? NULL : tier_names[evaluation->tier][0];
-		case LABEL_LIFECYCLE:
-			return lifecycle_names[evaluation->lifecycle][0];
-		case LABEL_QUADRANT:
-			return evaluation->quadrant == NO_LABEL ? NULL : quadrant_names[evaluation->quadrant][0];
-		case LABEL_ACTIVITY:
-			return activity_names[evaluation->activity][0];
-	}
-	return NULL;
-}
-
-/*
- * A pass for a new calibration or setting also meets customers whose silence
- * came by time alone. Only data and time start episodes, so they must not be
- * swallowed by the pass: what the old clocks say for today is by time.
- */
-static Cause
-CauseOf(Label label, Cause cause, const Evaluation *was, const Evaluation *now, DateADT day)
-{
-	Lifecycle	by_time;
-
-	if ((cause != CAUSE_CALIBRATION && cause != CAUSE_SETTING) || was == NULL || now == NULL ||
-		was->next_eval_at == NO_DAY || was->next_eval_at > day)
-		return cause;
-	if (label == LABEL_TIER)
-		return cause;
-	if (label == LABEL_ACTIVITY || was->lifecycle == LIFECYCLE_PROSPECT)
-		return CAUSE_TIME;
-
-	by_time = day >= was->lost_at ? LIFECYCLE_LOST :
-		day >= was->silent_at ? LIFECYCLE_SILENT :
-		day >= was->follow_up_at ? LIFECYCLE_AT_RISK : was->lifecycle;
-	return by_time != was->lifecycle && by_time == now->lifecycle ? CAUSE_TIME : cause;
-}
-
-/* Note a transition for every label that differs. NULL: there was, or is, no standing. */
-static void
-NoteTransitions(StandingRun *run, Changes *transitions, int64 customer_id, Cause cause,
-				const Evaluation *was, const Evaluation *now)
-{
-	if (cause == CAUSE_BASELINE)
-		return;
-	for (int label = 0; label < LABELS; label++)
-	{
-		const char *from = LabelText(was, label);
-		const char *to = LabelText(now, label);
-		const char *why;
-		Datum		values[5];
-		bool		nulls[5] = {0};
-
-		/* The names are constants: the same name is the same pointer. */
-		if (from == to)
-			continue;
-		why = cause_names[CauseOf(label, cause, was, now, run->now.day)];
-		values[0] = Int64GetDatum(customer_id);
-		values[1] = CStringGetTextDatum(label_columns[label]);
-		values[2] = from ? CStringGetTextDatum(from) : (Datum) 0;
-		nulls[2] = from == NULL;
-		values[3] = to ? CStringGetTextDatum(to) : (Datum) 0;
-		nulls[3] = to == NULL;
-		values[4] = CStringGetTextDatum(why);
-		AddChange(transitions, values, nulls);
-	}
-}
-
-static void
-WriteTransitions(StandingRun *run, Changes *transitions)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[3] = {TIMESTAMPTZOID, DATEOID, INT8OID};
-	Datum		values[3];
-
-	if (transitions->n == 0)
-		return;
-	values[0] = TimestampTzGetDatum(run->now.as_of);
-	values[1] = DateADTGetDatum(run->now.day);
-	values[2] = Int64GetDatum(run->now.run_id);
-	run->transitions +=
-		WriteChanges(&plan,
-					 "INSERT INTO custseg.transition"
-					 " (customer_id, label, from_value, to_value, cause, at, changed_on, run_id)"
-					 " SELECT u.customer_id, u.label, u.from_value, u.to_value, u.cause, $6, $7, $8"
-					 " FROM unnest($1, $2, $3, $4, $5)"
-					 " AS u (customer_id, label, from_value, to_value, cause)",
-					 transitions, 3, types, values);
-}
-
 /* Those who are not at their place any more, or all where an update has to be a statement. */
 static void
 WriteUpdates(StandingRun *run, Changes *updates)
@@ -335,7 +251,7 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 	BulkWriter *writer = NULL;
 	Changes		updates = {COLUMNS};
 	Changes		deletes = {1};
-	Changes		transitions = {5};
+	Changes		transitions;
 	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0,
 	DATEOID, DATEOID, DATEOID, DATEOID};
 	int64		replaced = 0;
@@ -345,9 +261,7 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 	for (int c = 0; c < COLUMNS; c++)
 		updates.columns[c].type = columns[c] ? columns[c] : run->types.types[c - 4];
 	deletes.columns[0].type = INT8OID;
-	transitions.columns[0].type = INT8OID;
-	for (int c = 1; c < 5; c++)
-		transitions.columns[c].type = TEXTOID;
+	TransitionsBegin(&transitions);
 
 	while (i < now->n || j < was->n)
 	{
@@ -436,6 +350,51 @@ SortStandings(Standings *standings)
 		qsort(standings->rows, standings->n, sizeof(Standing), CompareStandings);
 }
 
+/* A customer of the batch to whom something happened. */
+static void
+EventRow(TupleTableSlot *slot, void *arg)
+{
+	Standings  *now = arg;
+	Standing	wanted = {.customer_id = DatumGetInt64(slot->tts_values[0])};
+	Standing   *standing = bsearch(&wanted, now->rows, now->n, sizeof(Standing), CompareStandings);
+
+	if (standing == NULL)
+		return;
+	now->run->evaluated--;		/* again */
+	EvaluateSlot(now->run, slot, standing);
+}
+
+#define CUSTOMERS_WITH_EVENTS \
+	"SELECT customer_id, p.timeline, h.logins, h.complaints, h.resolved" \
+	" FROM custseg.label_event h JOIN custseg.profile p USING (customer_id) WHERE "
+
+/* Those evaluated, sorted, some of whose ids are in an array, ... */
+static void
+EvaluateEvents(Standings *now, Datum ids)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[1] = {INT8ARRAYOID};
+
+	if (!now->run->with_events || now->n == 0)
+		return;
+	SpiKeep(&plan, CUSTOMERS_WITH_EVENTS "h.customer_id = ANY ($1)", 1, types);
+	SpiStream(plan, 1, types, &ids, EventRow, now);
+}
+
+/* ... or from one id to another. */
+static void
+EvaluateEventsOf(Standings *now, int64 after, int64 last)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(after), Int64GetDatum(last)};
+
+	if (!now->run->with_events || now->n == 0)
+		return;
+	SpiKeep(&plan, CUSTOMERS_WITH_EVENTS "h.customer_id > $1 AND h.customer_id <= $2", 2, types);
+	SpiStream(plan, 2, types, values, EventRow, now);
+}
+
 int64
 StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *const *timelines, int n,
 						Cause cause)
@@ -450,7 +409,7 @@ StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *cons
 	BatchBegin(&batch, run);
 	for (int i = 0; i < n; i++)
 		if (timelines[i])
-			EvaluateStanding(run, ids[i], timelines[i], NextStanding(&batch.now));
+			EvaluateStanding(run, ids[i], &timelines[i], 1, NextStanding(&batch.now));
 	SpiKeep(&read_standing,
 			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
 			1, types);
@@ -458,18 +417,59 @@ StandingEvaluateChanged(StandingRun *run, const int64 *ids, struct varlena *cons
 	SpiStream(read_standing, 1, types, &array, StandingRow, &batch.was);
 	SortStandings(&batch.now);
 	SortStandings(&batch.was);
+	EvaluateEvents(&batch.now, array);
 	WriteDifference(run, &batch.now, &batch.was, cause);
 	BatchEnd(&batch);
 	return n;
+}
+
+/* Evaluate the customers of standings that were found, sorted, and write the difference. */
+static void
+EvaluateFound(Batch *batch, Cause cause)
+{
+	static SPIPlanPtr read_profile = NULL;
+	Oid			types[1] = {INT8ARRAYOID};
+	int64	   *ids = palloc_extended(Max(batch->was.n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	Datum		array;
+
+	for (int i = 0; i < batch->was.n; i++)
+		ids[i] = batch->was.rows[i].customer_id;
+	SpiKeep(&read_profile,
+			"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",
+			1, types);
+	array = IdArray(ids, batch->was.n);
+	SpiStream(read_profile, 1, types, &array, ProfileRow, &batch->now);
+	SortStandings(&batch->now);
+	EvaluateEvents(&batch->now, array);
+	WriteDifference(batch->now.run, &batch->now, &batch->was, cause);
+}
+
+void
+StandingEvaluateCustomers(StandingRun *run, const int64 *ids, int n, Cause cause)
+{
+	static SPIPlanPtr read_standing = NULL;
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		array;
+	Batch		batch;
+
+	if (n == 0)
+		return;
+	BatchBegin(&batch, run);
+	SpiKeep(&read_standing,
+			"SELECT " STANDING_COLUMNS " FROM custseg.standing WHERE customer_id = ANY ($1)",
+			1, types);
+	array = IdArray(ids, n);
+	SpiStream(read_standing, 1, types, &array, StandingRow, &batch.was);
+	SortStandings(&batch.was);
+	EvaluateFound(&batch, cause);
+	BatchEnd(&batch);
 }
 
 int64
 StandingEvaluateDue(StandingRun *run, int limit)
 {
 	static SPIPlanPtr read_standing = NULL;
-	static SPIPlanPtr read_profile = NULL;
 	Oid			types[2] = {DATEOID, INT4OID};
-	Oid			ids_type[1] = {INT8ARRAYOID};
 	Datum		values[2] = {DateADTGetDatum(run->now.day), Int32GetDatum(limit)};
 	Batch		batch;
 	int			n;
@@ -483,19 +483,8 @@ StandingEvaluateDue(StandingRun *run, int limit)
 	n = batch.was.n;
 	if (n > 0)
 	{
-		int64	   *ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
-		Datum		array;
-
 		SortStandings(&batch.was);
-		for (int i = 0; i < n; i++)
-			ids[i] = batch.was.rows[i].customer_id;
-		SpiKeep(&read_profile,
-				"SELECT customer_id, timeline FROM custseg.profile WHERE customer_id = ANY ($1)",
-				1, ids_type);
-		array = IdArray(ids, n);
-		SpiStream(read_profile, 1, ids_type, &array, ProfileRow, &batch.now);
-		SortStandings(&batch.now);
-		WriteDifference(run, &batch.now, &batch.was, CAUSE_TIME);
+		EvaluateFound(&batch, CAUSE_TIME);
 	}
 	BatchEnd(&batch);
 	return n;
@@ -531,6 +520,7 @@ StandingEvaluateRange(StandingRun *run, int64 after, int limit, Cause cause, int
 	*last = seen == 0 ? after : batch.now.rows[seen - 1].customer_id;
 	values[1] = Int64GetDatum(seen < limit ? PG_INT64_MAX : *last);
 	SpiStream(read_standing, 2, standing_types, values, StandingRow, &batch.was);
+	EvaluateEventsOf(&batch.now, after, *last);
 	WriteDifference(run, &batch.now, &batch.was, cause);
 	BatchEnd(&batch);
 	return seen;

@@ -36,6 +36,7 @@ typedef struct StandingRun
 	Rules		rules;
 	LabelTypes	types;
 	Oid			relid;			/* of custseg.standing */
+	bool		with_events;	/* some happen that labels depend on */
 
 	/* What was done so far. */
 	int64		evaluated;
@@ -66,6 +67,9 @@ extern int64 StandingBaseline(StandingRun *run);
 /* Customers whose profile changed, appeared or, where there is no timeline, vanished; each once. */
 extern int64 StandingEvaluateChanged(StandingRun *run, const int64 *ids,
 									 struct varlena *const *timelines, int n, Cause cause);
+
+/* Customers of whom something else than orders changed; each once, ascending. */
+extern void StandingEvaluateCustomers(StandingRun *run, const int64 *ids, int n, Cause cause);
 
 /*
  * The whole shop in batches, by id: the customers after "after", at most

@@ -88,6 +88,7 @@ typedef struct Source
 	Datum		accepted;		/* text[], with a status column */
 	SourceEvent *events;		/* of a source of events, by ascending event_id (facts/event.h) */
 	int			n_events;
+	bool		moves_labels;	/* by the meaning of one of them */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */

@@ -1,7 +1,8 @@
 # Events, incremental = full: whatever happens to the tables of two sources of
-# events, tracked and keyed by a text, and not tracked and keyed by a number,
-# what a refresh leaves is what GROUP BY says of their rows, and what a rebuild of
-# a copy leaves is the same bytes. Some refreshes are killed.
+# events, tracked and keyed by a text, and not tracked and keyed by a number, and
+# to orders and people beside them, what a refresh leaves is what GROUP BY says of
+# their rows, standings are those of the stored histories, and what a rebuild of a
+# copy leaves is the same bytes. Some refreshes are killed.
 #
 # CUSTSEG_SEED and CUSTSEG_STEPS choose other random numbers, and how many.
 use strict;
@@ -63,13 +64,16 @@ my %value = (
 		return day_of($day + 1 + random(20)) . ' 08:00' if chance(4);
 		return day_of($day - random(chance(60) ? 25 : 500)) . sprintf(' %02d:%02d', random(24), random(60));
 	},
+	region => sub { return one_of(undef, 'north', 'south', 'west'); },
 	what => sub { return chance(2) ? undef : one_of(qw(in in in out help scroll IN), 'in '); },
 	n => sub {
 		return one_of(undef, 'NaN', 'Infinity', '-Infinity', '-1', '100000000000', '0.00001') if chance(4);
 		return chance(20) ? 0 : random(300) . '.' . random(100);
 	});
 my %table = (
+	buy => { columns => [qw(who at n)], key => 'who' },
 	log => { columns => [qw(who at what n)], key => 'who' },
+	member => { columns => [qw(who region)], key => 'who' },
 	ticket => { columns => [qw(client at)], key => 'client' });
 
 my $good_day = q{isfinite(at) AND (at AT TIME ZONE 'Asia/Shanghai')::date BETWEEN (SELECT first_day FROM custseg.settings)
@@ -85,7 +89,21 @@ my $differ = qq{SELECT coalesce(string_agg(concat_ws(' ', customer_id, event_id,
 	FROM custseg.profile_event p FULL JOIN ($truth) t USING (customer_id, event_id)
 	WHERE custseg.timeline_send(p.timeline) IS DISTINCT FROM custseg.timeline_send(t.t)};
 my $contents = q{SELECT count(*) || md5(coalesce(string_agg(concat_ws(' ', customer_id, event_id, custseg.timeline_send(timeline)), ',' ORDER BY customer_id, event_id), ''))
-	FROM custseg.profile_event};
+	FROM custseg.profile_event UNION ALL SELECT count(*) || md5(string_agg(s::text, ',' ORDER BY customer_id)) FROM custseg.standing s
+	UNION ALL SELECT count(*) || md5(string_agg(concat_ws(' ', customer_id, custseg.timeline_send(timeline), customer_key), ',' ORDER BY customer_id)) FROM custseg.profile
+	UNION ALL SELECT count(*) || md5(string_agg(a::text, ',' ORDER BY customer_id, source_id)) FROM custseg.profile_attribute a};
+my $misjudged = q{SELECT coalesce(string_agg(concat_ws(' ', customer_id, s.s, 'not', e.e, 'by', h.logins, h.complaints, h.resolved), E'\n'), '')
+	FROM custseg.refresh_state r CROSS JOIN (SELECT custseg.rules() AS rules OFFSET 0) u CROSS JOIN custseg.profile p
+	LEFT JOIN custseg.label_event h USING (customer_id)
+	CROSS JOIN LATERAL (SELECT custseg.evaluate(ROW(p.timeline, h.logins, h.complaints, h.resolved, NULL, NULL, NULL)::custseg.history, r.day, u.rules)::text AS e) e
+	FULL JOIN (SELECT customer_id, ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity, follow_up_at, silent_at, lost_at, next_eval_at)::text AS s
+		FROM custseg.standing) s USING (customer_id)
+	WHERE s.s IS DISTINCT FROM e.e};
+
+# Whoever has orders, or is in the table of people, has a profile; events alone make none.
+my $strangers = q{SELECT coalesce(string_agg(customer_id::text, ' '), '') FROM custseg.profile p
+	FULL JOIN (SELECT customer_id FROM custseg.profile_part UNION SELECT customer_id FROM custseg.profile_attribute) k USING (customer_id)
+	WHERE p.timeline IS NULL OR k IS NULL};
 
 sub rows
 {
@@ -103,7 +121,7 @@ sub insert
 
 sub change
 {
-	my $name = one_of(qw(log log log ticket));
+	my $name = one_of(qw(log log log ticket ticket buy member));
 	my $some = 'id % ' . one_of(7, 31, 97) . ' = ' . random(7);
 	my $column = one_of(@{ $table{$name}{columns} });
 	my $pick = random(100);
@@ -126,6 +144,10 @@ sub check
 	my $wrong = $psql->ask($differ);
 
 	die "events differ from the shop:\n$wrong\n" if $wrong ne '';
+	$wrong = $psql->ask($misjudged);
+	die "standings differ from the histories:\n$wrong\n" if $wrong ne '';
+	$wrong = $psql->ask($strangers);
+	die "profiles are missing, or of nobody: $wrong\n" if $wrong ne '';
 	$wrong = $psql->ask('SELECT count(*) FROM custseg.change_log');
 	die "changes were not read\n" if $wrong;
 	return;
@@ -174,7 +196,10 @@ sub rebuild
 	$psql->do('\c postgres');
 	$psql->ask("CREATE DATABASE copy TEMPLATE $db");
 	$psql->do('\c copy');
-	$psql->ask('TRUNCATE custseg.profile_event') if $everything;
+	$psql->ask(q{CREATE FUNCTION shop.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.cut_day := NEW.day; RETURN NEW; END $$;
+		CREATE TRIGGER keep BEFORE UPDATE ON custseg.refresh_state FOR EACH ROW EXECUTE FUNCTION shop.keep();
+		UPDATE custseg.refresh_state SET pending = 'setting'});
+	$psql->ask(q{UPDATE custseg.refresh_state SET pending = 'baseline'; TRUNCATE custseg.profile_event, custseg.standing}) if $everything;
 	$psql->ask("CALL custseg.refresh('" . day_of($day) . " 12:00 UTC', rebuild => true)");
 	my $after = $psql->ask($contents);
 	$psql->do('\c postgres');
@@ -191,12 +216,19 @@ $psql->ask(q{CREATE EXTENSION custseg; UPDATE custseg.settings SET shrink_share 
 	INSERT INTO shop.orders SELECT n, date '2023-06-01' + n, n FROM generate_series(1, 40) n;
 	CREATE TABLE shop.log (id bigint GENERATED ALWAYS AS IDENTITY, who text, at timestamptz, what text, n numeric);
 	CREATE TABLE shop.ticket (id bigint GENERATED ALWAYS AS IDENTITY, client integer, at timestamptz);
+	CREATE TABLE shop.buy (id bigint GENERATED ALWAYS AS IDENTITY, who text, at timestamptz, n numeric);
+	CREATE TABLE shop.member (id bigint GENERATED ALWAYS AS IDENTITY, who text, region text);
 	CREATE INDEX ON shop.log (who);
+	CREATE INDEX ON shop.member (who);
+	CREATE INDEX ON shop.buy (who);
 	SELECT custseg.add_orders('shop.orders', 'customer_id', 'at', 'amount');
 	SELECT custseg.add_events('shop.log', customer => 'who', at => 'at', event => 'what', events => ARRAY['in', 'out', 'help'],
-		value => 'n', namespace => 'app', track => true);
-	SELECT custseg.add_events('shop.ticket', customer => 'client', at => 'at', named => 'ticket', meaning => 'ticket')});
-$psql->ask(insert($_, 300)) foreach (qw(log ticket));
+		value => 'n', namespace => 'app', track => true, meanings => '{"in": "login", "help": "complaint", "out": "resolved"}');
+	SELECT custseg.add_events('shop.ticket', customer => 'client', at => 'at', named => 'ticket', meaning => 'complaint');
+	SELECT custseg.add_orders('shop.buy', 'who', 'at', 'n', namespace => 'app', track => true);
+	SELECT custseg.add_people('shop.member', customer => 'who', columns => ARRAY['region'], namespace => 'app', track => true)});
+$psql->ask(insert($_, 300)) foreach (qw(log ticket buy));
+$psql->ask(insert('member', 60));
 
 my $done = eval {
 	refresh();
