@@ -6,7 +6,7 @@
  * subtransaction, and applied after that, because applying commits.
  *
  * With one source of orders, what it says of a customer is the profile. With
- * several, each source's part is kept beside, so that one can be read again
+ * several, or customers who are one person, each source's part is kept beside, so that one can be read again
  * alone; customers of whom a part changed are noted as pending in the same
  * transaction, and then their profiles are merged anew. When all sources are
  * read whole, so are everybody's.
@@ -426,7 +426,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 
 /* Forget what sources said that are not there any more. */
 static void
-DropParts(Run *run, List *sources)
+DropParts(Run *run, List *sources, bool parts)
 {
 	StringInfoData keep;
 	ListCell   *cell;
@@ -434,7 +434,7 @@ DropParts(Run *run, List *sources)
 	initStringInfo(&keep);
 	foreach(cell, sources)
 		appendStringInfo(&keep, "%s%d", keep.len ? "," : "", ((Source *) lfirst(cell))->source_id);
-	if (list_length(sources) < 2)
+	if (!parts)
 	{
 		SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
 		SpiRun("DELETE FROM custseg.profile_pending", 0, NULL, NULL, NULL);
@@ -496,6 +496,12 @@ KeepAsPart(void)
 		   " ON CONFLICT DO NOTHING", 0, NULL, NULL, NULL);
 }
 
+void
+ForgetParts(void)
+{
+	SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
+}
+
 /* How a source is read, which already looks at its table. */
 typedef struct Question
 {
@@ -545,26 +551,25 @@ CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower
 }
 
 void
-CollectSources(Run *run, List *sources, const char *reread_all, bool known, ChangeFollower *follower)
+CollectSources(Run *run, List *sources, bool parts, const char *reread_all, bool known, ChangeFollower *follower)
 {
-	bool		several = list_length(sources) > 1;
 	char	  **snapshots = MemoryContextAllocZero(run->context, Max(list_length(sources), 1) * sizeof(char *));
 	ListCell   *cell;
 
-	if (reread_all && list_length(sources) != 1)
-		DropParts(run, sources);
+	if (reread_all && (parts || sources == NIL))
+		DropParts(run, sources, parts);
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
-		ProfileTarget target = {.source_id = several ? source->source_id : 0};
+		ProfileTarget target = {.source_id = parts ? source->source_id : 0};
 
 		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}
-	if (reread_all && list_length(sources) == 1 && run->counts.left == 0)
-		DropParts(run, sources);
-	if (several && reread_all)
+	if (reread_all && !parts && sources != NIL && run->counts.left == 0)
+		DropParts(run, sources, false);
+	if (parts && reread_all)
 		MergeAll(run, follower);
-	if (several)
+	if (parts)
 		while (MergePending(run, follower))
 			RunCommit(run);
 

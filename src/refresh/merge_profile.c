@@ -13,6 +13,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "person/person.h"
 #include "queue/queue.h"
 #include "refresh/merge_profile.h"
 #include "source/read.h"
@@ -114,20 +115,27 @@ AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follow
 	}
 }
 
-/* Merge the parts of some customers, by ascending id, into their profiles. */
-static void
+void
 MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
 {
 	const ProfileTarget profile = {0};
 	Oid			types[1] = {INT8ARRAYOID};
-	Datum		values[1] = {IdArray(ids, n)};
+	Datum		values[1];
 	Collected  *rows;
 	ProfileChanges changes;
 	int			merged;
-	int			level = PlanByIndexBegin();
+	int			level;
 
-	SpiRun("SELECT p.customer_id, custseg.merge(p.timeline), " CUSTOMER_KEY("p.customer_id")
-		   " FROM custseg.profile_part p WHERE p.customer_id = ANY ($1) GROUP BY 1 ORDER BY 1",
+	/* An account that is one person with others has no profile of its own. */
+	if (PersonsLinked())
+		ids = WithMembers(ids, n, &n);
+	values[0] = IdArray(ids, n);
+	SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
+	level = PlanByIndexBegin();
+	SpiRun("SELECT m.id, m.timeline, " CUSTOMER_KEY("m.id") " FROM ("
+		   "  SELECT coalesce(g.person_id, p.customer_id) AS id, custseg.merge(p.timeline) AS timeline"
+		   "  FROM custseg.profile_part p LEFT JOIN custseg.person g USING (customer_id)"
+		   "  WHERE p.customer_id = ANY ($1) GROUP BY 1) m ORDER BY m.id",
 		   1, types, values, NULL);
 	PlanByIndexEnd(level);
 	merged = SPI_processed;
@@ -141,7 +149,6 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 		rows[i].key = SpiText(i, 3);
 	}
 	ProfileWriteIds(&profile, ids, n, rows, merged, &changes);
-	SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
 	AfterChanges(run, &profile, follower, &changes);
 }
 

@@ -19,9 +19,11 @@
 #include "common/ids.h"
 #include "common/spi.h"
 #include "measure/measure.h"
+#include "person/person.h"
 #include "queue/queue.h"
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
+#include "refresh/persons.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
 
@@ -237,17 +239,24 @@ StageCollect(Refresh *refresh)
 	};
 
 	StateWrite(&(StateChange) {.day = &run->now.day, .pending = refresh->pending});
+	refresh->parts = PartsAreWanted(refresh->sources, refresh->state.parts);
 	if (!refresh->baseline)
 	{
-		if (refresh->sources_changed && list_length(refresh->sources) > 1)
+		if (refresh->parts && !refresh->state.parts)
 			KeepAsPart();
+		if (!refresh->parts && refresh->state.parts && !refresh->sources_changed)
+			ForgetParts();
 		StateMarkMixture(refresh->sources_changed != NULL, refresh->zone_changed != NULL);
 	}
+	StateKeepsParts(refresh->parts);
 	RunCommit(run);				/* what is seen of us while we read */
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
-	CollectSources(run, refresh->sources, RereadBecause(refresh),
+	if (RereadBecause(refresh))
+		PersonsNoteAll();
+	FollowLinks(run, &follower);
+	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
