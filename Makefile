@@ -5,7 +5,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" custseg.contr
 MODULE_big = custseg
 
 # The rooms, in the order of the way of the data. A room whose SQL is long has a folder, and SQL_room is its order.
-ROOMS = common timeline source person track profile model segment playbook recall queue measure report refresh worker
+ROOMS = common timeline source person track profile facts model segment playbook recall queue measure report refresh worker
 
 OBJS = $(patsubst %.c,%.o,src/custseg.c $(foreach room,$(ROOMS),$(sort $(wildcard src/$(room)/*.c src/$(room)/*/*.c))))
 SQL_model = fit purchase spend calibration prediction

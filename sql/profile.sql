@@ -23,18 +23,20 @@ CREATE TABLE custseg.profile_part (
 ALTER TABLE custseg.profile_part ALTER COLUMN timeline SET STATISTICS 0;
 CREATE INDEX profile_part_customer_id_idx ON custseg.profile_part (customer_id);
 COMMENT ON TABLE custseg.profile_part IS
-'What each source says of each customer, kept only while there are several sources of orders, or customers who are linked, so that one can be read again, or parted, alone. The profile is the merge.';
+'What each source says of each customer, kept only while there are several sources, or customers who are linked, so that one can be read again, or parted, alone. The profile is the merge; of a source of people the part is custseg.profile_attribute.';
 COMMENT ON COLUMN custseg.profile_part.source_id IS 'the source';
 COMMENT ON COLUMN custseg.profile_part.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.profile_part.timeline IS 'the customer''s purchases in that source';
 SELECT pg_catalog.pg_extension_config_dump('custseg.profile_part', '');
 
 CREATE TABLE custseg.profile_pending (
-    customer_id bigint PRIMARY KEY
+    customer_id bigint PRIMARY KEY,
+    evaluate boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE custseg.profile_pending IS
 'Customers of whom a source has said something new that is not in the profile yet; empty between refreshes.';
 COMMENT ON COLUMN custseg.profile_pending.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.profile_pending.evaluate IS 'to be evaluated also if the profile is then what it was, because an attribute changed';
 SELECT pg_catalog.pg_extension_config_dump('custseg.profile_pending', '');
 
 -- Customers who are one person have one profile.

@@ -76,7 +76,7 @@ COMMENT ON TABLE custseg.refresh_state IS
 COMMENT ON COLUMN custseg.refresh_state.one IS 'always true: there is one row';
 COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted, and the first day that counts; empty while a read for another one is not complete';
-COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources of orders that the profiles hold; {0} while a read for others is not complete';
+COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources that the profiles hold; {0} while a read for others is not complete';
 COMMENT ON COLUMN custseg.refresh_state.parts IS 'what each source says of each customer is kept in custseg.profile_part, because there are several sources, or customers who are one person';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings that move a calibration, as they were at the last (custseg.choices_digest); NULL when they changed while it ran';
@@ -106,7 +106,7 @@ CREATE FUNCTION custseg.verify(sample integer DEFAULT 1000)
 RETURNS TABLE (customer_id bigint, what text, stored text, expected text)
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'custseg_verify';
 COMMENT ON FUNCTION custseg.verify(integer) IS
-'Compares what is stored about a random sample of customers, and about as many more found in the order tables, with what the sources say now: reads their orders anew and evaluates them anew, by the rules and for the day of the last refresh. A row for every profile, customer_key, standing and, with several sources of orders, part of a source that differs, none if all is well. Customers with a tracked change that no refresh has read yet are left out; of sources that are not tracked, newer orders show as differences. Refused while a refresh runs; none starts meanwhile.';
+'Compares what is stored about a random sample of customers, and about as many more found in the order tables, with what the sources say now: reads their orders and attributes anew and evaluates them anew, by the rules and for the day of the last refresh. A row for every profile, customer_key, standing and, with several sources, part of a source or attributes that differ, none if all is well. Customers with a tracked change that no refresh has read yet are left out; of sources that are not tracked, newer orders show as differences. Refused while a refresh runs; none starts meanwhile.';
 REVOKE ALL ON FUNCTION custseg.verify(integer) FROM PUBLIC;
 
 CREATE VIEW custseg.progress AS

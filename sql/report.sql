@@ -47,13 +47,20 @@ SELECT p.customer_id, p.customer_key,
        s.tier, s.lifecycle, s.quadrant, s.activity,
        s.follow_up_at, s.silent_at, s.lost_at, s.next_eval_at,
        n.*,
+       a.registered_on, a.attributes,
        p.timeline
 FROM custseg.profile p
 LEFT JOIN custseg.standing s USING (customer_id)
 CROSS JOIN (SELECT custseg.shop_day() AS today, custseg.models() AS models OFFSET 0) d
 CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
                                 ELSE d.models END AS models) m
-CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.today, m.models, s.tier, s.silent_at) n;
+CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.today, m.models, s.tier, s.silent_at) n
+LEFT JOIN LATERAL (SELECT min(o.registered_on) AS registered_on, custseg.merge_attributes(o.attributes) AS attributes
+                   FROM (SELECT a.registered_on, a.attributes
+                         FROM (SELECT p.customer_id UNION ALL SELECT g.customer_id FROM custseg.person g
+                               WHERE g.person_id = p.customer_id AND g.customer_id <> p.customer_id) c
+                         JOIN custseg.profile_attribute a ON a.customer_id = c.customer_id
+                         ORDER BY a.source_id, a.customer_id = p.customer_id, a.customer_id) o) a ON true;
 COMMENT ON VIEW custseg.customer IS
 'One row per customer: what was concluded at the last refresh beside what the history says now.';
 COMMENT ON COLUMN custseg.customer.customer_id IS 'the customer';
@@ -93,19 +100,27 @@ COMMENT ON COLUMN custseg.customer.past_returns IS 'how many past returns of cus
 COMMENT ON COLUMN custseg.customer.winback_value IS 'for silent customers: what they are worth if won back, over 12 months from the return (custseg.winback_value)';
 COMMENT ON COLUMN custseg.customer.winback_returns IS 'how many customers who came back, each counted from the first return, that value rests on';
 COMMENT ON COLUMN custseg.customer.prediction_note IS 'which predictions are missing, and why; NULL when none is';
+COMMENT ON COLUMN custseg.customer.registered_on IS 'the shop''s day of registration, the first of them; NULL where no source of people says';
+COMMENT ON COLUMN custseg.customer.attributes IS 'what sources of people say, by name, as in attributes->>''region''; of an attribute that several have, the source counts that was added last; NULL for somebody who is in none';
 COMMENT ON COLUMN custseg.customer.timeline IS 'the whole history, for the accessors of custseg.timeline';
 
 CREATE FUNCTION custseg.customer_at(as_of timestamptz) RETURNS SETOF custseg.customer
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT p.customer_id, p.customer_key, e.*, n.*, p.timeline
+    SELECT p.customer_id, p.customer_key, e.*, n.*, a.registered_on, a.attributes, p.timeline
     FROM (SELECT s.day, custseg.rules(s.day) AS rules, custseg.models(s.day) AS models
           FROM (SELECT custseg.shop_day(customer_at.as_of) AS day OFFSET 0) s OFFSET 0) d
     CROSS JOIN custseg.profile p
     CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
                                     ELSE d.models END AS models) m
     CROSS JOIN LATERAL custseg.evaluate(p.timeline, d.day, d.rules) e
-    CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.day, m.models, e.tier, e.silent_at) n;
+    CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.day, m.models, e.tier, e.silent_at) n
+    LEFT JOIN LATERAL (SELECT min(o.registered_on) AS registered_on, custseg.merge_attributes(o.attributes) AS attributes
+                       FROM (SELECT a.registered_on, a.attributes
+                             FROM (SELECT p.customer_id UNION ALL SELECT g.customer_id FROM custseg.person g
+                                   WHERE g.person_id = p.customer_id AND g.customer_id <> p.customer_id) c
+                             JOIN custseg.profile_attribute a ON a.customer_id = c.customer_id
+                             ORDER BY a.source_id, a.customer_id = p.customer_id, a.customer_id) o) a ON true;
 END;
 COMMENT ON FUNCTION custseg.customer_at(timestamptz) IS
 'custseg.customer as it was, or will be without new orders, at another moment: evaluated from the timelines, under the settings of now and the calibration of that day (custseg.rules).';
@@ -250,3 +265,9 @@ COMMENT ON COLUMN custseg.task_count.later IS 'open tasks whose next try is not 
 COMMENT ON COLUMN custseg.task_count.claimed IS 'tasks in the hands of a worker';
 COMMENT ON COLUMN custseg.task_count.overdue IS 'of these, tasks whose lease has run out';
 COMMENT ON COLUMN custseg.task_count.lease_expired IS 'tasks that were handed out as often as allowed and never brought back';
+
+CREATE FUNCTION custseg.export(customer_id bigint) RETURNS jsonb
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_export';
+COMMENT ON FUNCTION custseg.export(bigint) IS
+'All that custseg keeps of a customer: by table, the rows, but for the token of a task and for what custseg.change_log notes until the next refresh. NULL when it keeps nothing. What the shop''s own tables say of them is the shop''s to add.';
+REVOKE ALL ON FUNCTION custseg.export(bigint) FROM PUBLIC;

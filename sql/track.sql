@@ -63,19 +63,35 @@ REVOKE ALL ON FUNCTION custseg.set_rescan(integer, interval) FROM PUBLIC;
 CREATE FUNCTION custseg.add_orders(relation regclass, customer name, at name, amount name,
     order_id name DEFAULT NULL, status name DEFAULT NULL, accepted text[] DEFAULT NULL,
     promotion name DEFAULT NULL, namespace text DEFAULT 'shop',
-    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL, follow boolean DEFAULT false,
+    parse text DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_orders';
-COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (a positive number, which in namespace ''shop'' is used as it is), uuid, text or varchar; whatever is not used as it is gets a number of ours, within the namespace; at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval, boolean, text) IS
+'Registers a table, view, materialized view or foreign table of purchases and returns its source number. customer: smallint, integer or bigint (a positive number, which in namespace ''shop'' is used as it is), uuid, text or varchar; whatever is not used as it is gets a number of ours, within the namespace; at: timestamptz, timestamp or date (the shop''s local time); amount: any number, negative for a refund; order_id: for line-level rows, the column that groups lines into orders: what was bought is the order, on its first day, and lines below zero are refunds on their own day, or undo an order that went back whole on its first day; status and accepted: only rows whose status is one of the accepted values count; promotion: a boolean, or a discount that is positive on promotion; track: note its changes, so that a refresh reads only those (see custseg.track; tables only); rescan_every: how long after a read a source that is not tracked is read again, NULL for every refresh; follow: when another relation of the same owner and column types has its name, read that (see custseg.set_follow); parse: at and amount may be texts as people write them, with day, month and year in the order YMD, DMY or MDY where the year is not first (see custseg.parse_time and custseg.parse_amount). The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name, text[], name, text, boolean, interval, boolean, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.add_people(relation regclass, customer name, registered_at name DEFAULT NULL,
+    columns name[] DEFAULT NULL, namespace text DEFAULT 'shop',
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_people';
+COMMENT ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) IS
+'Registers a table, view, materialized view or foreign table of people the shop knows, whether they have ordered or not, and returns its source number. Everybody in it is a customer; who has no order is a prospect. customer: as for add_orders; registered_at: timestamptz, timestamp or date (the shop''s local time); columns: attributes that are kept under the names of their columns: texts, numbers, booleans, dates, timestamps, uuids or enums. Only these are copied: name no column with names, phone numbers or addresses that you do not want here. Where several rows are of one customer the latest by registered_at counts, and custseg.attribute_conflict shows the others. namespace, track, rescan_every: as for add_orders. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
-    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop') RETURNS integer
+    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
-COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) IS
-'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean. There can be one such table a namespace, and a customer is looked up in that of the own one.';
-REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) IS
+'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders. There can be one such table a namespace, and a customer is looked up in that of the own one.';
+REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION custseg.add_spend(relation regclass, day name, amount name, channel name DEFAULT NULL,
+    follow boolean DEFAULT false, parse text DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_spend';
+COMMENT ON FUNCTION custseg.add_spend(regclass, name, name, name, boolean, text) IS
+'Registers a table of what the shop spends, on advertising or otherwise, and returns its source number. Each refresh reads it whole and sums it up in custseg.spend_day, by day and channel. day: date, timestamp (the shop''s local time) or timestamptz; amount: any number; channel: what it is spent on, of any type; follow and parse as in add_orders. The caller must be a member of the role that owns the relation. Nothing is evaluated by it.';
+REVOKE ALL ON FUNCTION custseg.add_spend(regclass, name, name, name, boolean, text) FROM PUBLIC;
 
 CREATE FUNCTION custseg.drop_source(source_id integer) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_drop_source';

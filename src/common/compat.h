@@ -102,6 +102,11 @@
 #include "varatt.h"
 #endif
 
+/* 19 works out where columns are once all are known. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(desc) ((void) (desc))
+#endif
+
 /* 18 renamed the marker of functions that do not return, and moved it to the front. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -17,6 +17,7 @@
 #include "person/contact.h"
 #include "person/identity.h"
 #include "person/person.h"
+#include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
 
@@ -87,6 +88,7 @@ OpenContacts(Source *source)
 	callback.arg = SourceRelation(source);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	(void) SourceFollow(source);
 	SourceOpen(source);
 	error_context_stack = callback.previous;
 }

@@ -37,6 +37,7 @@
 #include "person/identity.h"
 #include "source/keys.h"
 #include "profile/state.h"
+#include "source/parse_text.h"
 #include "source/read.h"
 
 #define REPORT_ROWS		(1 << 20)
@@ -58,6 +59,13 @@ const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_AMOUNT_PRECISION] = "amount has more than 4 decimals",
 	[REJECT_AMOUNT_RANGE] = "amount is out of range",
 	[REJECT_NO_ORDER_ID] = "order is null",
+	[REJECT_TIME_UNREADABLE] = TIME_UNREADABLE,
+	[REJECT_TIME_SHORT_YEAR] = TIME_SHORT_YEAR,
+	[REJECT_TIME_OTHER_ORDER] = TIME_OTHER_ORDER,
+	[REJECT_TIME_IMPOSSIBLE] = TIME_IMPOSSIBLE,
+	[REJECT_AMOUNT_UNREADABLE] = AMOUNT_UNREADABLE,
+	[REJECT_AMOUNT_AMBIGUOUS] = AMOUNT_AMBIGUOUS,
+	[REJECT_CHANNEL_LENGTH] = "channel is longer than 200 bytes",
 	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
 };
 
@@ -80,6 +88,8 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
 	c->limits.last = Min(limits->last, DAY_LIMIT);
 	c->counts.ahead = DATEVAL_NOEND;
+	if (c->at.status >= 0)
+		c->counts.statuses = StatusCountsCreate(own, DatumGetArrayTypeP(source->accepted));
 	c->min_day = PG_INT32_MAX;
 	c->max_day = PG_INT32_MIN;
 	if (!pg_strong_random(&c->seed, sizeof(c->seed)))
@@ -130,8 +140,17 @@ CollectorCounts(const Collector *collector)
 	return &collector->counts;
 }
 
-/* A value as a sample shows it. */
-static char *
+int64
+RejectedRows(const CollectCounts *counts)
+{
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	return rejected;
+}
+
+char *
 ShownValue(TupleTableSlot *slot, int column)
 {
 	Oid			output;
@@ -147,7 +166,7 @@ ShownValue(TupleTableSlot *slot, int column)
 	return text;
 }
 
-static pg_noinline void
+pg_noinline void
 RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 {
 	int64		n = c->counts.rejected[reason]++;
@@ -175,14 +194,6 @@ DayReason(Collector *c, bool day_ok, DateADT day)
 		return REJECT_TOO_EARLY;
 	c->counts.ahead = Min(c->counts.ahead, day);
 	return REJECT_TOO_LATE;
-}
-
-static inline RejectReason
-AmountReason(AmountStatus status)
-{
-	return status == AMOUNT_NAN ? REJECT_AMOUNT_NAN :
-		status == AMOUNT_INFINITE ? REJECT_AMOUNT_INFINITE :
-		status == AMOUNT_TOO_PRECISE ? REJECT_AMOUNT_PRECISION : REJECT_AMOUNT_RANGE;
 }
 
 static inline AmountStatus
@@ -340,6 +351,13 @@ TakeDay(Collector *c, TupleTableSlot *slot, int32 *day)
 		case TIMESTAMPOID:
 			ok = DayOfTimestamp(DatumGetTimestamp(value), day);
 			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			if (!TakeDayText(c, slot, day))
+				return false;
+			ok = true;
+			break;
 		default:
 			ok = DayOfDate(DatumGetDateADT(value), day);
 			break;
@@ -369,6 +387,10 @@ TakeAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 		case FLOAT4OID:
 			status = AmountFromReal(DatumGetFloat4(value), amount);
 			break;
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+			return TakeAmountText(c, slot, amount);
 		default:
 			status = AmountFromNumeric(value, amount);
 			break;
@@ -451,12 +473,14 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	int64		amount;
 	uint64		order = 0;
 	bool		promotion = false;
-	int			partition;
+	int			partition = 0;
 	char	   *row;
 
 	slot_getallattrs(slot);
 	isnull = slot->tts_isnull;
 
+	if (c->at.status >= 0 && !StatusCount(c->counts.statuses, isnull[c->at.status], slot->tts_values[c->at.status]))
+		return true;
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
@@ -505,6 +529,8 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 		expected[c->at.order_id] = c->source->type[COLUMN_ORDER_ID];
 	if (c->at.promotion >= 0)
 		expected[c->at.promotion] = BOOLOID;
+	if (c->at.status >= 0)
+		expected[c->at.status] = TEXTOID;
 	for (int i = 0; i < c->at.columns; i++)
 		if (desc->natts != c->at.columns || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
 			ereport(ERROR,

@@ -7,9 +7,13 @@
 
 #include "postgres.h"
 
+#include "executor/tuptable.h"
+#include "profile/status.h"
 #include "source/limits.h"
 #include "source/mapping.h"
+#include "source/parse.h"
 #include "tcop/dest.h"
+#include "timeline/amount.h"
 
 typedef enum RejectReason
 {
@@ -26,6 +30,13 @@ typedef enum RejectReason
 	REJECT_AMOUNT_PRECISION,
 	REJECT_AMOUNT_RANGE,
 	REJECT_NO_ORDER_ID,
+	REJECT_TIME_UNREADABLE,
+	REJECT_TIME_SHORT_YEAR,
+	REJECT_TIME_OTHER_ORDER,
+	REJECT_TIME_IMPOSSIBLE,
+	REJECT_AMOUNT_UNREADABLE,
+	REJECT_AMOUNT_AMBIGUOUS,
+	REJECT_CHANNEL_LENGTH,
 	REJECT_TOTAL_RANGE,
 } RejectReason;
 
@@ -33,6 +44,11 @@ typedef enum RejectReason
 #define REJECT_SAMPLES	20
 
 extern const char *const reject_reasons[REJECT_REASONS];
+
+/* Why a value that could not be read is rejected. (reason.c) */
+extern RejectReason AmountReason(AmountStatus status);
+extern RejectReason AmountTextReason(ParseStatus status);
+extern RejectReason TimeTextReason(ParseStatus status);
 
 typedef struct RejectSample
 {
@@ -46,7 +62,8 @@ typedef struct RejectSample
 typedef struct CollectCounts
 {
 	int			processes;		/* that read the source */
-	int64		rows;
+	int64		rows;			/* with an accepted status */
+	StatusCounts *statuses;		/* of all rows; NULL without a status column */
 	int64		customers;		/* that have a timeline */
 	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
 	int64		rejected[REJECT_REASONS];
@@ -69,6 +86,7 @@ typedef struct Collected
 typedef struct ProfileTarget
 {
 	int			source_id;		/* 0: the profile itself */
+	bool		people;			/* of this source the part is in custseg.profile_attribute */
 } ProfileTarget;
 
 typedef struct Collector Collector;
@@ -105,6 +123,12 @@ extern void CollectorKnowKey(Collector *collector, const char *key, int len, int
 extern bool CollectorNext(Collector *collector, int wanted, Collected **customers, int *n);
 
 extern const CollectCounts *CollectorCounts(const Collector *collector);
+
+/* A value as a sample shows it, in the current memory context. */
+extern char *ShownValue(TupleTableSlot *slot, int column);
+
+/* How many rows were left out, whatever the reason. */
+extern int64 RejectedRows(const CollectCounts *counts);
 
 /* Close temporary files. Must run even after an error. */
 extern void CollectorClose(Collector *collector);

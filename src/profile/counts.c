@@ -54,6 +54,8 @@ CountsPack(StringInfo data, const CollectCounts *counts)
 			PutField(data, sample->amount);
 			PutField(data, sample->order_id);
 		}
+	if (counts->statuses)
+		StatusPack(data, counts->statuses);
 }
 
 static int
@@ -103,4 +105,6 @@ CountsMerge(MemoryContext context, CollectCounts *counts, const char *data)
 		memcpy(counts->samples[reason], both, Min(n, REJECT_SAMPLES) * sizeof(RejectSample));
 		counts->rejected[reason] += rejected[reason];
 	}
+	if (counts->statuses)
+		StatusMerge(counts->statuses, data);
 }

@@ -69,6 +69,7 @@
 #define SHARED_ROWS			UINT64CONST(0xC5E6000000000006)
 #define SHARED_TEXTS		UINT64CONST(0xC5E6000000000007)
 #define SHARED_TIMELINES	UINT64CONST(0xC5E6000000000008)
+#define SHARED_ACCEPTED		UINT64CONST(0xC5E6000000000009)
 
 /* How a result is handed to the leader. */
 #define IS_STORED			1
@@ -346,6 +347,7 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 	source.relation_name = shared->relation_name;
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		source.column[column] = shared->mapped[column] ? "" : NULL;
+	source.accepted = PointerGetDatum(shm_toc_lookup(toc, SHARED_ACCEPTED, true));
 	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, &shared->limits, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
 	c->seed = shared->seed;
@@ -454,6 +456,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	if (c->texts)
 		EstimateShared(context, places);
 	EstimateShared(context, c->n_partitions * sizeof(PartitionPlace));
+	if (c->at.status >= 0)
+		EstimateShared(context, VARSIZE(source->accepted));
 	InitializeParallelDSM(context);
 
 	work.shared = shared = AllocateShared(context->toc, SHARED_COLLECTION, sizeof(Collection));
@@ -475,6 +479,9 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	strcpy(AllocateShared(context->toc, SHARED_PLAN, strlen(plan) + 1), plan);
 	strcpy(AllocateShared(context->toc, SHARED_STATEMENT, strlen(statement) + 1), statement);
 	SharedReadInit(c->read, AllocateShared(context->toc, SHARED_SCANS, SharedReadSize(c->read)));
+	if (c->at.status >= 0)
+		memcpy(AllocateShared(context->toc, SHARED_ACCEPTED, VARSIZE(source->accepted)), DatumGetPointer(source->accepted),
+			   VARSIZE(source->accepted));
 	files = AllocateShared(context->toc, SHARED_FILES, n_parts * MAXPGPATH);
 	ChunkStoreCreateFiles(c->store, n_parts);
 	for (int i = 0; i < n_parts; i++)

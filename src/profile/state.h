@@ -5,6 +5,7 @@
 #ifndef CUSTSEG_STATE_H
 #define CUSTSEG_STATE_H
 
+#include "executor/tuptable.h"
 #include "profile/collector.h"
 #include "profile/partition.h"
 #include "source/read.h"
@@ -103,6 +104,13 @@ struct Collector
 	Size		out_left;
 	Size		out_used;		/* bytes of this batch */
 };
+
+/* The row cannot be used. */
+extern void RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason);
+
+/* The day and the amount of a row, where they are texts; false, and the row is rejected, where they cannot be read. (take_text.c) */
+extern bool TakeDayText(Collector *c, TupleTableSlot *slot, int32 *day);
+extern bool TakeAmountText(Collector *c, TupleTableSlot *slot, int64 *amount);
 
 /* Be one of several that collect: use only a share of the memory. */
 extern void CollectorShare(Collector *collector, int processes);

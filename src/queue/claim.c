@@ -68,7 +68,7 @@ typedef struct Picked
 {
 	int64		task_id;
 	int64		customer_id;
-	bool		known;			/* the customer has a profile */
+	bool		known;			/* the customer has ordered */
 	char	   *customer_key;
 	int64		handle;			/* as it was planned, and then as it is */
 	Datum		priority;
@@ -140,7 +140,8 @@ PickTasks(Claim *claim, int most, Datum passed, int *n)
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT t.task_id, t.customer_id, t.priority, t.due_at, t.expires_at, t.reason, t.message,"
 					   " t.attempts,"
-					   " (SELECT coalesce(p.customer_key, '') FROM custseg.profile p WHERE p.customer_id = t.customer_id),"
+					   " (SELECT coalesce(p.customer_key, '') FROM custseg.profile p WHERE p.customer_id = t.customer_id"
+					   "  AND custseg.last_order_day(p.timeline) IS NOT NULL),"
 					   " t.playbook = ANY ($5),"
 					   " " IS_SUPPRESSED("t.customer_id", "$1", "$2") ","
 					   " (SELECT greatest(e.since, (SELECT custseg.last_bought_day(p.timeline) FROM custseg.profile p"

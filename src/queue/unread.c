@@ -13,7 +13,9 @@
 #include "common/spi.h"
 #include "person/identity.h"
 #include "person/person.h"
+#include "profile/look.h"
 #include "queue/unread.h"
+#include "source/follow.h"
 #include "source/probe.h"
 #include "source/read.h"
 #include "timeline/day.h"
@@ -38,11 +40,18 @@ static void
 LookAtSource(void *arg)
 {
 	Look	   *look = arg;
+	char	  **keys;
 
+	(void) SourceFollow(look->source);
 	SourceOpen(look->source);
 	look->looked = ProbeIsCheap(look->source);
-	if (look->looked)
-		ProbeSource(look->source, look->days, look->n, IdentityKeys(look->source, look->n, look->ids), look->after, look->ordered);
+	if (!look->looked)
+		return;
+	keys = IdentityKeys(look->source, look->n, look->ids);
+	if (SourceIsParsed(look->source))
+		LookByCollecting(look->source, look->days, look->n, keys, look->after, look->ordered);
+	else
+		ProbeSource(look->source, look->days, look->n, keys, look->after, look->ordered);
 }
 
 /*

@@ -101,7 +101,8 @@ EpisodesOpen(const Changes *audience, const Moment *now, int64 *episodes, int64 
 #define GONE(which) \
 	"SELECT e.episode_id FROM custseg.episode e" \
 	"  WHERE e.state IN " EPISODE_OPEN which \
-	"  AND NOT EXISTS (SELECT FROM custseg.profile p WHERE p.customer_id = e.customer_id)" \
+	"  AND NOT EXISTS (SELECT FROM custseg.profile p WHERE p.customer_id = e.customer_id" \
+	"   AND custseg.last_order_day(p.timeline) IS NOT NULL)" \
 	"  AND NOT " IS_ACCOUNT_OF_ANOTHER("e.customer_id")
 
 #define CLOSE_GONE(which) \

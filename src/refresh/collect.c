@@ -16,7 +16,6 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "common/attempt.h"
@@ -24,8 +23,10 @@
 #include "person/identity.h"
 #include "profile/writer.h"
 #include "refresh/collect.h"
+#include "refresh/collect_people.h"
 #include "refresh/incremental.h"
 #include "refresh/merge_profile.h"
+#include "refresh/note_read.h"
 #include "refresh/trust.h"
 #include "source/read.h"
 #include "track/change_log.h"
@@ -201,112 +202,10 @@ typedef struct WholeRead
 	Source	   *source;
 	const ProfileTarget *target;
 	bool		compare;
-	TimestampTz began;
-	char	   *layout;			/* of its table; NULL where it is not tracked */
+	ReadRecord	record;
 	char	   *snapshot;		/* what its log of changes had to say before */
-	ArrayType  *statuses;		/* NULL without a status column */
 	DayLimits	limits;
 } WholeRead;
-
-/* What a row showed in the mapped columns it was read by; NULL if that was nothing. */
-static char *
-SampleAsJson(const Source *source, const char *const *fields, int n)
-{
-	StringInfoData json;
-	bool		any = false;
-
-	initStringInfo(&json);
-	for (int column = 0; column < n; column++)
-	{
-		if (source->column[column] == NULL)
-			continue;
-		appendStringInfo(&json, "%s\"%s\": ", json.len ? ", " : "{", ColumnRole(column));
-		if (fields[column])
-			escape_json(&json, fields[column]);
-		else
-			appendStringInfoString(&json, "null");
-		any |= fields[column] != NULL;
-	}
-	appendStringInfoChar(&json, '}');
-	return any ? json.data : NULL;
-}
-
-/* Remember how the read went, and which rows could not be used. */
-static void
-NoteRead(Run *run, const Source *source, const WholeRead *read, const CollectCounts *counts)
-{
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', read->statuses ? ' ' : 'n'};
-	Datum		values[7];
-	int64		rejected = 0;
-
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-		rejected += counts->rejected[reason];
-	values[0] = Int32GetDatum(source->source_id);
-	values[1] = TimestampTzGetDatum(read->began);
-	values[2] = Int64GetDatum(counts->rows);
-	values[3] = Int64GetDatum(rejected);
-	values[4] = Int64GetDatum(counts->customers);
-	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
-	values[6] = PointerGetDatum(read->statuses);
-	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6, statuses = $7, problem = NULL, failed_at = NULL,"
-		   " read_home = custseg.home() WHERE source_id = $1",
-		   7, types, values, no_layout);
-	if (SPI_processed == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("source %d was dropped while it was read", source->source_id),
-				 errhint("Refresh again.")));
-	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
-	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
-
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-	{
-		if (counts->rejected[reason] == 0)
-			continue;
-		types[1] = TEXTOID;
-		values[1] = CStringGetTextDatum(reject_reasons[reason]);
-		types[2] = INT8OID;
-		values[2] = Int64GetDatum(counts->rejected[reason]);
-		SpiRun("INSERT INTO custseg.rejected VALUES ($1, $2, $3)", 3, types, values, NULL);
-		for (int i = 0; i < Min(counts->rejected[reason], REJECT_SAMPLES); i++)
-		{
-			const RejectSample *sample = &counts->samples[reason][i];
-			const char *fields[] = {
-				[COLUMN_CUSTOMER] = sample->customer,
-				[COLUMN_AT] = sample->at,
-				[COLUMN_AMOUNT] = sample->amount,
-				[COLUMN_ORDER_ID] = sample->order_id
-			};
-			char	   *shown = SampleAsJson(source, fields, lengthof(fields));
-
-			if (shown == NULL && reason == REJECT_TOTAL_RANGE)
-				break;			/* found by sums, not by a row */
-			types[2] = INT4OID;
-			values[2] = Int32GetDatum(i + 1);
-			types[3] = TEXTOID;
-			values[3] = CStringGetTextDatum(shown ? shown : "{}");
-			SpiRun("INSERT INTO custseg.rejected_sample VALUES ($1, $2, $3, $4::jsonb)", 4, types, values, NULL);
-		}
-	}
-	CountRows(run, source, counts);
-}
-
-/*
- * Until all of a read is applied the profiles are a mixture, and the next
- * refresh must read the source whole whatever its layout is by then. Where it
- * has none the source was never read here, and that must stay so.
- */
-static void
-MarkSourceMixed(const Source *source)
-{
-	Oid			types[1] = {INT4OID};
-	Datum		values[1] = {Int32GetDatum(source->source_id)};
-
-	SpiRun("UPDATE custseg.source_mapping SET tracked_layout = '" MIXED_LAYOUT "'"
-		   " WHERE source_id = $1 AND tracked_layout IS NOT NULL", 1, types, values, NULL);
-}
 
 /* The reading alone. */
 static void
@@ -321,7 +220,7 @@ ReadWhole(void *arg)
 	if (source->tracked)
 	{
 		/* Before the reading: what it sees is never less. */
-		read->layout = MemoryContextStrdup(run->context, TableLayout(source));
+		read->record.layout = MemoryContextStrdup(run->context, TableLayout(source));
 		read->snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
 	}
 	(void) ReadDayLimits(source->source_id, run->now.day, &read->limits);
@@ -330,13 +229,6 @@ ReadWhole(void *arg)
 	if (source->key_kind == KEY_NATIVE && read->compare)
 		CollectorCompare(run->collector, read->target);
 	CollectorRead(run->collector, source);
-	if (source->column[COLUMN_STATUS])
-	{
-		MemoryContext old = MemoryContextSwitchTo(run->context);
-
-		read->statuses = ReadStatuses(source);
-		MemoryContextSwitchTo(old);
-	}
 }
 
 static void
@@ -355,19 +247,16 @@ CanApply(Run *run, WholeRead *read, bool known, bool *sudden)
 	Source	   *source = read->source;
 	bool		accept = run->asked.rebuild && run->asked.only_source == source->source_id;
 	const CollectCounts *counts = CollectorCounts(run->collector);
-	int64		rejected = 0;
 	Expectation expected;
 	int64		least;
 	int64		many;
 	int64		found;
 
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-		rejected += counts->rejected[reason];
 	Expect(source, read->target, known, &expected);
 	least = LeastCustomers(&expected);
-	many = FullAgain(&expected, source, counts->rows - rejected);
+	many = FullAgain(&expected, source, counts->rows - RejectedRows(counts));
 	found = CollectorCustomers(run->collector, Max(least, many));
-	TellOddities(run, source, counts, read->statuses);
+	TellOddities(run, source, counts);
 	if (found < least && !accept)
 	{
 		TellHeld(run, source, &expected, found);
@@ -382,7 +271,7 @@ static bool
 CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollower *follower, bool known,
 			  char **snapshot)
 {
-	WholeRead	read = {run, source, target,.began = GetCurrentTimestamp()};
+	WholeRead	read = {run, source, target,.record = {.began = GetCurrentTimestamp()}};
 	bool		load = follower->standing == NULL && ProfileTargetIsEmpty(target);
 	bool		sudden = false;
 	ErrorData  *error;
@@ -416,7 +305,7 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 		ApplyProfiles(run, source, target, follower);
 
 	RunStage(run, STAGE_WRITE);
-	NoteRead(run, source, &read, CollectorCounts(run->collector));
+	NoteRead(run, source, &read.record, CollectorCounts(run->collector));
 	NoteDayLimits(source->source_id, &read.limits, CollectorCounts(run->collector)->ahead, true);
 	CloseCollector(run);
 	RunCommit(run);
@@ -434,6 +323,7 @@ DropParts(Run *run, List *sources, bool parts)
 	initStringInfo(&keep);
 	foreach(cell, sources)
 		appendStringInfo(&keep, "%s%d", keep.len ? "," : "", ((Source *) lfirst(cell))->source_id);
+	DropPeople(keep.data);
 	if (!parts)
 	{
 		SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
@@ -441,7 +331,7 @@ DropParts(Run *run, List *sources, bool parts)
 	}
 	else
 		SpiRun(psprintf("WITH gone AS (DELETE FROM custseg.profile_part WHERE source_id NOT IN (%s) RETURNING customer_id)"
-						" INSERT INTO custseg.profile_pending SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
+						" INSERT INTO custseg.profile_pending (customer_id) SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
 						keep.data), 0, NULL, NULL, NULL);
 	ChangeLogDropUnknown();
 	RunCommit(run);
@@ -479,9 +369,11 @@ LeavePart(Run *run, const Source *source, const ChangeFollower *follower)
 	Oid			types[1] = {INT4OID};
 	Datum		values[1] = {Int32GetDatum(source->source_id)};
 
+	if (SpiRun("SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT 1", 1, types, values, NULL) > 0)
+		DropPeople(psprintf("%d", source->source_id));
 	SpiRun("WITH gone AS (DELETE FROM custseg.profile_part WHERE source_id <> $1"
 		   "  AND EXISTS (SELECT FROM custseg.profile_part WHERE source_id = $1) RETURNING customer_id)"
-		   " INSERT INTO custseg.profile_pending SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
+		   " INSERT INTO custseg.profile_pending (customer_id) SELECT DISTINCT customer_id FROM gone ON CONFLICT DO NOTHING",
 		   1, types, values, NULL);
 	while (MergePending(run, follower))
 		RunCommit(run);
@@ -492,7 +384,7 @@ KeepAsPart(void)
 {
 	SpiRun("INSERT INTO custseg.profile_part (source_id, customer_id, timeline)"
 		   " SELECT m.source_id, p.customer_id, p.timeline FROM custseg.profile p, custseg.refresh_state s"
-		   " JOIN custseg.source_mapping m ON s.sources = ARRAY[m.source_id]"
+		   " JOIN custseg.source_mapping m ON s.sources = ARRAY[m.source_id] AND m.kind = 'orders'"
 		   " ON CONFLICT DO NOTHING", 0, NULL, NULL, NULL);
 }
 
@@ -508,7 +400,7 @@ typedef struct Question
 	Run		   *run;
 	Source	   *source;
 	const ProfileTarget *target;
-	const char *why;
+	const char *why;			/* at first: why all are read whole, if they are */
 	Reading		reading;
 } Question;
 
@@ -526,22 +418,29 @@ CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower
 		   const char *reread_all, bool known, char **snapshot)
 {
 	Question	question = {run, source, target, reread_all, READ_WHOLE};
-	ErrorData  *error = reread_all ? NULL : Attempt(AskHowToRead, &question);
+	ErrorData  *error = Attempt(AskHowToRead, &question);
 
 	RunNoteRead(run, source->source_id, reading_names[error ? READ_NOT : question.reading], error ? NULL : question.why);
 	if (error)
 	{
 		TellFailure(run, source, error);
+		if (reread_all)
+			MarkSourceMixed(source);
+		if (reread_all && target->source_id == 0)
+			LeavePart(run, source, follower);
 		return;
 	}
-	if (question.reading == READ_CHANGES && !CollectChanges(run, source, target, follower))
+	if (question.reading == READ_CHANGES &&
+		!(target->people ? CollectPeopleChanges : CollectChanges) (run, source, target, follower))
 	{
 		RunNoteRead(run, source->source_id, reading_names[READ_WHOLE], "so many of its customers changed meanwhile");
 		question.reading = READ_WHOLE;
 	}
 	if (question.reading != READ_WHOLE)
 		return;
-	if (CollectSource(run, source, target, follower, known, snapshot))
+	if (target->people)
+		(void) CollectPeople(run, source, target, follower, known, reread_all != NULL, snapshot);
+	else if (CollectSource(run, source, target, follower, known, snapshot))
 	{
 		if (target->source_id == 0 && !reread_all)
 			SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
@@ -561,7 +460,7 @@ CollectSources(Run *run, List *sources, bool parts, const char *reread_all, bool
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
-		ProfileTarget target = {.source_id = parts ? source->source_id : 0};
+		ProfileTarget target = {.source_id = parts ? source->source_id : 0,.people = source->kind == SOURCE_PEOPLE};
 
 		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}

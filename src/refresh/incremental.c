@@ -25,6 +25,7 @@
 #include "common/spi.h"
 #include "refresh/incremental.h"
 #include "refresh/trust.h"
+#include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
 #include "track/change_log.h"
@@ -46,12 +47,15 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 	DayLimits	limits;
 	int64		most = Max(custseg_rescan_share * source->customers, FEW_CUSTOMERS);
 
-	*why = NULL;
-	if (run->asked.only_source != 0 && run->asked.only_source != source->source_id)
+	if (*why == NULL && run->asked.only_source != 0 && run->asked.only_source != source->source_id)
 	{
 		*why = "another source was asked for";
 		return READ_NOT;
 	}
+	if (SourceAdopt(source))
+		TellAdopted(run, source);
+	if (*why)
+		return READ_WHOLE;
 	if (run->asked.only_source != 0 && run->asked.rebuild)
 	{
 		*why = "a rebuild of it was asked for";

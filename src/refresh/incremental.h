@@ -19,7 +19,10 @@ extern const char *const reading_names[];
 /* What no table has, as the layout of a source while a whole read of it is being applied. */
 #define MIXED_LAYOUT	""
 
-/* How a source is read in this run, and why, in words. Opens it. */
+/*
+ * How a source is read in this run, and why, in words: at first why all are read
+ * whole, if they are. Opens it, or what follows it.
+ */
 extern Reading HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **why);
 
 /*

@@ -90,12 +90,14 @@ FollowChanges(Run *run, const ChangeFollower *follower, const ProfileChanges *ch
 }
 
 void
-NotePending(const int64 *ids, int n)
+NotePending(const int64 *ids, int n, bool evaluate)
 {
-	Oid			types[1] = {INT8ARRAYOID};
-	Datum		values[1] = {IdArray(ids, n)};
+	Oid			types[2] = {INT8ARRAYOID, BOOLOID};
+	Datum		values[2] = {IdArray(ids, n), BoolGetDatum(evaluate)};
 
-	SpiRun("INSERT INTO custseg.profile_pending SELECT unnest($1) ON CONFLICT DO NOTHING", 1, types, values, NULL);
+	SpiRun("INSERT INTO custseg.profile_pending AS p SELECT unnest($1), $2"
+		   " ON CONFLICT (customer_id) DO UPDATE SET evaluate = true WHERE EXCLUDED.evaluate AND NOT p.evaluate",
+		   2, types, values, NULL);
 }
 
 void
@@ -104,14 +106,58 @@ AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follow
 	if (changes->n == 0)
 		return;
 	if (target->source_id)
-		NotePending(changes->ids, changes->n);
+		NotePending(changes->ids, changes->n, false);
 	else
 	{
-		if (run->counts.profiles_written + run->counts.profiles_removed == 0)
+		if (changes->written + changes->removed > 0 && run->counts.profiles_written + run->counts.profiles_removed == 0)
 			SpiRun("UPDATE custseg.refresh_state SET cut_day = NULL WHERE cut_day IS NOT NULL", 0, NULL, NULL, NULL);
 		run->counts.profiles_written += changes->written;
 		run->counts.profiles_removed += changes->removed;
 		FollowChanges(run, follower, changes);
+	}
+}
+
+static int
+CompareWithId(const void *id, const void *row)
+{
+	int64		sought = *(const int64 *) id;
+	int64		found = ((const Collected *) row)->customer_id;
+
+	return (sought > found) - (sought < found);
+}
+
+/*
+ * These are not pending any more. Who is to be evaluated in any case is added to
+ * the changes as the profile is, which was not written if it is what it was.
+ */
+static void
+TakePending(const int64 *ids, int n, const Collected *rows, int n_rows, ProfileChanges *changes)
+{
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {IdArray(ids, n)};
+	int			wanted = SpiRun("WITH taken AS (DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)"
+								"  RETURNING customer_id, evaluate)"
+								" SELECT DISTINCT coalesce(g.person_id, t.customer_id) FROM taken t"
+								" LEFT JOIN custseg.person g USING (customer_id) WHERE t.evaluate", 1, types, values, NULL);
+	int			n_written = changes->n;
+	int64	   *written;
+
+	if (wanted == 0)
+		return;
+	written = palloc_extended(Max(n_written, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	memcpy(written, changes->ids, n_written * sizeof(int64));
+	qsort(written, n_written, sizeof(int64), CompareIds);
+	changes->ids = repalloc_huge(changes->ids, (changes->n + wanted) * sizeof(int64));
+	changes->timelines = repalloc_huge(changes->timelines, (changes->n + wanted) * sizeof(struct varlena *));
+	for (int i = 0; i < wanted; i++)
+	{
+		int64		id = SpiInt64(i, 1, 0);
+		Collected  *row = bsearch(&id, rows, n_rows, sizeof(Collected), CompareWithId);
+
+		if (row == NULL || bsearch(&id, written, n_written, sizeof(int64), CompareIds) != NULL)
+			continue;
+		changes->ids[changes->n] = id;
+		changes->timelines[changes->n++] = row->timeline;
 	}
 }
 
@@ -130,12 +176,12 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 	if (PersonsLinked())
 		ids = WithMembers(ids, n, &n);
 	values[0] = IdArray(ids, n);
-	SpiRun("DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)", 1, types, values, NULL);
 	level = PlanByIndexBegin();
-	SpiRun("SELECT m.id, m.timeline, " CUSTOMER_KEY("m.id") " FROM ("
+	SpiRun("SELECT m.id, coalesce(m.timeline, '{}'), " CUSTOMER_KEY("m.id") " FROM ("
 		   "  SELECT coalesce(g.person_id, p.customer_id) AS id, custseg.merge(p.timeline) AS timeline"
-		   "  FROM custseg.profile_part p LEFT JOIN custseg.person g USING (customer_id)"
-		   "  WHERE p.customer_id = ANY ($1) GROUP BY 1) m ORDER BY m.id",
+		   "  FROM (SELECT customer_id, timeline FROM custseg.profile_part WHERE customer_id = ANY ($1)"
+		   "   UNION ALL SELECT customer_id, NULL FROM custseg.profile_attribute WHERE customer_id = ANY ($1)) p"
+		   "  LEFT JOIN custseg.person g USING (customer_id) GROUP BY 1) m ORDER BY m.id",
 		   1, types, values, NULL);
 	PlanByIndexEnd(level);
 	merged = SPI_processed;
@@ -149,6 +195,7 @@ MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n
 		rows[i].key = SpiText(i, 3);
 	}
 	ProfileWriteIds(&profile, ids, n, rows, merged, &changes);
+	TakePending(ids, n, rows, merged, &changes);
 	AfterChanges(run, &profile, follower, &changes);
 }
 
@@ -191,6 +238,8 @@ MergeRange(Run *run, const ChangeFollower *follower, int64 *last)
 	SpiRunPlan(SpiKeep(&plan,
 					   "(SELECT DISTINCT customer_id FROM custseg.profile_part WHERE customer_id > $1"
 					   " ORDER BY customer_id LIMIT $2)"
+					   " UNION (SELECT DISTINCT customer_id FROM custseg.profile_attribute WHERE customer_id > $1"
+					   " ORDER BY customer_id LIMIT $2)"
 					   " UNION (SELECT customer_id FROM custseg.profile WHERE customer_id > $1"
 					   " ORDER BY customer_id LIMIT $2)"
 					   " ORDER BY customer_id LIMIT $2",
@@ -202,10 +251,8 @@ MergeRange(Run *run, const ChangeFollower *follower, int64 *last)
 void
 CountRows(Run *run, const Source *source, const CollectCounts *counts)
 {
-	int64		rejected = 0;
+	int64		rejected = RejectedRows(counts);
 
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-		rejected += counts->rejected[reason];
 	run->counts.rows_read += counts->rows;
 	run->counts.rows_rejected += rejected;
 	RunTell(run, "read %s: " INT64_FORMAT " rows, " INT64_FORMAT " of them rejected%s",

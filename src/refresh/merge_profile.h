@@ -35,8 +35,8 @@ extern void CountRows(Run *run, const Source *source, const CollectCounts *count
 extern void AfterChanges(Run *run, const ProfileTarget *target, const ChangeFollower *follower,
 						 const ProfileChanges *changes);
 
-/* Customers whose parts are to be merged, in the same transaction. */
-extern void NotePending(const int64 *ids, int n);
+/* Customers whose parts are to be merged, and who are to be evaluated in any case. */
+extern void NotePending(const int64 *ids, int n, bool evaluate);
 
 /* Merge the parts of some customers, by ascending id, and of all who are one person with them, into their profiles. */
 extern void MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n);

@@ -20,6 +20,12 @@
 bool
 PartsAreWanted(List *sources, bool kept)
 {
+	ListCell   *cell;
+
+	/* Of people always: a profile is never theirs alone. */
+	foreach(cell, sources)
+		if (((Source *) lfirst(cell))->kind == SOURCE_PEOPLE)
+			return true;
 	return list_length(sources) > 1 ||
 		(sources != NIL && (PersonsLinked() ||
 							(kept && SpiRun("SELECT FROM custseg.profile_pending LIMIT 1", 0, NULL, NULL, NULL) > 0)));

@@ -430,6 +430,8 @@ RunAlone(Run *run, void (*work) (Run *run))
 		FlushErrorState();
 		if (run->collector)
 			CollectorClose(run->collector);
+		if (run->people)
+			PeopleSpoolClose(run->people);
 		run->failure = RunErrorText(run, error);
 		if (run->recorded)
 			RecordFailure(run, &lock);

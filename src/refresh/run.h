@@ -16,6 +16,7 @@
 #include "common/guard.h"
 #include "common/moment.h"
 #include "common/settings.h"
+#include "facts/people_compare.h"
 #include "profile/collector.h"
 
 typedef enum Stage
@@ -95,6 +96,7 @@ typedef struct Run
 	/* Its reads. */
 	char	   *reading;		/* the source that is being read */
 	Collector  *collector;		/* to be closed whatever happens */
+	PeopleSpool *people;		/* likewise */
 } Run;
 
 /*

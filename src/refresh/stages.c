@@ -24,6 +24,7 @@
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/persons.h"
+#include "refresh/spend.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
 
@@ -56,7 +57,7 @@ static List *
 ReadSources(Run *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->context);
-	List	   *sources = ListSources(SOURCE_ORDERS);
+	List	   *sources = ListReadSources();
 
 	MemoryContextSwitchTo(old);
 	if (run->asked.only_source != 0)
@@ -66,9 +67,12 @@ ReadSources(Run *run)
 		foreach(cell, sources)
 			if (((Source *) lfirst(cell))->source_id == run->asked.only_source)
 				return sources;
+		foreach(cell, ListSources(SOURCE_SPEND))
+			if (((Source *) lfirst(cell))->source_id == run->asked.only_source)
+				return sources;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("source %d is not a source of orders", run->asked.only_source),
+				 errmsg("source %d is not one that a refresh reads", run->asked.only_source),
 				 errhint("See custseg.source for the sources there are.")));
 	}
 	return sources;
@@ -258,6 +262,7 @@ StageCollect(Refresh *refresh)
 	FollowLinks(run, &follower);
 	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
+	CollectSpend(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
 	StateWrite(&(StateChange) {
@@ -381,6 +386,7 @@ StageQueue(Refresh *refresh)
 	refresh->choices = state->settled_at != DT_NOBEGIN ? QueueChoices() : NULL;
 	if (refresh->choices && StateIsSettled(state, run, refresh->choices))
 		refresh->customers = DatumGetArrayTypeP(IdArray(run->touched.ids, run->touched.n));
+	FollowContacts(run);
 	RunActivity(run, "planning recall tasks");
 	refresh->settled = QueuePlan(&run->now, refresh->customers, state->settled_at, &unread);
 	TellContacts(run, unread);

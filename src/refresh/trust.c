@@ -13,14 +13,15 @@
 
 #include <math.h>
 
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "common/attempt.h"
 #include "common/spi.h"
 #include "common/stream.h"
 #include "person/contact.h"
 #include "refresh/trust.h"
+#include "source/follow.h"
 #include "source/read.h"
 
 #define FEWEST_CUSTOMERS	20	/* a smaller shop may come and go */
@@ -42,7 +43,9 @@ CountCustomers(const ProfileTarget *target, int64 most)
 	Oid			types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(target->source_id), Int64GetDatum(most)};
 
-	SpiRun(target->source_id ?
+	SpiRun(target->people ?
+		   "SELECT count(*) FROM (SELECT FROM custseg.profile_attribute WHERE source_id = $1 LIMIT $2) p" :
+		   target->source_id ?
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile_part WHERE source_id = $1 LIMIT $2) p" :
 		   "SELECT count(*) FROM (SELECT FROM custseg.profile WHERE $1 = 0 LIMIT $2) p", 2, types, values, NULL);
 	return SpiInt64(0, 1, 0);
@@ -95,57 +98,48 @@ FullAgain(const Expectation *expected, const Source *source, int64 rows)
 
 /* ------------------------------------------------------------ statuses */
 
-static bool
-ContainsStatus(ArrayType *array, Datum text)
-{
-	Datum	   *elements;
-	int			n;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
-		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, elements[i], text)))
-			return true;
-	return false;
-}
-
-/* Which of some statuses were seen. */
-typedef struct StatusRead
-{
-	Datum	   *accepted;
-	bool	   *had;
-	int			n;
-} StatusRead;
-
 static void
-StatusRow(TupleTableSlot *slot, void *arg)
+NoteStatus(const Source *source, int n, const char *status, bool accepted, bool further, int64 rows)
 {
-	StatusRead *read = arg;
+	static SPIPlanPtr kept = NULL;
+	Oid			types[6] = {INT4OID, INT4OID, TEXTOID, BOOLOID, BOOLOID, INT8OID};
+	Datum		values[6] = {Int32GetDatum(source->source_id), Int32GetDatum(n), status ? CStringGetTextDatum(status) : (Datum) 0,
+	BoolGetDatum(accepted), BoolGetDatum(further), Int64GetDatum(rows)};
 
-	for (int i = 0; i < read->n && !slot->tts_isnull[0]; i++)
-		read->had[i] |= DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, slot->tts_values[0],
-															 read->accepted[i]));
+	SpiRunPlan(SpiKeep(&kept, "INSERT INTO custseg.source_status (source_id, n, status, accepted, further, rows)"
+					   " VALUES ($1, $2, $3, $4, $5, $6)", 6, types), values, status ? NULL : "  n   ");
 }
 
-ArrayType *
-ReadStatuses(const Source *source)
+void
+NoteStatuses(const Source *source, const StatusCounts *statuses)
 {
-	ArrayType  *accepted = DatumGetArrayTypeP(source->accepted);
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {source->accepted};
-	StatusRead	read;
-	int			n_had = 0;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(source->source_id)};
+	int			n = 0;
 
-	deconstruct_array(accepted, TEXTOID, -1, false, TYPALIGN_INT, &read.accepted, NULL, &read.n);
-	read.had = palloc0(Max(read.n, 1) * sizeof(bool));
-	SourceQuery(source,
-				psprintf("SELECT DISTINCT %s::pg_catalog.text FROM %s%s LIMIT %d",
-						 SourceColumn(source, COLUMN_STATUS), SourceRelation(source),
-						 SourceFilter(source, 1, " WHERE "), read.n),
-				1, types, values, StreamTo(StatusRow, &read));
-	for (int i = 0; i < read.n; i++)
-		if (read.had[i])
-			read.accepted[n_had++] = read.accepted[i];
-	return construct_array(read.accepted, n_had, TEXTOID, -1, false, TYPALIGN_INT);
+	SpiRun("DELETE FROM custseg.source_status WHERE source_id = $1", 1, types, values, NULL);
+	if (statuses == NULL)
+		return;
+	for (int i = 0; i < statuses->n_accepted; i++)
+		NoteStatus(source, ++n, statuses->accepted[i]->value, true, false, statuses->accepted[i]->rows);
+	for (int i = 0; i < statuses->n_others; i++)
+		NoteStatus(source, ++n, statuses->others[i]->value, false, false, statuses->others[i]->rows);
+	if (statuses->nulls > 0)
+		NoteStatus(source, ++n, NULL, false, false, statuses->nulls);
+	if (statuses->more > 0)
+		NoteStatus(source, ++n, NULL, false, true, statuses->more);
+}
+
+/* Had a row this status when the source was last read? */
+static bool
+HadStatus(const Source *source, const char *status)
+{
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), CStringGetTextDatum(status)};
+
+	SpiRun("SELECT FROM custseg.source_status WHERE source_id = $1 AND accepted AND rows > 0"
+		   " AND status COLLATE \"C\" = $2", 2, types, values, NULL);
+	return SPI_processed > 0;
 }
 
 /* ----------------------------------------------------- what is told of it */
@@ -164,46 +158,42 @@ TellRun(Run *run, const char *message)
 }
 
 static void
-TellStatuses(Run *run, const Source *source, ArrayType *statuses)
+TellStatuses(Run *run, const Source *source, const StatusCounts *statuses)
 {
-	Datum	   *elements;
-	int			n;
-
-	deconstruct_array(DatumGetArrayTypeP(source->accepted), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < statuses->n_accepted; i++)
 	{
-		char	   *status = TextDatumGetCString(elements[i]);
+		const char *status = statuses->accepted[i]->value;
 
 		if (!StatusCanBe(source, status))
 			TellRun(run, psprintf("%s accepts status \"%s\", which type %s of its column %s does not have",
 							   NamedSource(source), status, format_type_be(source->type[COLUMN_STATUS]),
 							   SourceColumn(source, COLUMN_STATUS)));
-		else if (source->statuses != NULL && ContainsStatus(source->statuses, elements[i]) && !ContainsStatus(statuses, elements[i]))
+		else if (statuses->accepted[i]->rows == 0 && HadStatus(source, status))
 			TellRun(run, psprintf("no row of %s has status \"%s\" any more", NamedSource(source), status));
 	}
 }
 
 void
-TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses)
+TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 {
-	int64		rejected = 0;
+	int64		rejected = RejectedRows(counts);
 	int			most = 0;
 
-	if (statuses != NULL)
-		TellStatuses(run, source, statuses);
+	if (counts->statuses != NULL)
+		TellStatuses(run, source, counts->statuses);
 	if (counts->rows == 0)
 	{
+		int64		left_out = counts->statuses ? StatusLeftOut(counts->statuses) : 0;
+
 		/* Once: a source may well be empty. */
 		if (source->customers != 0)
-			TellRun(run, psprintf("%s has no orders", NamedSource(source)));
+			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), source->kind == SOURCE_ORDERS ? "orders" : "rows") :
+					psprintf("%s has no orders: none of its " INT64_FORMAT " rows has an accepted status", NamedSource(source), left_out));
 		return;
 	}
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
-	{
-		rejected += counts->rejected[reason];
 		if (counts->rejected[reason] > counts->rejected[most])
 			most = reason;
-	}
 	if (rejected >= MOST_REJECTED * counts->rows)
 		TellRun(run, psprintf("of the " INT64_FORMAT " rows of %s " INT64_FORMAT " cannot be used, most often because %s",
 						   counts->rows, NamedSource(source), rejected, reject_reasons[most]));
@@ -249,6 +239,45 @@ TellFailure(Run *run, const Source *source, const ErrorData *error)
 }
 
 void
+TellAdopted(Run *run, const Source *source)
+{
+	RunNote(run, psprintf("another relation has the name of %s now, and is read in its place", NamedSource(source)));
+	if (source->tracked)
+		TellRun(run, psprintf("%s is read whole until its new table has triggers: SELECT custseg.track(%d)",
+							  NamedSource(source), source->source_id));
+}
+
+/* What there is to adopt, and whether it was. */
+typedef struct Adoption
+{
+	Source	   *source;
+	bool		adopted;
+} Adoption;
+
+static void
+Adopt(void *arg)
+{
+	Adoption   *adoption = arg;
+
+	adoption->adopted = SourceAdopt(adoption->source);
+}
+
+void
+FollowContacts(Run *run)
+{
+	ListCell   *cell;
+
+	foreach(cell, ListSources(SOURCE_CONTACT))
+	{
+		Adoption	adoption = {lfirst(cell)};
+
+		/* If it cannot be, whoever wants to read it will say so. */
+		if (adoption.source->follow && Attempt(Adopt, &adoption) == NULL && adoption.adopted)
+			TellAdopted(run, adoption.source);
+	}
+}
+
+void
 TellContacts(Run *run, const ErrorData *error)
 {
 	ListCell   *cell;
@@ -276,8 +305,14 @@ TellContacts(Run *run, const ErrorData *error)
 void
 TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found)
 {
-	char	   *problem = psprintf("it had " INT64_FORMAT " customers then and has " INT64_FORMAT " now",
-								   expected->customers, found);
+	TellHeldOf(run, source, expected, found, "customers");
+}
+
+void
+TellHeldOf(Run *run, const Source *source, const Expectation *expected, int64 found, const char *what)
+{
+	char	   *problem = psprintf("it had " INT64_FORMAT " %s then and has " INT64_FORMAT " now",
+								   expected->customers, what, found);
 	char	   *hint = psprintf("CALL custseg.refresh(source => %d, rebuild => true) accepts that", source->source_id);
 
 	ereport(WARNING,

@@ -30,11 +30,11 @@ extern int64 LeastCustomers(const Expectation *expected);
 /* From that many customers on it is full again, or another one; where it has so many more rows. -1: none is. */
 extern int64 FullAgain(const Expectation *expected, const Source *source, int64 rows);
 
-/* The accepted statuses that rows have now, a text[] in the current memory context. As the relation's owner; after SourceOpen. */
-extern ArrayType *ReadStatuses(const Source *source);
-
 /* Say what is odd about a complete read: nothing in it, nearly nothing usable, statuses that no row has. */
-extern void TellOddities(Run *run, const Source *source, const CollectCounts *counts, ArrayType *statuses);
+extern void TellOddities(Run *run, const Source *source, const CollectCounts *counts);
+
+/* Keep how many rows of a complete read had which status. */
+extern void NoteStatuses(const Source *source, const StatusCounts *statuses);
 
 /* The customer table could be read while tasks were planned, or (error) could not. Inside SPI. */
 extern void TellContacts(Run *run, const ErrorData *error);
@@ -42,6 +42,13 @@ extern void TellContacts(Run *run, const ErrorData *error);
 /* It could not be read, or is not believed: it stays as it was last read, and everybody is told. */
 extern void TellFailure(Run *run, const Source *source, const ErrorData *error);
 extern void TellHeld(Run *run, const Source *source, const Expectation *expected, int64 found);
+extern void TellHeldOf(Run *run, const Source *source, const Expectation *expected, int64 found, const char *what);
+
+/* Another relation has the name of the source and is its own from now on. */
+extern void TellAdopted(Run *run, const Source *source);
+
+/* Adopt what has the name of a customer table, and say so. */
+extern void FollowContacts(Run *run);
 
 /* It is as it should be. */
 extern void ForgetProblem(Source *source);

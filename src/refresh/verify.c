@@ -18,6 +18,7 @@
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
@@ -28,9 +29,13 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "facts/people_compare.h"
 #include "person/person.h"
 #include "refresh/incremental.h"
+#include "refresh/spend.h"
+#include "source/follow.h"
 #include "source/read.h"
+#include "timeline/timeline.h"
 #include "track/change_log.h"
 #include "track/change_pending.h"
 
@@ -45,12 +50,13 @@ typedef struct Sample
 	int			n;
 } Sample;
 
-/* What the sources say: a timeline a customer and source. */
+/* What the sources say: a timeline a customer and source, and of people a text with all of it, else an empty one. */
 typedef struct Truth
 {
 	int64	   *ids;
 	Datum	   *sources;
 	Datum	   *timelines;
+	Datum	   *texts;
 	int			n;
 	int			size;
 } Truth;
@@ -78,6 +84,8 @@ SampleStored(int most, Sample *sample)
 	SpiRun("SELECT customer_id FROM ("
 		   " (SELECT customer_id FROM custseg.profile ORDER BY pg_catalog.random() LIMIT $1)"
 		   " UNION (SELECT s.customer_id FROM custseg.standing s WHERE NOT EXISTS"
+		   "  (SELECT FROM custseg.profile p WHERE p.customer_id = s.customer_id) LIMIT $1)"
+		   " UNION (SELECT s.customer_id FROM custseg.profile_attribute s WHERE NOT EXISTS"
 		   "  (SELECT FROM custseg.profile p WHERE p.customer_id = s.customer_id) LIMIT $1)"
 		   " UNION (SELECT s.customer_id FROM custseg.profile_part s WHERE NOT EXISTS"
 		   "  (SELECT FROM custseg.profile p WHERE p.customer_id = s.customer_id) LIMIT $1)) c"
@@ -141,21 +149,53 @@ SampleSource(Source *source, int most, Sample *sample)
 }
 
 static void
-AddTruth(Truth *truth, const Source *source, const Collected *rows, int n)
+AddTruth(Truth *truth, const Source *source, int64 customer_id, Datum timeline, const char *text)
 {
-	if (truth->n + n > truth->size)
+	if (truth->n == truth->size)
 	{
-		truth->size = Max(truth->size * 2, truth->n + n);
+		truth->size *= 2;
 		truth->ids = repalloc_huge(truth->ids, truth->size * sizeof(int64));
 		truth->sources = repalloc_huge(truth->sources, truth->size * sizeof(Datum));
 		truth->timelines = repalloc_huge(truth->timelines, truth->size * sizeof(Datum));
+		truth->texts = repalloc_huge(truth->texts, truth->size * sizeof(Datum));
 	}
+	truth->ids[truth->n] = customer_id;
+	truth->sources[truth->n] = Int32GetDatum(source->source_id);
+	truth->timelines[truth->n] = timeline;
+	truth->texts[truth->n++] = CStringGetTextDatum(text);
+}
+
+/* As STORED_PERSON shows what is stored. */
+static char *
+PersonText(const Person *person)
+{
+	const char *day = person->registered_on == DATEVAL_NOBEGIN ? "-" :
+		DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(person->registered_on)));
+	char	   *attributes = DatumGetCString(DirectFunctionCall1(jsonb_out,
+																 DirectFunctionCall1(jsonb_in, CStringGetDatum(person->attributes))));
+
+	if (person->others == NULL)
+		return psprintf("%s %s", day, attributes);
+	return psprintf("%s %s " INT64_FORMAT " %s", day, attributes, person->other_rows,
+					DatumGetCString(DirectFunctionCall1(jsonb_out, DirectFunctionCall1(jsonb_in, CStringGetDatum(person->others)))));
+}
+
+#define STORED_PERSON \
+	"SELECT concat_ws(' ', coalesce(a.registered_on::text, '-'), a.attributes, c.other_rows, c.others) AS shown" \
+	" FROM custseg.profile_attribute a LEFT JOIN custseg.attribute_conflict c USING (customer_id, source_id)"
+
+static void
+ReadPeopleTruth(Source *source, const char *time_zone, const Sample *sample, Truth *truth)
+{
+	CollectCounts counts;
+	Person	   *people;
+	int			n;
+
+	SourceOpen(source);
+	people = PeopleReadSome(source, time_zone, IdentityKeys(source, sample->n, sample->ids), sample->ids, sample->n,
+							false, &counts, &n);
 	for (int i = 0; i < n; i++)
-	{
-		truth->ids[truth->n] = rows[i].customer_id;
-		truth->sources[truth->n] = Int32GetDatum(source->source_id);
-		truth->timelines[truth->n++] = PointerGetDatum(rows[i].timeline);
-	}
+		AddTruth(truth, source, people[i].customer_id, PointerGetDatum(TimelineBuild(NULL, 0)), PersonText(&people[i]));
 }
 
 static void
@@ -175,7 +215,8 @@ ReadTruth(Source *source, const char *time_zone, DateADT day, const Sample *samp
 	PG_TRY();
 	{
 		rows = ReadSomeCustomers(source, collector, keys, sample->ids, sample->n, &n);
-		AddTruth(truth, source, rows, n);
+		for (int i = 0; i < n; i++)
+			AddTruth(truth, source, rows[i].customer_id, PointerGetDatum(rows[i].timeline), "");
 	}
 	PG_FINALLY();
 	{
@@ -217,7 +258,7 @@ LeaveOutPending(List *sources, Sample *sample)
 
 #define EXPECTED \
 	"WITH wanted AS (SELECT unnest($1) AS id)," \
-	" said AS (SELECT * FROM unnest($2, $3, $4) AS s (id, source_id, timeline))," \
+	" said AS (SELECT * FROM unnest($2, $3, $4, $5) AS s (id, source_id, timeline, text))," \
 	" expected AS (SELECT coalesce(g.person_id, s.id) AS id, custseg.merge(s.timeline) AS timeline" \
 	"  FROM said s LEFT JOIN custseg.person g ON g.customer_id = s.id GROUP BY 1)"
 
@@ -225,7 +266,7 @@ LeaveOutPending(List *sources, Sample *sample)
 static uint64
 ReturnDifferences(ReturnSetInfo *result, const char *sql, Oid *types, Datum *values)
 {
-	SpiRun(sql, 4, types, values, NULL);
+	SpiRun(sql, 5, types, values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Datum		values[4];
@@ -252,11 +293,11 @@ StandingsAreCurrent(void)
 static void
 VerifyCustomers(int most, ReturnSetInfo *result)
 {
-	List	   *sources = ListSources(SOURCE_ORDERS);
+	List	   *sources = ListReadSources();
 	char	   *time_zone = ReadShopSettings()->time_zone;
 	Oid			timeline = get_atttype(OwnRelation("profile"), 3);
-	Oid			types[4] = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, get_array_type(timeline)};
-	Datum		values[4];
+	Oid			types[5] = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, get_array_type(timeline), TEXTARRAYOID};
+	Datum		values[5];
 	DateADT		day;
 	Sample		sample;
 	Truth		truth = {.size = 1024};
@@ -266,20 +307,31 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	truth.ids = palloc(truth.size * sizeof(int64));
 	truth.sources = palloc(truth.size * sizeof(Datum));
 	truth.timelines = palloc(truth.size * sizeof(Datum));
+	truth.texts = palloc(truth.size * sizeof(Datum));
 	SpiRun("SELECT max(day) FROM custseg.refresh_state", 0, NULL, NULL, NULL);
 	day = SpiInt64(0, 1, 0);
 	SampleStored(most, &sample);
 	foreach(cell, sources)
+		(void) SourceFollow(lfirst(cell));
+	foreach(cell, sources)
 		SampleSource(lfirst(cell), most, &sample);
 	sample.ids = WithMembers(sample.ids, sample.n, &sample.n);
 	foreach(cell, sources)
-		ReadTruth(lfirst(cell), time_zone, day, &sample, &truth);
+	{
+		Source	   *source = lfirst(cell);
+
+		if (source->kind == SOURCE_PEOPLE)
+			ReadPeopleTruth(source, time_zone, &sample, &truth);
+		else
+			ReadTruth(source, time_zone, day, &sample, &truth);
+	}
 	LeaveOutPending(sources, &sample);
 
 	values[0] = IdArray(sample.ids, sample.n);
 	values[1] = IdArray(truth.ids, truth.n);
 	values[2] = PointerGetDatum(construct_array(truth.sources, truth.n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	values[3] = PointerGetDatum(construct_array(truth.timelines, truth.n, timeline, -1, false, TYPALIGN_INT));
+	values[4] = PointerGetDatum(construct_array(truth.texts, truth.n, TEXTOID, -1, false, TYPALIGN_INT));
 	differ = ReturnDifferences(result,
 							   EXPECTED
 							   " SELECT w.id, 'profile', p.timeline::text, e.timeline::text FROM wanted w"
@@ -300,12 +352,21 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 								" SELECT w.id, 'part of source ' || k.source_id, p.timeline::text, s.timeline::text"
 								" FROM wanted w CROSS JOIN (SELECT unnest(sources) AS source_id"
 								"  FROM custseg.refresh_state WHERE parts) k"
-								" JOIN custseg.source_mapping m ON m.source_id = k.source_id"
+								" JOIN custseg.source_mapping m ON m.source_id = k.source_id AND m.kind = 'orders'"
 								" LEFT JOIN custseg.profile_part p ON p.source_id = k.source_id AND p.customer_id = w.id"
 								" LEFT JOIN said s ON s.source_id = k.source_id AND s.id = w.id"
 								" WHERE p.timeline::text IS DISTINCT FROM s.timeline::text ORDER BY w.id, k.source_id",
 								types, values);
 
+	differ += ReturnDifferences(result,
+								EXPECTED
+								" SELECT w.id, 'attributes of source ' || m.source_id, a.shown, s.text FROM wanted w"
+								" CROSS JOIN custseg.source_mapping m"
+								" LEFT JOIN LATERAL (" STORED_PERSON " WHERE a.customer_id = w.id AND a.source_id = m.source_id) a ON true"
+								" LEFT JOIN said s ON s.source_id = m.source_id AND s.id = w.id"
+								" WHERE m.kind = 'people' AND m.source_id = ANY (ARRAY(SELECT unnest(sources) FROM custseg.refresh_state))"
+								" AND a.shown IS DISTINCT FROM s.text ORDER BY w.id, m.source_id",
+								types, values);
 	if (StandingsAreCurrent())
 		differ += ReturnDifferences(result,
 									EXPECTED
@@ -321,6 +382,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 	else
 		ereport(NOTICE,
 				(errmsg("standings were not compared: the rules changed since the last refresh")));
+	differ += VerifySpend(time_zone, result);
 	ereport(NOTICE,
 			(errmsg("%d customers compared, %llu differences", sample.n, (unsigned long long) differ)));
 }

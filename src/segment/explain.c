@@ -210,6 +210,26 @@ LifecycleRule(Explanation *why)
 	return "";
 }
 
+/* Why somebody without an order is a customer at all: some source says that there is such a person. */
+static const char *
+ProspectDetail(Explanation *why)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(why->customer_id)};
+	const char *detail = psprintf(WORDS("nothing up to %s", "截至 %s 无记录"), Day(why->day));
+
+	SpiRun("SELECT min(a.registered_on), string_agg(m.relation_name::text, ', ' ORDER BY a.source_id)"
+		   " FROM custseg.profile_attribute a JOIN custseg.source_mapping m USING (source_id)"
+		   " WHERE a.customer_id = ANY (ARRAY(SELECT g.customer_id FROM custseg.members($1) g (customer_id)))",
+		   1, types, values, NULL);
+	if (SpiText(0, 2) == NULL)
+		return detail;
+	if (SpiText(0, 1) == NULL)
+		return psprintf(WORDS("%s; known from %s", "%s；来自 %s"), detail, SpiText(0, 2));
+	return psprintf(WORDS("%s; known from %s, registered on %s", "%s；来自 %s，注册于 %s"), detail, SpiText(0, 2),
+					SpiText(0, 1));
+}
+
 static void
 ExplainLifecycle(Explanation *why)
 {
@@ -217,7 +237,7 @@ ExplainLifecycle(Explanation *why)
 	const char *detail;
 
 	if (why->now.lifecycle == LIFECYCLE_PROSPECT)
-		detail = psprintf(WORDS("nothing up to %s", "截至 %s 无记录"), Day(why->day));
+		detail = ProspectDetail(why);
 	else
 	{
 		detail = psprintf(WORDS("on %s: follow_up_at %s, silent_at %s, lost_at %s; orders on %s",
@@ -422,7 +442,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("customer %lld does not exist", (long long) PG_GETARG_INT64(0)),
-				 errhint("Customers come with their orders: see custseg.customer, or run CALL custseg.refresh().")));
+				 errhint("Customers come with their orders, or from a source of people: see custseg.customer, or run CALL custseg.refresh().")));
 	why.customer_id = SpiInt64(0, 2, 0);
 	why.timeline = SpiField(0, 1, &isnull);
 	GatherFacts(&why.rules,

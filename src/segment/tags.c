@@ -81,7 +81,7 @@ custseg_add_tag(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("customer %lld does not exist", (long long) PG_GETARG_INT64(0)),
-				 errhint("Customers come with their orders: see custseg.customer, or run CALL custseg.refresh().")));
+				 errhint("Customers come with their orders, or from a source of people: see custseg.customer, or run CALL custseg.refresh().")));
 	SpiRun("INSERT INTO custseg.manual_tag (customer_id, tag, note, set_by, set_at)"
 		   " VALUES ($1, $2, $3, $4, now()) ON CONFLICT (customer_id, tag) DO NOTHING",
 		   4, types, values, nulls);

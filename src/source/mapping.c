@@ -21,7 +21,6 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -29,7 +28,9 @@
 #include "utils/syscache.h"
 
 #include "common/spi.h"
+#include "source/follow.h"
 #include "source/mapping.h"
+#include "source/parse_text.h"
 
 /* Columns of custseg.source_mapping. */
 enum
@@ -51,6 +52,8 @@ static const Oid time_types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidO
 static const Oid number_types[] = {NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid promotion_types[] = {BOOLOID, NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid flag_types[] = {BOOLOID, InvalidOid};
+static const Oid attribute_types[] = {TEXTOID, VARCHAROID, BPCHAROID, BOOLOID, INT2OID, INT4OID, INT8OID, NUMERICOID,
+FLOAT4OID, FLOAT8OID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID, InvalidOid};
 
 static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CUSTOMER] = {"customer", "smallint, integer, bigint, uuid, text or varchar", key_types},
@@ -59,15 +62,22 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_ORDER_ID] = {"order_id", "smallint, integer, bigint, uuid, text or varchar", key_types},
 	[COLUMN_STATUS] = {"status", NULL, NULL},
 	[COLUMN_PROMOTION] = {"promotion", "boolean or a number", promotion_types},
+	[COLUMN_REGISTERED_AT] = {"registered_at", "timestamptz, timestamp or date", time_types},
 	[COLUMN_NAME] = {"name", NULL, NULL},
 	[COLUMN_PHONE] = {"phone", NULL, NULL},
 	[COLUMN_EMAIL] = {"email", NULL, NULL},
 	[COLUMN_DO_NOT_CONTACT] = {"do_not_contact", "boolean", flag_types},
+	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
 };
+
+static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
+attribute_types};
 
 static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
+	[SOURCE_PEOPLE] = "people",
 	[SOURCE_CONTACT] = "contact",
+	[SOURCE_SPEND] = "spend",
 };
 
 const char *
@@ -97,7 +107,7 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->namespace = SpiText(row, 7);
 	value = SpiField(row, 8, &isnull);
 	if (!isnull)
-		source->accepted = datumCopy(value, false, -1);
+		source->accepted = PointerGetDatum(DatumGetArrayTypePCopy(value));
 	value = SpiField(row, 9, &isnull);
 	source->last_read = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	source->customers = SpiInt64(row, 10, -1);
@@ -107,10 +117,22 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->read_here = SpiInt64(row, 14, 0) != 0;
 	source->troubled = SpiInt64(row, 15, 0) != 0;
 	source->rows = SpiInt64(row, 16, 0);
-	value = SpiField(row, 17, &isnull);
-	source->statuses = isnull ? NULL : DatumGetArrayTypePCopy(value);
-	source->native = SpiInt64(row, 18, 0) != 0;
+	source->native = SpiInt64(row, 17, 0) != 0;
+	source->follow = SpiInt64(row, 18, 0) != 0;
+	source->owner_name = SpiText(row, 19);
+	source->parse = ParseOrderOf(SpiText(row, 21));
 	return source;
+}
+
+/* The attribute is called like its row in source_column. */
+static void
+AddAttribute(Source *source, char *name, char *column)
+{
+	int			n = source->n_attributes++;
+
+	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
+		palloc(sizeof(SourceAttribute));
+	source->attributes[n] = (SourceAttribute) {.name = name,.column = column};
 }
 
 List *
@@ -129,9 +151,9 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.statuses, m.native"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse, c.name"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
-					   " WHERE m.kind = $1 ORDER BY m.source_id",
+					   " WHERE m.kind = $1 ORDER BY m.source_id, c.role COLLATE \"C\", c.name COLLATE \"C\"",
 					   1, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -144,17 +166,45 @@ ListSources(SourceKind kind)
 		}
 		for (int column = 0; column < MAPPED_COLUMNS; column++)
 			if (strcmp(role, column_rules[column].role) == 0)
+			{
 				source->column[column] = SpiText(row, 3);
+				source->column_type[column] = SpiText(row, 20);
+			}
+		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
+			AddAttribute(source, SpiText(row, 22), SpiText(row, 3));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;
 }
 
-static void
-CheckColumn(Source *source, MappedColumn column)
+static bool
+IsText(Oid type)
 {
-	const ColumnRule *rule = &column_rules[column];
-	const char *name = source->column[column];
+	return type == TEXTOID || type == VARCHAROID || type == BPCHAROID;
+}
+
+static bool
+MayBeParsed(const ColumnRule *rule)
+{
+	return rule == &column_rules[COLUMN_AT] || rule == &column_rules[COLUMN_AMOUNT];
+}
+
+bool
+SourceIsParsed(const Source *source)
+{
+	return IsText(source->type[COLUMN_AT]) || IsText(source->type[COLUMN_AMOUNT]);
+}
+
+List *
+ListReadSources(void)
+{
+	return list_concat(ListSources(SOURCE_ORDERS), ListSources(SOURCE_PEOPLE));
+}
+
+/* The number of a column and its type, if it can be what it is mapped as. */
+static AttrNumber
+CheckColumn(const Source *source, const char *name, const ColumnRule *rule, Oid *found)
+{
 	AttrNumber	attno = get_attnum(source->relation, name);
 	Oid			type;
 
@@ -170,21 +220,23 @@ CheckColumn(Source *source, MappedColumn column)
 						 source->source_id)));
 
 	type = getBaseType(get_atttype(source->relation, attno));
-	if (rule->types)
+	if (rule->types && !(MayBeParsed(rule) && IsText(type) && source->parse != PARSE_NONE))
 	{
 		const Oid  *accepted = rule->types;
 
 		while (OidIsValid(*accepted) && *accepted != type)
 			accepted++;
-		if (!OidIsValid(*accepted))
+		if (!OidIsValid(*accepted) && !(rule == &attribute_rule && get_typtype(type) == TYPTYPE_ENUM))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of relation %s has type %s and cannot be used as %s",
 							name, SourceRelation(source), format_type_be(type), rule->role),
+					 MayBeParsed(rule) && IsText(type) ?
+					 errhint("It must be %s; parse => 'YMD', 'DMY' or 'MDY' reads texts, or a view over the table can cast it.", rule->wanted) :
 					 errhint("It must be %s; a view over the table can cast it.", rule->wanted)));
 	}
-	source->attno[column] = attno;
-	source->type[column] = type;
+	*found = type;
+	return attno;
 }
 
 bool
@@ -260,6 +312,7 @@ SourceOpen(Source *source)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation %s of source %d no longer exists",
 						SourceRelation(source), source->source_id),
+				 SourceIsReplaced(source) ? errhint("%s", FollowHint(source)) :
 				 errhint("Register its successor, and forget this one with SELECT custseg.drop_source(%d).",
 						 source->source_id)));
 	form = (Form_pg_class) GETSTRUCT(tuple);
@@ -270,6 +323,7 @@ SourceOpen(Source *source)
 				 errmsg("source %d was registered as %s, but that relation is now called %s",
 						source->source_id, SourceRelation(source),
 						quote_qualified_identifier(get_namespace_name(form->relnamespace), NameStr(form->relname))),
+				 SourceIsReplaced(source) ? errhint("Rename it back. %s", FollowHint(source)) :
 				 errhint("Rename it back, or SELECT custseg.drop_source(%d) and register it under its new name.",
 						 source->source_id)));
 	source->owner = form->relowner;
@@ -277,11 +331,14 @@ SourceOpen(Source *source)
 
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
-			CheckColumn(source, column);
-	(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
+			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
+	if (source->column[COLUMN_CUSTOMER])
+		(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
 	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
 		source->key_kind = KEY_NUMBER;
-	if (source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
+	if (source->column[COLUMN_CUSTOMER] && source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of relation %s now has type %s, and its customers are others",
@@ -292,7 +349,7 @@ SourceOpen(Source *source)
 						 source->source_id, source->source_id)));
 
 	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck(source->relation, source->attno[COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
+		pg_attribute_aclcheck(source->relation, source->attno[source->kind == SOURCE_SPEND ? COLUMN_AT : COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which owns relation %s, may not read it",
@@ -337,6 +394,6 @@ SourceFilter(const Source *source, int parameter, const char *prefix)
 {
 	if (!source->column[COLUMN_STATUS])
 		return "";
-	return psprintf("%s%s::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($%d)",
+	return psprintf("%s%s::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=) ANY ($%d)",
 					prefix, SourceColumn(source, COLUMN_STATUS), parameter);
 }

@@ -9,7 +9,7 @@
 
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
-#include "utils/array.h"
+#include "source/parse.h"
 #include "utils/timestamp.h"
 
 typedef enum KeyKind
@@ -23,8 +23,12 @@ typedef enum KeyKind
 typedef enum SourceKind
 {
 	SOURCE_ORDERS,
+	SOURCE_PEOPLE,				/* who there is, and their attributes */
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
+	SOURCE_SPEND,				/* what the shop spends, by day and channel */
 } SourceKind;
+
+#define SOURCE_KINDS (SOURCE_SPEND + 1)
 
 /* What a column can be to us; see column_rules for their names. */
 typedef enum MappedColumn
@@ -35,16 +39,26 @@ typedef enum MappedColumn
 	COLUMN_ORDER_ID,
 	COLUMN_STATUS,
 	COLUMN_PROMOTION,
+	COLUMN_REGISTERED_AT,
 	COLUMN_NAME,
 	COLUMN_PHONE,
 	COLUMN_EMAIL,
 	COLUMN_DO_NOT_CONTACT,
+	COLUMN_CHANNEL,
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_DO_NOT_CONTACT + 1)
+#define MAPPED_COLUMNS (COLUMN_CHANNEL + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
+
+/* One of the columns that are kept under their names. */
+typedef struct SourceAttribute
+{
+	char	   *name;
+	char	   *column;
+	Oid			type;			/* base type, after SourceOpen */
+} SourceAttribute;
 
 typedef struct Source
 {
@@ -56,16 +70,21 @@ typedef struct Source
 	char	   *namespace;		/* of its keys */
 	bool		native;			/* its customers are the shop's own numbers */
 	char	   *column[MAPPED_COLUMNS]; /* NULL where not mapped */
+	SourceAttribute *attributes;	/* by name */
+	int			n_attributes;
 	Datum		accepted;		/* text[], with a status column */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */
-	ArrayType  *statuses;		/* accepted ones that rows had then; NULL: not known */
 	bool		troubled;		/* it was left as last read when it should have been read again */
 	bool		tracked;		/* custseg.track() put triggers on it */
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
 	bool		resting;		/* not tracked, and not to be read again yet */
+	ParseOrder	parse;			/* texts may be days and amounts */
+	bool		follow;			/* read whatever has its name, if it is like the one before: see follow.c */
+	char	   *owner_name;		/* of the one before */
+	char	   *column_type[MAPPED_COLUMNS];	/* and the base types of its columns */
 
 	/* Known after SourceOpen. */
 	Oid			owner;
@@ -77,10 +96,14 @@ typedef struct Source
 /* All sources of a kind, in the order they were added. Call inside SPI. */
 extern List *ListSources(SourceKind kind);
 
+/* Those that a refresh reads: by kind, then in the order they were added. Call inside SPI. */
+extern List *ListReadSources(void);
+
 /* As it stands in source_mapping. */
 extern const char *SourceKindName(SourceKind kind);
 
 /* As it stands in source_column. */
+#define ROLE_ATTRIBUTE	"attribute"
 extern const char *ColumnRole(MappedColumn column);
 
 /*
@@ -116,7 +139,10 @@ extern bool StatusCanBe(const Source *source, const char *status);
 /* Is the relation there, and called as it was when it was registered? Takes no lock. */
 extern bool SourceIsNamed(const Source *source);
 
-/* The condition on the status column with $n as its parameter, or "". */
+/* Are its days or its amounts texts? After SourceOpen. */
+extern bool SourceIsParsed(const Source *source);
+
+/* The condition that the status is, byte by byte, one of parameter $n, or "". */
 extern char *SourceFilter(const Source *source, int parameter, const char *prefix);
 
 #endif							/* CUSTSEG_MAPPING_H */

@@ -195,6 +195,21 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->columns = READ_AMOUNT + 1;
 	places->order_id = source->column[COLUMN_ORDER_ID] ? places->columns++ : -1;
 	places->promotion = source->column[COLUMN_PROMOTION] ? places->columns++ : -1;
+	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
+}
+
+/* Days, amounts and channels. */
+static char *
+SelectSpend(const Source *source)
+{
+	Oid			amount = source->type[COLUMN_AMOUNT];
+	bool		as_it_is = amount == FLOAT4OID || amount == TEXTOID || amount == VARCHAROID || amount == BPCHAROID;
+
+	return psprintf("SELECT %s, %s%s%s%s FROM %s", SourceColumn(source, COLUMN_AT), SourceColumn(source, COLUMN_AMOUNT),
+					as_it_is ? "" : "::pg_catalog.numeric",
+					source->column[COLUMN_CHANNEL] ? ", " : "",
+					source->column[COLUMN_CHANNEL] ? psprintf("%s::pg_catalog.text", SourceColumn(source, COLUMN_CHANNEL)) : "",
+					SourceRelation(source));
 }
 
 /* The columns that are read, from the relation: as PlacesOfRead says. */
@@ -205,6 +220,8 @@ SelectFrom(const Source *source)
 	Oid			amount = source->type[COLUMN_AMOUNT];
 	Oid			promotion = source->type[COLUMN_PROMOTION];
 
+	if (source->kind == SOURCE_SPEND)
+		return SelectSpend(source);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s", SourceColumn(source, COLUMN_CUSTOMER));
 	if (source->kind == SOURCE_ORDERS)
@@ -217,6 +234,15 @@ SelectFrom(const Source *source)
 		if (source->column[COLUMN_PROMOTION])
 			appendStringInfo(&sql, promotion == BOOLOID ? ", %s" : ", %s OPERATOR(pg_catalog.>) 0",
 							 SourceColumn(source, COLUMN_PROMOTION));
+		if (source->column[COLUMN_STATUS])
+			appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, COLUMN_STATUS));
+	}
+	else if (source->kind == SOURCE_PEOPLE)
+	{
+		if (source->column[COLUMN_REGISTERED_AT])
+			appendStringInfo(&sql, ", %s", SourceColumn(source, COLUMN_REGISTERED_AT));
+		for (int i = 0; i < source->n_attributes; i++)
+			appendStringInfo(&sql, ", %s", quote_identifier(source->attributes[i].column));
 	}
 	else
 		for (int column = COLUMN_NAME; column <= COLUMN_DO_NOT_CONTACT; column++)
@@ -227,31 +253,22 @@ SelectFrom(const Source *source)
 }
 
 char *
-SourceStatement(const Source *source, const char *tail)
+SourceStatement(const Source *source)
 {
-	return psprintf("%s%s%s", SelectFrom(source), SourceFilter(source, 1, " WHERE "), tail);
-}
-
-static void
-ReadRows(Source *source, const char *tail, DestReceiver *dest)
-{
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {source->accepted};
-
-	SourceQuery(source, SourceStatement(source, tail), source->column[COLUMN_STATUS] ? 1 : 0, types, values, dest);
+	return SelectFrom(source);
 }
 
 void
 SourceTry(Source *source)
 {
-	ReadRows(source, " LIMIT 0", None_Receiver);
+	SourceQuery(source, psprintf("%s LIMIT 0", SelectFrom(source)), 0, NULL, NULL, None_Receiver);
 }
 
 void
 SourceRead(Source *source, DestReceiver *dest)
 {
 	SourceOpen(source);
-	ReadRows(source, "", dest);
+	SourceQuery(source, SelectFrom(source), 0, NULL, NULL, dest);
 }
 
 char *

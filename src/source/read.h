@@ -17,11 +17,20 @@
 #define READ_AT			1
 #define READ_AMOUNT		2
 
-/* Where the others are; -1: not mapped. */
+/* Of people: customer, the moment of registration if it is mapped, then the attributes. */
+#define READ_REGISTERED_AT	1
+
+/* And a read of spend: day, amount (a numeric, a real or a text), channel (a text, if it is mapped). */
+#define SPEND_DAY		0
+#define SPEND_AMOUNT	1
+#define SPEND_CHANNEL	2
+
+/* Where the others of orders are; -1: not mapped. */
 typedef struct ReadPlaces
 {
 	int			order_id;
 	int			promotion;		/* boolean */
+	int			status;			/* text */
 	int			columns;		/* in all */
 } ReadPlaces;
 
@@ -30,12 +39,13 @@ extern void PlacesOfRead(const Source *source, ReadPlaces *places);
 /* Run the read with no rows, so that a mistake shows. */
 extern void SourceTry(Source *source);
 
-/* Read all of the orders into dest, in one snapshot. */
+/* Read all of the orders, whatever their status, into dest, in one snapshot. */
 extern void SourceRead(Source *source, DestReceiver *dest);
 
 /*
  * Read the orders of some customers, whose keys are an array of the customer
- * column's own kind. After SourceOpen, and worth it with HasCustomerIndex.
+ * column's own kind, and only those with an accepted status. After SourceOpen,
+ * and worth it with HasCustomerIndex.
  */
 extern void SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest);
 
@@ -48,8 +58,8 @@ extern char *SourceShown(const Source *source);
 /* Error context of a read; the argument is what SourceShown says. */
 extern void SourceContext(void *shown);
 
-/* The statement of SourceRead, with accepted statuses as $1 if there are any, and what a plan for it reads. */
-extern char *SourceStatement(const Source *source, const char *tail);
+/* The statement of SourceRead, which has no parameters, and what a plan for it reads. */
+extern char *SourceStatement(const Source *source);
 extern void SourceCheckPlan(const Source *source, SPIPlanPtr plan);
 
 /*

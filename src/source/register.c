@@ -20,7 +20,9 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/spi.h"
+#include "source/follow.h"
 #include "source/mapping.h"
+#include "source/parse_text.h"
 #include "source/read.h"
 #include "source/register.h"
 
@@ -86,19 +88,24 @@ CheckNamespace(const char *namespace)
 }
 
 static void
+StoreColumn(const Source *source, int id, const char *role, const char *name, const char *column)
+{
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(role), CStringGetTextDatum(name), CStringGetTextDatum(column),
+	CStringGetTextDatum(ColumnTypeName(source->relation, column))};
+
+	SpiRun("INSERT INTO custseg.source_column (source_id, role, name, column_name, type) VALUES ($1, $2, $3, $4::name, $5)",
+		   lengthof(types), types, values, NULL);
+}
+
+static void
 StoreColumns(const Source *source, int id)
 {
-	Oid			types[] = {INT4OID, TEXTOID, TEXTOID};
-
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
 		if (source->column[column])
-		{
-			Datum		values[] = {Int32GetDatum(id), CStringGetTextDatum(ColumnRole(column)),
-			CStringGetTextDatum(source->column[column])};
-
-			SpiRun("INSERT INTO custseg.source_column (source_id, role, column_name) VALUES ($1, $2, $3::name)",
-				   3, types, values, NULL);
-		}
+			StoreColumn(source, id, ColumnRole(column), "", source->column[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		StoreColumn(source, id, ROLE_ATTRIBUTE, source->attributes[i].name, source->attributes[i].column);
 }
 
 /* Store the mapping; the new source's number. */
@@ -106,11 +113,11 @@ static int
 StoreMapping(const Source *source)
 {
 	const char *kind = SourceKindName(source->kind);
-	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID};
+	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(types)] = {CStringGetTextDatum(kind), ObjectIdGetDatum(source->relation),
 		CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name),
 	CStringGetTextDatum(source->namespace), (Datum) 0, BoolGetDatum(source->key_kind == KEY_NATIVE)};
-	char		nulls[lengthof(types) + 1] = "       ";
+	char		nulls[lengthof(types) + 1] = "          ";
 	Guard		guard;
 	int			id;
 
@@ -118,6 +125,12 @@ StoreMapping(const Source *source)
 		values[5] = source->accepted;
 	else
 		nulls[5] = 'n';
+	values[7] = BoolGetDatum(source->follow);
+	values[8] = CStringGetTextDatum(GetUserNameFromId(source->owner, false));
+	if (source->parse != PARSE_NONE)
+		values[9] = CStringGetTextDatum(ParseOrderName(source->parse));
+	else
+		nulls[9] = 'n';
 
 	GuardEnter(&guard, ExtensionOwner());
 	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
@@ -137,8 +150,8 @@ StoreMapping(const Source *source)
 					 errmsg("%s is already the source of customers of namespace \"%s\"", SpiText(0, 1), source->namespace),
 					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
 	}
-	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, native)"
-		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7) RETURNING source_id",
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, native, follow, owner_name, parse)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9::name, $10) RETURNING source_id",
 		   lengthof(types), types, values, nulls);
 	id = SpiInt64(0, 1, 0);
 	StoreColumns(source, id);

@@ -84,9 +84,6 @@ SetForPlan(const char *name, const char *value)
 static PlannedStmt *
 PlanRead(const Source *source, const char *sql)
 {
-	bool		filtered = source->column[COLUMN_STATUS] != NULL;
-	Oid			types[1] = {TEXTARRAYOID};
-	ParamListInfo params = filtered ? makeParamList(1) : NULL;
 	int			level = NewGUCNestLevel();
 	MemoryContext caller = CurrentMemoryContext;
 	SPIPlanPtr	plan;
@@ -98,20 +95,11 @@ PlanRead(const Source *source, const char *sql)
 	SetForPlan("parallel_setup_cost", "1e300");
 	SetForPlan("plan_cache_mode", "force_custom_plan");
 
-	plan = SPI_prepare_cursor(sql, filtered ? 1 : 0, types, CURSOR_OPT_PARALLEL_OK);
+	plan = SPI_prepare_cursor(sql, 0, NULL, CURSOR_OPT_PARALLEL_OK);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	SourceCheckPlan(source, plan);
-	if (filtered)
-	{
-		params->params[0].value = source->accepted;
-		params->params[0].isnull = false;
-		params->params[0].pflags = PARAM_FLAG_CONST;
-		params->params[0].ptype = TEXTARRAYOID;
-	}
-
-	/* The parameter becomes a constant. */
-	cached = GetCachedPlan(linitial(SPI_plan_get_plan_sources(plan)), params, NULL, NULL);
+	cached = GetCachedPlan(linitial(SPI_plan_get_plan_sources(plan)), NULL, NULL, NULL);
 	MemoryContextSwitchTo(caller);
 	statement = copyObject(linitial_node(PlannedStmt, cached->stmt_list));
 	ReleaseCachedPlan(cached, NULL);
@@ -151,7 +139,7 @@ StartShared(PlannedStmt *statement, const char *sql, DestReceiver *dest)
 SharedRead *
 SharedReadBegin(const Source *source, DestReceiver *dest)
 {
-	char	   *sql = SourceStatement(source, "");
+	char	   *sql = SourceStatement(source);
 	PlannedStmt *statement = PlanRead(source, sql);
 	SharedRead *read;
 	ListCell   *cell;

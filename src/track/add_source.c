@@ -15,12 +15,15 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/spi.h"
+#include "source/parse_text.h"
 #include "source/register.h"
 #include "track/change_log.h"
 #include "track/track.h"
 
 PG_FUNCTION_INFO_V1(custseg_add_orders);
+PG_FUNCTION_INFO_V1(custseg_add_people);
 PG_FUNCTION_INFO_V1(custseg_add_customers);
+PG_FUNCTION_INFO_V1(custseg_add_spend);
 PG_FUNCTION_INFO_V1(custseg_drop_source);
 
 static char *
@@ -38,18 +41,42 @@ NameArgument(FunctionCallInfo fcinfo, int arg, const char *what, bool required)
 	return pstrdup(NameStr(*PG_GETARG_NAME(arg)));
 }
 
-Datum
-custseg_add_orders(PG_FUNCTION_ARGS)
+static Oid
+RelationArgument(FunctionCallInfo fcinfo, const char *what)
 {
-	Source		source = {.kind = SOURCE_ORDERS};
-	int			id;
-
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("relation must not be null"),
-				 errhint("Name the shop's order table, for example 'shop.orders'.")));
-	source.relation = PG_GETARG_OID(0);
+				 errhint("Name the shop's %s.", what)));
+	return PG_GETARG_OID(0);
+}
+
+/* Register a source that a refresh reads; how and when stands in these arguments. */
+static Datum
+AddReadSource(FunctionCallInfo fcinfo, Source *source, int track, int rescan_every)
+{
+	int			id = RegisterSource(source);
+
+	SPI_connect();
+	if (!PG_ARGISNULL(rescan_every))
+		SetRescan(id, PG_GETARG_INTERVAL_P(rescan_every));
+	if (!PG_ARGISNULL(track) && PG_GETARG_BOOL(track))
+	{
+		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+
+		Track(id, &timeout);
+	}
+	SPI_finish();
+	PG_RETURN_INT32(id);
+}
+
+Datum
+custseg_add_orders(PG_FUNCTION_ARGS)
+{
+	Source		source = {.kind = SOURCE_ORDERS};
+
+	source.relation = RelationArgument(fcinfo, "order table, for example 'shop.orders'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_AT] = NameArgument(fcinfo, 2, "at", true);
 	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 3, "amount", true);
@@ -73,19 +100,61 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 		source.accepted = PointerGetDatum(accepted);
 	}
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
-	id = RegisterSource(&source);
+	source.follow = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11);
+	source.parse = ParseOrderOf(PG_ARGISNULL(12) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(12)));
+	return AddReadSource(fcinfo, &source, 9, 10);
+}
 
-	SPI_connect();
-	if (!PG_ARGISNULL(10))
-		SetRescan(id, PG_GETARG_INTERVAL_P(10));
-	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+static int
+CompareAttributes(const void *a, const void *b)
+{
+	return strcmp(((const SourceAttribute *) a)->name, ((const SourceAttribute *) b)->name);
+}
+
+/* Columns that are kept under their names. */
+static void
+AttributesArgument(FunctionCallInfo fcinfo, int arg, Source *source)
+{
+	Datum	   *columns;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(arg))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(arg), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &columns, &nulls, &n);
+	source->attributes = palloc(Max(n, 1) * sizeof(SourceAttribute));
+	for (int i = 0; i < n; i++)
 	{
-		Interval	timeout = {.time = 5 * USECS_PER_SEC};
+		char	   *name;
 
-		Track(id, &timeout);
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("columns must not contain null"),
+					 errhint("For example columns => ARRAY['region', 'birthday'].")));
+		name = pstrdup(NameStr(*DatumGetName(columns[i])));
+		source->attributes[source->n_attributes++] = (SourceAttribute) {.name = name,.column = name};
 	}
-	SPI_finish();
-	PG_RETURN_INT32(id);
+	qsort(source->attributes, n, sizeof(SourceAttribute), CompareAttributes);
+	for (int i = 1; i < n; i++)
+		if (CompareAttributes(&source->attributes[i - 1], &source->attributes[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("columns names \"%s\" twice", source->attributes[i].name),
+					 errhint("Name each column once.")));
+}
+
+Datum
+custseg_add_people(PG_FUNCTION_ARGS)
+{
+	Source		source = {.kind = SOURCE_PEOPLE};
+
+	source.relation = RelationArgument(fcinfo, "table of people, for example 'shop.customers'");
+	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
+	source.column[COLUMN_REGISTERED_AT] = NameArgument(fcinfo, 2, "registered_at", false);
+	AttributesArgument(fcinfo, 3, &source);
+	source.namespace = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	return AddReadSource(fcinfo, &source, 5, 6);
 }
 
 Datum
@@ -93,18 +162,34 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_CONTACT};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("relation must not be null"),
-				 errhint("Name the shop's customer table, for example 'shop.customers'.")));
-	source.relation = PG_GETARG_OID(0);
+	source.relation = RelationArgument(fcinfo, "customer table, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
 	source.column[COLUMN_NAME] = NameArgument(fcinfo, 2, "name", false);
 	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 3, "phone", false);
 	source.column[COLUMN_EMAIL] = NameArgument(fcinfo, 4, "email", false);
 	source.column[COLUMN_DO_NOT_CONTACT] = NameArgument(fcinfo, 5, "do_not_contact", false);
 	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
+	source.follow = !PG_ARGISNULL(7) && PG_GETARG_BOOL(7);
+
+	PG_RETURN_INT32(RegisterSource(&source));
+}
+
+Datum
+custseg_add_spend(PG_FUNCTION_ARGS)
+{
+	Source		source = {.kind = SOURCE_SPEND,.namespace = SHOP_NAMESPACE};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("relation must not be null"),
+				 errhint("Name the table of what the shop spends, for example 'ads.daily'.")));
+	source.relation = PG_GETARG_OID(0);
+	source.column[COLUMN_AT] = NameArgument(fcinfo, 1, "day", true);
+	source.column[COLUMN_AMOUNT] = NameArgument(fcinfo, 2, "amount", true);
+	source.column[COLUMN_CHANNEL] = NameArgument(fcinfo, 3, "channel", false);
+	source.follow = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+	source.parse = ParseOrderOf(PG_ARGISNULL(5) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(5)));
 
 	PG_RETURN_INT32(RegisterSource(&source));
 }
@@ -134,6 +219,8 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 				 errhint("SELECT custseg.untrack(%d) first, which needs a lock on the table.", id)));
 	ChangeLogDrop(id);
 	SpiRun("DELETE FROM custseg.source_column WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.spend_day WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.source_status WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	OwnerEnd(&guard);

@@ -60,12 +60,12 @@ FindSource(int id)
 {
 	ListCell   *cell;
 
-	foreach(cell, ListSources(SOURCE_ORDERS))
+	foreach(cell, ListReadSources())
 		if (((Source *) lfirst(cell))->source_id == id)
 			return lfirst(cell);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("source %d is not a source of orders", id),
+			 errmsg("source %d is not one that a refresh reads", id),
 			 errhint("See custseg.source for the sources there are.")));
 }
 
@@ -107,7 +107,7 @@ CheckTrackable(const Source *source)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s cannot be tracked", SourceRelation(source)),
 				 errdetail("Only tables and partitioned tables have triggers that see every change."),
-				 errhint("It is read whole; rescan_every of add_orders() says how often.")));
+				 errhint("It is read whole; rescan_every says how often.")));
 	foreach(cell, find_all_inheritors(source->relation, AccessShareLock, NULL))
 	{
 		Oid			relid = lfirst_oid(cell);
@@ -118,7 +118,7 @@ CheckTrackable(const Source *source)
 					 errmsg("%s cannot be tracked", SourceRelation(source)),
 					 partitioned ? errdetail("Its partition %s is a foreign table, which changes without our triggers.", get_rel_name(relid)) :
 					 errdetail("Table %s inherits from it, and does not fire its triggers.", get_rel_name(relid)),
-					 errhint("It is read whole; rescan_every of add_orders() says how often.")));
+					 errhint("It is read whole; rescan_every says how often.")));
 	}
 }
 

@@ -45,33 +45,45 @@ TriggerFunction(void)
 static Datum
 MappedColumns(const Source *source)
 {
-	Datum		names[MAPPED_COLUMNS];
+	Datum	   *names = palloc((MAPPED_COLUMNS + source->n_attributes) * sizeof(Datum));
 	int			n = 0;
 
 	for (int i = 0; i < MAPPED_COLUMNS; i++)
 		if (source->column[i])
 			names[n++] = CStringGetTextDatum(source->column[i]);
+	for (int i = 0; i < source->n_attributes; i++)
+		names[n++] = CStringGetTextDatum(source->attributes[i].column);
 	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* The source need not be open. */
 static Oid
-StatusType(const Source *source)
+ColumnType(const Source *source, const char *name)
 {
-	const char *name = source->column[COLUMN_STATUS];
 	AttrNumber	attno = name ? get_attnum(source->relation, name) : 0;
 
 	return attno > 0 ? getBaseType(get_atttype(source->relation, attno)) : InvalidOid;
+}
+
+/* The types of its attributes: of an enum a value is what it is called. */
+static Datum
+AttributeTypes(const Source *source)
+{
+	Datum	   *types = palloc(Max(source->n_attributes, 1) * sizeof(Datum));
+
+	for (int i = 0; i < source->n_attributes; i++)
+		types[i] = ObjectIdGetDatum(ColumnType(source, source->attributes[i].column));
+	return PointerGetDatum(construct_array(types, source->n_attributes, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
 char *
 TableLayout(const Source *source)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[5] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID};
-	Datum		values[5] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
-	ObjectIdGetDatum(StatusType(source)), source->accepted};
-	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn";
+	Oid			types[6] = {OIDOID, OIDOID, TEXTARRAYOID, OIDOID, TEXTARRAYOID, OIDARRAYOID};
+	Datum		values[6] = {ObjectIdGetDatum(source->relation), ObjectIdGetDatum(TriggerFunction()), MappedColumns(source),
+	ObjectIdGetDatum(ColumnType(source, source->column[COLUMN_STATUS])), source->accepted, AttributeTypes(source)};
+	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn ";
 
 	/*
 	 * A generated column that is not stored changes with its expression alone,
@@ -86,7 +98,9 @@ TableLayout(const Source *source)
 					   " SELECT pg_catalog.md5(pg_catalog.concat_ws(' ', pg_catalog.string_agg(pg_catalog.concat_ws(':', t.relid,"
 					   "  pg_catalog.pg_relation_filenode(t.relid), a.columns, g.triggers), ' ' ORDER BY t.relid),"
 					   " (SELECT pg_catalog.string_agg(e.oid::pg_catalog.text, ',' ORDER BY e.oid) FROM pg_catalog.pg_enum e"
-					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5))))"
+					   "  WHERE e.enumtypid = $4 AND e.enumlabel = ANY ($5)),"
+					   " (SELECT pg_catalog.string_agg(pg_catalog.concat(e.oid, e.enumlabel), ',' ORDER BY e.oid)"
+					   "  FROM pg_catalog.pg_enum e WHERE e.enumtypid = ANY ($6))))"
 					   " FROM tree t CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat_ws('.', a.attname, a.attnum, a.atttypid, a.attcollation, d.oid), ','"
 					   "   ORDER BY a.attnum) AS columns"
@@ -96,7 +110,7 @@ TableLayout(const Source *source)
 					   " CROSS JOIN LATERAL (SELECT"
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
-					   5, types), values, nulls);
+					   6, types), values, nulls);
 	return SpiText(0, 1);
 }
 

@@ -457,7 +457,7 @@ sub sources
 	if (!$source{$table})
 	{
 		my $track = chance(80) ? 'true' : 'false';
-		$source{$table} = desk_does("SELECT custseg.add_orders('shop.$table', $tables{$table}{mapping}, track => $track)");
+		$source{$table} = desk_does("SELECT custseg." . ($tables{$table}{add} // 'add_orders') . "('shop.$table', $tables{$table}{mapping}, track => $track)");
 		$tracked{$table} = 1 if $track eq 'true';
 	}
 	elsif (!$tracked{$table} && chance(85))

@@ -54,6 +54,9 @@ sub differences_sql
 {
 	my ($sources, $pending) = @_;
 	my @tables = sort keys %$sources;
+	my @people = grep { $tables{$_}{people} } @tables;
+	# Of a single source of orders there are parts only where somebody is linked.
+	my @parts = (0, map { $sources->{$_} } grep { !$tables{$_}{people} } @tables);
 	my @with = (
 		@persons,
 		'state AS MATERIALIZED (SELECT r.day, custseg.rules() AS rules, s.time_zone AS zone FROM custseg.refresh_state r, custseg.settings s)',
@@ -75,7 +78,18 @@ sub differences_sql
 		"tag AS (SELECT person, tag, value FROM standing,
 			LATERAL (VALUES ('tier', tier::text), ('lifecycle', lifecycle::text), ('quadrant', quadrant::text), ('activity', activity::text)) AS l (tag, value)
 			WHERE value IS NOT NULL)",
-		'piece AS (SELECT person, source_id, custseg.timeline_send(t) AS bytes FROM part WHERE (SELECT parts FROM custseg.refresh_state))',
+		'piece AS (SELECT person, source_id, custseg.timeline_send(t) AS bytes FROM part WHERE source_id IN (' . join(', ', @parts) . ') AND (SELECT parts FROM custseg.refresh_state))',
+		'says AS MATERIALIZED (' . join(' UNION ALL ', 'SELECT 0 AS source_id, NULL AS person, NULL::timestamptz AS at, NULL::date AS day, NULL AS attributes WHERE false',
+			map { "SELECT $sources->{$_}, person, at, day, attributes FROM ($tables{$_}{people}) q" } @people) . ')',
+		'latest AS MATERIALIZED (SELECT * FROM (SELECT *, rank() OVER (PARTITION BY source_id, person ORDER BY at DESC NULLS LAST) FROM says) r WHERE rank = 1)',
+		found('found_attribute', 'x.source_id, x.registered_on AS day, x.attributes::text AS attributes, (SELECT c.other_rows
+			FROM custseg.attribute_conflict c WHERE (c.customer_id, c.source_id) = (x.customer_id, x.source_id)) AS others', 'custseg.profile_attribute'),
+		# Of rows of the same moment any may be the one that counts; the others are counted by what they say.
+		'attribute AS (SELECT coalesce(f.person, t.person) AS person, f.day, f.attributes, f.others
+			FROM found_attribute f FULL JOIN (SELECT DISTINCT source_id, person FROM says) t ON f.source_id = t.source_id AND f.person = t.person
+			WHERE f.person IS NULL OR t.person IS NULL
+			OR NOT EXISTS (SELECT FROM latest l WHERE l.source_id = f.source_id AND l.person = f.person AND l.attributes = f.attributes AND l.day IS NOT DISTINCT FROM f.day)
+			OR coalesce(f.others, 0) <> (SELECT count(*) FROM says s WHERE s.source_id = f.source_id AND s.person = f.person AND s.attributes <> f.attributes))',
 		found('found_profile', 'x.customer_key AS key, custseg.timeline_send(x.timeline) AS bytes', 'custseg.profile'),
 		found('found_standing', $standing, 'custseg.standing'),
 		found('found_tag', 'x.tag, x.value', 'custseg.tag'),
@@ -85,6 +99,7 @@ sub differences_sql
 		both_ways('standing', "person, $standing", 'standing', 'found_standing'),
 		both_ways('tag', 'person, tag, value', 'tag', 'found_tag'),
 		both_ways('profile_part', 'person, source_id, bytes', 'piece', 'found_piece'),
+		q{SELECT 'attributes', count(*), min(d::text) FROM attribute d WHERE person NOT IN (SELECT person FROM undrained)},
 		q{SELECT 'profile_pending', count(*), min(customer_id::text) FROM custseg.profile_pending},
 		# Law 2, and who may open an episode.
 		q{SELECT 'several open episodes', count(*), min(d::text) FROM (
@@ -140,6 +155,8 @@ sub contents_sql
 	return join ' UNION ALL ', map { "SELECT '$_->[0] ' || count(*) || ' ' || coalesce(md5(string_agg(r::text, '' ORDER BY r::text COLLATE \"C\")), '') FROM ($_->[1]) r" }
 	  [ profile => 'SELECT customer_id, customer_key, custseg.timeline_send(timeline) FROM custseg.profile' ],
 	  [ profile_part => 'SELECT source_id, customer_id, custseg.timeline_send(timeline) FROM custseg.profile_part' ],
+	  [ profile_attribute => 'SELECT * FROM custseg.profile_attribute' ],
+	  [ attribute_conflict => 'SELECT * FROM custseg.attribute_conflict' ],
 	  [ standing => 'SELECT * FROM custseg.standing' ],
 	  [ tag => 'SELECT * FROM custseg.tag' ],
 	  [ identity => 'SELECT * FROM custseg.identity' ], [ person => 'SELECT * FROM custseg.person' ];
@@ -155,7 +172,7 @@ sub forget_sql
 		CREATE FUNCTION shop.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.cut_day := NEW.day; RETURN NEW; END $$;
 		CREATE TRIGGER keep BEFORE UPDATE ON custseg.refresh_state FOR EACH ROW EXECUTE FUNCTION shop.keep();
 		UPDATE custseg.refresh_state SET pending = } . ($everything ?
-		q{'baseline'; TRUNCATE custseg.profile, custseg.profile_part, custseg.standing;} : q{'setting';});
+		q{'baseline'; TRUNCATE custseg.profile, custseg.profile_part, custseg.profile_attribute, custseg.attribute_conflict, custseg.standing;} : q{'setting';});
 }
 
 1;

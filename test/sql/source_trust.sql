@@ -215,7 +215,7 @@ CALL custseg.refresh('2024-11-30');
 SELECT note FROM shop.state;
 INSERT INTO shop.orders SELECT g, date '2024-01-01' + g, 10, CASE WHEN g < 3 THEN 'paid' ELSE 'sent' END::shop.status FROM generate_series(1, 10) g;
 CALL custseg.refresh('2024-11-30');
-SELECT statuses FROM custseg.source_mapping;
+SELECT status, accepted, rows FROM custseg.source_status ORDER BY n;
 UPDATE shop.orders SET status = 'sent';
 CALL custseg.refresh('2024-11-30');
 SELECT note FROM shop.state;

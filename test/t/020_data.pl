@@ -137,7 +137,7 @@ SKIP: {
 }
 
 SKIP: {
-	my $rows = rows_of('online_retail_lines.csv') or skip 'no online_retail_lines.csv', 13;
+	my $rows = rows_of('online_retail_lines.csv') or skip 'no online_retail_lines.csv', 18;
 
 	ask("CREATE EXTENSION custseg; CREATE SCHEMA shop;
 		CREATE TABLE shop.lines (customer_id int, order_ts timestamp, amount numeric, invoice_no text, stock_code text,
@@ -181,6 +181,24 @@ SKIP: {
 		't|t', 'Online Retail: so personal silence goes by own gaps alone');
 	is(ask($silences), join("\n", 'fixed|high|7.3|48.3|63.8', 'fixed|mid|15.9|27.9|55.7', 'fixed|low|34.4|11.1|25.8',
 			'personal|high|8.7|59.1|80.4', 'personal|mid|17.4|30.9|59.9', 'personal|low|35.2|11.5|28.4'), 'Online Retail: fixed and personal silence');
+
+	# Where customers live stands on every line, and on some it is somewhere else.
+	my $standings = 'SELECT md5(string_agg(s::text, $$ $$ ORDER BY customer_id)) FROM custseg.standing s';
+	my $before = ask($standings);
+	ask("SELECT custseg.add_people('shop.lines', customer => 'customer_id', registered_at => 'order_ts', columns => ARRAY['country'])");
+	ask("CALL custseg.refresh(as_of => '2011-12-09 12:50')");
+	is(ask("SELECT count(*), count(attributes->>'country'), count(DISTINCT attributes->>'country') FROM custseg.customer"),
+		'4372|4372|37', 'Online Retail: 37 countries');
+	is(ask("SELECT value, count(*) FROM custseg.customer_attribute WHERE attribute = 'country' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3"),
+		"United Kingdom|3950\nGermany|95\nFrance|87", 'Online Retail: the countries of most customers');
+	is(ask("SELECT count(*), (SELECT count(*) FROM (SELECT customer_id FROM shop.lines WHERE customer_id IS NOT NULL
+			GROUP BY 1 HAVING count(DISTINCT country) > 1) c) FROM custseg.attribute_conflict"),
+		'8|8', 'Online Retail: customers who moved, or did they?');
+	is(ask("SELECT count(*) FROM (SELECT DISTINCT ON (customer_id) customer_id, country FROM shop.lines WHERE customer_id IS NOT NULL
+				ORDER BY customer_id, order_ts DESC, country COLLATE \"C\") t JOIN custseg.customer c USING (customer_id)
+			WHERE c.attributes->>'country' IS DISTINCT FROM t.country"),
+		'0', 'Online Retail: the latest line says where');
+	is(ask($standings), $before, 'Online Retail: and all stand where they stood');
 }
 
 $node->stop;

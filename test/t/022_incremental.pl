@@ -179,7 +179,7 @@ sub run_shop
 	$desk->ask("CREATE EXTENSION custseg; UPDATE custseg.settings SET shrink_share = 0; " . shop_sql($today, $workers, \@branches));
 	foreach my $table (@sources)
 	{
-		$source{$table} = $desk->ask("SELECT custseg.add_orders('shop.$table', $tables{$table}{mapping}, track => true)");
+		$source{$table} = $desk->ask('SELECT custseg.' . ($tables{$table}{add} // 'add_orders') . "('shop.$table', $tables{$table}{mapping}, track => true)");
 		$tracked{$table} = 1;
 	}
 	$desk->ask("CALL custseg.refresh('" . day($clock) . " 12:00 UTC');
@@ -205,7 +205,7 @@ sub run_shop
 }
 
 seed($seed);
-my @shops = ([qw(orders)], [qw(branch lines)], [qw(web)], [qw(branch lines orders till web)], [qw(branch)], [qw(till)]);
+my @shops = ([qw(orders)], [qw(branch lines)], [qw(web)], [qw(branch lines orders till web)], [qw(branch)], [qw(till)], [qw(members orders)], [qw(club lines members)]);
 foreach my $i (0 .. $#shops)
 {
 	my @sources = @{ $shops[$i] };

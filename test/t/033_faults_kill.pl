@@ -77,6 +77,15 @@ sub kill_rounds
 			ALTER TABLE shop.till OWNER TO shop;
 			SELECT custseg.add_orders('shop.till', 'customer_id', 'paid_at', 'amount');
 		}) if $option{two_sources};
+		# Some twice, and some who have not ordered.
+		$node->safe_psql($name, q{
+			CREATE TABLE shop.people AS
+			SELECT c.id AS id, 'region ' || hashtext(c.id::text) % 9 AS region, timestamptz '2022-01-01 12:00 UTC' + n * interval '1 day' AS since
+			FROM shop.customers c, generate_series(1, 2) n WHERE n = 1 OR hashtext(c.id::text) % 6 = 0;
+			INSERT INTO shop.people SELECT id || '000000', 'new', '2024-01-01' FROM shop.people WHERE hashtext(id::text) % 11 = 0;
+			ALTER TABLE shop.people OWNER TO shop;
+			SELECT custseg.add_people('shop.people', 'id', 'since', ARRAY['region']);
+		}) if $option{people};
 	}
 	$node->safe_psql($db, $WAIT_FOR_VICTIM);
 
@@ -88,6 +97,8 @@ sub kill_rounds
 		foreach my $name ($db, $sane)
 		{
 			later_orders($node, $name, $n, $option{text_keys}, $round) if $round > 0;
+			$node->safe_psql($name, qq{UPDATE shop.people SET region = region || '$round' WHERE hashtext(id::text) % 5 = $round;
+				DELETE FROM shop.people WHERE hashtext(region) % 13 = $round}) if $round > 0 && $option{people};
 			enable_recall($node, $name, '2024-06-30 12:00 UTC') if $round == 1 && $option{recall};
 		}
 		foreach my $signal (@signals)
@@ -125,6 +136,7 @@ sub kill_rounds
 
 kill_rounds(db => 'numbers', customers => 20000, recall => 1, batches => 230, terms => 7, kills => 2);
 kill_rounds(db => 'texts', customers => 6000, text_keys => 1, two_sources => 1, batches => 120, terms => 4, kills => 1);
+kill_rounds(db => 'people', customers => 6000, text_keys => 1, people => 1, recall => 1, batches => 150, terms => 4, kills => 2);
 
 # A run dies before it has come to the customers who fell silent meanwhile, and
 # then somebody changes a setting: it is time that made them silent, and they

@@ -46,7 +46,7 @@ my %place = map { $rooms[$_] => $_ } 0 .. $#rooms;
 my @sources = files_of('src', qr/\.[ch]$/);
 my %text = map { $_ => slurp($_) } @sources;
 
-is("@rooms", 'common timeline source person track profile model segment playbook recall queue measure report refresh worker',
+is("@rooms", 'common timeline source person track profile facts model segment playbook recall queue measure report refresh worker',
 	'the rooms stand in the order of the way of the data');
 cmp_ok(scalar @sources, '>', 100, 'there are sources to look at');
 

@@ -1,0 +1,87 @@
+/*
+ * export.c
+ *		All that is kept of a customer, for whoever asks what that is.
+ *
+ * The tables are looked up in the catalog, so that none is forgotten that is
+ * added later: whatever has a column customer_id is about a customer.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+
+#include "common/guard.h"
+#include "common/ids.h"
+#include "common/spi.h"
+#include "person/identity.h"
+#include "person/person.h"
+
+PG_FUNCTION_INFO_V1(custseg_export);
+
+#define OWN_TABLES \
+	"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c" \
+	" JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'customer_id' AND NOT a.attisdropped" \
+	" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0" \
+	" JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid" \
+	" WHERE e.extname = 'custseg' AND d.deptype = 'e' AND c.relkind = 'r' ORDER BY c.relname"
+
+/* The token of a task is the key to it of whoever has claimed it. */
+#define ROWS(from) \
+	"SELECT pg_catalog.jsonb_agg(r.r ORDER BY r.r)::pg_catalog.text" \
+	" FROM (SELECT pg_catalog.to_jsonb(t) - 'token' AS r FROM " from ") r"
+
+/* accounts: those of the customer, a bigint[]. */
+static void
+AddRows(StringInfo json, const char *table, const char *sql, Datum accounts)
+{
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {accounts};
+	char	   *rows;
+
+	SpiRun(sql, 1, types, values, NULL);
+	rows = SpiText(0, 1);
+	if (rows == NULL)
+		return;
+	appendStringInfoString(json, json->len == 0 ? "{" : ", ");
+	escape_json(json, table);
+	appendStringInfo(json, ": %s", rows);
+}
+
+Datum
+custseg_export(PG_FUNCTION_ARGS)
+{
+	int64		customer_id = PG_GETARG_INT64(0);
+	StringInfoData json;
+	int64	   *ids;
+	Datum		accounts;
+	char	  **tables;
+	int			n;
+	Guard		guard;
+
+	initStringInfo(&json);
+	OwnerBegin(&guard);
+	ids = WithMembers(&customer_id, 1, &n);
+	accounts = IdArray(ids, n);
+	n = (int) SpiRun(OWN_TABLES, 0, NULL, NULL, NULL);
+	tables = palloc(Max(n, 1) * sizeof(char *));
+	for (int i = 0; i < n; i++)
+		tables[i] = SpiText(i, 1);
+	for (int i = 0; i < n; i++)
+		AddRows(&json, tables[i],
+				psprintf(ROWS("custseg.%s t WHERE t.customer_id = ANY ($1)%s"), quote_identifier(tables[i]),
+						 strcmp(tables[i], "person_link") == 0 ? " OR t.other_id = ANY ($1)" : ""), accounts);
+	AddRows(&json, "arm",
+			ROWS("custseg.arm t WHERE t.person = ANY (ARRAY(SELECT " ARM_PERSON("m.id") " FROM unnest($1) m (id)))"), accounts);
+	AddRows(&json, "outcome",
+			ROWS("custseg.outcome t JOIN custseg.episode e USING (episode_id) WHERE e.customer_id = ANY ($1)"), accounts);
+	OwnerEnd(&guard);
+
+	if (json.len == 0)
+		PG_RETURN_NULL();
+	appendStringInfoChar(&json, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+}
