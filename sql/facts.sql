@@ -97,7 +97,11 @@ COMMENT ON AGGREGATE custseg.merge_attributes(jsonb) IS
 
 CREATE VIEW custseg.customer_attribute AS
 SELECT a.customer_id, v.key AS attribute, v.value, t.type, a.source_id
-FROM custseg.profile_attribute a
+FROM (SELECT o.customer_id, o.source_id, o.attributes FROM custseg.profile_attribute o
+      WHERE NOT EXISTS (SELECT FROM custseg.person g WHERE g.customer_id = o.customer_id AND g.person_id <> o.customer_id)
+      UNION ALL
+      SELECT g.person_id, o.source_id, o.attributes FROM custseg.person g JOIN custseg.profile_attribute o USING (customer_id)
+      WHERE g.person_id <> g.customer_id) a
 CROSS JOIN LATERAL pg_catalog.jsonb_each_text(a.attributes) v
 LEFT JOIN (SELECT c.source_id, c.name, d.atttypid::regtype AS type
            FROM custseg.source_column c
@@ -105,7 +109,7 @@ LEFT JOIN (SELECT c.source_id, c.name, d.atttypid::regtype AS type
            JOIN pg_catalog.pg_attribute d ON d.attrelid = m.relation AND d.attname = c.column_name
            WHERE c.role = 'attribute') t ON t.source_id = a.source_id AND t.name = v.key;
 COMMENT ON VIEW custseg.customer_attribute IS
-'The attributes of customers, a row each, from every source of people. Cast value to what you compare it with, as in value::date.';
+'The attributes of customers, a row each, from every source of people and all accounts of one person. Cast value to what you compare it with, as in value::date.';
 COMMENT ON COLUMN custseg.customer_attribute.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.customer_attribute.attribute IS 'its name: that of the column in the shop''s table';
 COMMENT ON COLUMN custseg.customer_attribute.value IS 'what the source says, as text; what is null there has no row';

@@ -57,7 +57,7 @@ FROM (SELECT s.playbook, s.goal,
              coalesce(array_agg(s.x0 ORDER BY s.share) FILTER (WHERE s.compared), '{}') AS x0,
              coalesce(array_agg(s.n0 ORDER BY s.share) FILTER (WHERE s.compared), '{}') AS n0
       FROM (SELECT *, share IS NOT NULL AND n1 > 0 AND n0 > 0 AS compared
-            FROM (SELECT e.playbook, e.goal, a.share,
+            FROM (SELECT e.playbook, e.goal, x.share,
                          count(*) AS episodes,
                          count(*) FILTER (WHERE e.arm = 'contact') AS contacts,
                          count(*) FILTER (WHERE e.arm = 'control') AS controls,
@@ -71,14 +71,15 @@ FROM (SELECT s.playbook, s.goal,
                          coalesce(sum(o.spend) FILTER (WHERE e.arm = 'control' AND o.final), 0) AS controls_spend
                   FROM custseg.episode e
                   -- As src/person/identity.h has it; somebody without a profile is still who they were.
-                  LEFT JOIN custseg.arm a ON a.goal = e.goal AND a.person = CASE WHEN e.customer_id > 0 THEN e.customer_id::text
+                  LEFT JOIN custseg.arm a ON a.goal = e.goal AND a.person = (CASE WHEN e.customer_id > 0 THEN e.customer_id::text
                       ELSE coalesce((SELECT CASE i.namespace WHEN 'shop' THEN i.key ELSE i.namespace || '/' || i.key END
                                      FROM custseg.identity i WHERE i.customer_id = e.customer_id
-                                     ORDER BY i.namespace, i.key LIMIT 1), e.customer_id::text) END
+                                     ORDER BY i.namespace, i.key LIMIT 1), e.customer_id::text) END) COLLATE pg_catalog."default"
+                  CROSS JOIN LATERAL (SELECT CASE WHEN NOT e.mixed AND e.reason IS DISTINCT FROM 'merged' THEN a.share END AS share) x
                   LEFT JOIN custseg.outcome o USING (episode_id)
                   LEFT JOIN (SELECT episode_id, sum(cost) AS cost, count(*) FILTER (WHERE state = 'done') AS done
                              FROM custseg.task GROUP BY episode_id) t USING (episode_id)
-                  GROUP BY e.playbook, e.goal, a.share) g) s
+                  GROUP BY e.playbook, e.goal, x.share) g) s
       GROUP BY s.playbook, s.goal) k
 CROSS JOIN LATERAL custseg.stratified_difference(k.x1, k.n1, k.x0, k.n0) d;
 COMMENT ON VIEW custseg.playbook_result IS

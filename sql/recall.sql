@@ -29,6 +29,7 @@ CREATE TABLE custseg.episode (
     window_days integer NOT NULL,
     expires_on date NOT NULL,
     arm text NOT NULL CHECK (arm IN ('contact', 'control')),
+    mixed boolean NOT NULL DEFAULT false,
     state text NOT NULL CHECK (state IN ('waiting', 'watching', 'contacting', 'unreachable',
                                          'converted', 'expired', 'exhausted', 'withdrawn')),
     reason text,
@@ -54,10 +55,11 @@ COMMENT ON COLUMN custseg.episode.eligible_on IS 'the shop''s day of that moment
 COMMENT ON COLUMN custseg.episode.window_days IS 'days after eligible_on within which an order is a conversion';
 COMMENT ON COLUMN custseg.episode.expires_on IS 'last day of the episode';
 COMMENT ON COLUMN custseg.episode.arm IS 'contact or control';
+COMMENT ON COLUMN custseg.episode.mixed IS 'accounts of the customer were in both arms before they were linked: such a person is a control, and is not compared';
 COMMENT ON COLUMN custseg.episode.state IS
 'waiting: for a free slot; watching: a control; contacting: has or had a task; unreachable: see reason, looked up again on look_again_on; converted: ordered within the window; expired; exhausted: given up after the tries allowed, or declined; withdrawn: see reason';
 COMMENT ON COLUMN custseg.episode.reason IS
-'why it is in that state: ordered, no_contact, no_handle, opted_out, suppressed, no_template, channel_off, disabled, not_silent, angry_churn, gone (all of the customer''s orders are), no_order, not_contacted, declined, wrong_contact, failed';
+'why it is in that state: ordered, no_contact, no_handle, opted_out, suppressed, no_template, channel_off, disabled, not_silent, angry_churn, gone (all of the customer''s orders are), merged (the customer is one person with another, whose episode goes on), no_order, not_contacted, declined, wrong_contact, failed';
 COMMENT ON COLUMN custseg.episode.priority IS 'net spend on the day it was opened: the best come first';
 COMMENT ON COLUMN custseg.episode.look_again_on IS 'when an unreachable customer is looked up again';
 COMMENT ON COLUMN custseg.episode.opened_run IS 'the refresh that opened it; NULL when enable() did';

@@ -60,6 +60,7 @@ CREATE TABLE custseg.refresh_state (
     day date,
     time_zone text,
     sources integer[],
+    parts boolean NOT NULL DEFAULT false,
     rules text,
     cut_settings text,
     cut_day date,
@@ -76,6 +77,7 @@ COMMENT ON COLUMN custseg.refresh_state.one IS 'always true: there is one row';
 COMMENT ON COLUMN custseg.refresh_state.day IS 'the day for which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.time_zone IS 'the time zone in which days were counted, and the first day that counts; empty while a read for another one is not complete';
 COMMENT ON COLUMN custseg.refresh_state.sources IS 'the sources that the profiles hold; {0} while a read for others is not complete';
+COMMENT ON COLUMN custseg.refresh_state.parts IS 'what each source says of each customer is kept in custseg.profile_part, because there are several sources, or customers who are one person';
 COMMENT ON COLUMN custseg.refresh_state.rules IS 'digest of the rules by which customers were last evaluated';
 COMMENT ON COLUMN custseg.refresh_state.cut_settings IS 'digest of the settings that move a calibration, as they were at the last (custseg.choices_digest); NULL when they changed while it ran';
 COMMENT ON COLUMN custseg.refresh_state.cut_day IS 'the day of the last calibration; NULL once a profile changed since';

@@ -56,8 +56,11 @@ CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_model
                                 ELSE d.models END AS models) m
 CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.today, m.models, s.tier, s.silent_at) n
 LEFT JOIN LATERAL (SELECT min(o.registered_on) AS registered_on, custseg.merge_attributes(o.attributes) AS attributes
-                   FROM (SELECT a.registered_on, a.attributes FROM custseg.profile_attribute a
-                         WHERE a.customer_id = p.customer_id ORDER BY a.source_id) o) a ON true;
+                   FROM (SELECT a.registered_on, a.attributes
+                         FROM (SELECT p.customer_id UNION ALL SELECT g.customer_id FROM custseg.person g
+                               WHERE g.person_id = p.customer_id AND g.customer_id <> p.customer_id) c
+                         JOIN custseg.profile_attribute a ON a.customer_id = c.customer_id
+                         ORDER BY a.source_id, a.customer_id = p.customer_id, a.customer_id) o) a ON true;
 COMMENT ON VIEW custseg.customer IS
 'One row per customer: what was concluded at the last refresh beside what the history says now.';
 COMMENT ON COLUMN custseg.customer.customer_id IS 'the customer';
@@ -115,8 +118,11 @@ BEGIN ATOMIC
                                         d.day, d.rules) e
     CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.day, m.models, e.tier, e.silent_at) n
     LEFT JOIN LATERAL (SELECT min(o.registered_on) AS registered_on, custseg.merge_attributes(o.attributes) AS attributes
-                       FROM (SELECT a.registered_on, a.attributes FROM custseg.profile_attribute a
-                             WHERE a.customer_id = p.customer_id ORDER BY a.source_id) o) a ON true;
+                       FROM (SELECT a.registered_on, a.attributes
+                             FROM (SELECT p.customer_id UNION ALL SELECT g.customer_id FROM custseg.person g
+                                   WHERE g.person_id = p.customer_id AND g.customer_id <> p.customer_id) c
+                             JOIN custseg.profile_attribute a ON a.customer_id = c.customer_id
+                             ORDER BY a.source_id, a.customer_id = p.customer_id, a.customer_id) o) a ON true;
 END;
 COMMENT ON FUNCTION custseg.customer_at(timestamptz) IS
 'custseg.customer as it was, or will be without new orders, at another moment: evaluated from the timelines, under the settings of now and the calibration of that day (custseg.rules).';

@@ -277,7 +277,7 @@ CREATE TABLE custseg.transition (
     at timestamptz NOT NULL,
     changed_on date NOT NULL,
     run_id bigint,
-    cause text NOT NULL CHECK (cause IN ('data', 'time', 'calibration', 'setting', 'manual'))
+    cause text NOT NULL CHECK (cause IN ('data', 'time', 'calibration', 'setting', 'identity', 'manual'))
 );
 CREATE INDEX transition_customer_id_idx ON custseg.transition (customer_id, transition_id);
 COMMENT ON TABLE custseg.transition IS
@@ -290,7 +290,7 @@ COMMENT ON COLUMN custseg.transition.to_value IS 'what it is now; NULL: nothing'
 COMMENT ON COLUMN custseg.transition.at IS 'the moment the refresh worked for, or that of the manual change';
 COMMENT ON COLUMN custseg.transition.changed_on IS 'the shop''s day of that moment';
 COMMENT ON COLUMN custseg.transition.run_id IS 'the refresh; NULL for a manual change';
-COMMENT ON COLUMN custseg.transition.cause IS 'data: an order, a refund or another event came, or a row changed; time: silence passed; calibration: new cut points; setting: the shop changed a rule; manual: somebody set or removed a tag';
+COMMENT ON COLUMN custseg.transition.cause IS 'data: an order, a refund or another event came, or a row changed; time: silence passed; calibration: new cut points; setting: the shop changed a rule; identity: customers were found to be one person, or not to be; manual: somebody set or removed a tag';
 SELECT pg_catalog.pg_extension_config_dump('custseg.transition', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.transition_transition_id_seq', '');
 
@@ -324,7 +324,13 @@ CROSS JOIN LATERAL (VALUES ('tier'::text, s.tier::text),
 WHERE l.value IS NOT NULL
 UNION ALL
 SELECT m.customer_id, m.tag, m.note, 'manual'::text
-FROM custseg.manual_tag m;
+FROM custseg.manual_tag m
+WHERE NOT EXISTS (SELECT FROM custseg.person g WHERE g.customer_id = m.customer_id)
+UNION ALL
+-- A person has the tags of all accounts.
+SELECT * FROM (SELECT DISTINCT ON (g.person_id, m.tag) g.person_id, m.tag, m.note, 'manual'::text
+               FROM custseg.person g JOIN custseg.manual_tag m USING (customer_id)
+               ORDER BY g.person_id, m.tag, m.customer_id <> g.person_id, m.set_at DESC, m.customer_id) t;
 COMMENT ON VIEW custseg.tag IS
 'What every customer is tagged with now: the labels, and the tags that people set.';
 COMMENT ON COLUMN custseg.tag.customer_id IS 'the customer';

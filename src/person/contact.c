@@ -16,6 +16,7 @@
 #include "common/stream.h"
 #include "person/contact.h"
 #include "person/identity.h"
+#include "person/person.h"
 #include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
@@ -123,7 +124,7 @@ ReadContactsOf(Source *source, int n, const int64 *ids, Contact *out)
 }
 
 void
-ReadContacts(int n, const int64 *ids, Contact *out)
+ReadAccountContacts(int n, const int64 *ids, Contact *out)
 {
 	ListCell   *cell;
 
@@ -136,6 +137,41 @@ ReadContacts(int n, const int64 *ids, Contact *out)
 	foreach(cell, ListSources(SOURCE_CONTACT))
 		ReadContactsOf(lfirst(cell), n, ids, out);
 	contacts_reading = 0;
+}
+
+/* What another account of the same person has. */
+static void
+AddAccount(Contact *contact, const Contact *account)
+{
+	contact->found |= account->found;
+	contact->do_not_contact |= account->do_not_contact;
+	if (contact->name == NULL)
+		contact->name = account->name;
+	if (contact->phone == NULL)
+		contact->phone = account->phone;
+	if (contact->email == NULL)
+		contact->email = account->email;
+}
+
+void
+ReadContacts(int n, const int64 *ids, Contact *out)
+{
+	int			n_all;
+	int		   *owners;
+	int64	   *all;
+	Contact    *accounts;
+
+	if (!PersonsLinked())
+	{
+		ReadAccountContacts(n, ids, out);
+		return;
+	}
+	all = MembersOf(ids, n, &n_all, &owners);
+	accounts = palloc(Max(n_all, 1) * sizeof(Contact));
+	ReadAccountContacts(n_all, all, accounts);
+	memcpy(out, accounts, n * sizeof(Contact));
+	for (int i = n; i < n_all; i++)
+		AddAccount(&out[owners[i - n]], &accounts[i]);
 }
 
 typedef struct OptOutRead

@@ -20,8 +20,15 @@ typedef struct Contact
 /* Has the shop registered a customer table? Call inside SPI. */
 extern bool ContactsMapped(void);
 
-/* Read them fresh, each from the table of the customer's namespace, as its owner. Call inside SPI. */
+/*
+ * Read them fresh, each from the table of the customer's namespace, as its owner.
+ * Of a customer with several accounts, each thing from the first account that has
+ * it, and a no of any. Call inside SPI.
+ */
 extern void ReadContacts(int n, const int64 *ids, Contact *out);
+
+/* Of one account each. */
+extern void ReadAccountContacts(int n, const int64 *ids, Contact *out);
 
 /* The source that is being read, or was when that failed; 0: none is. */
 extern int	ContactsReading(void);

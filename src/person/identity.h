@@ -10,12 +10,14 @@
 
 /*
  * In SQL: what an arm is drawn by, the customer's own key. Namespaces may have the
- * same ones; the shop's own is not named.
+ * same ones; the shop's own is not named. By the collation of custseg.arm, or else
+ * no index of it would do.
  */
 #define ARM_PERSON(id) \
-	"CASE WHEN " id " > 0 THEN " id "::text ELSE coalesce((SELECT" \
+	"(CASE WHEN " id " > 0 THEN " id "::text ELSE coalesce((SELECT" \
 	" CASE i.namespace WHEN '" SHOP_NAMESPACE "' THEN i.key ELSE i.namespace || '/' || i.key END" \
-	" FROM custseg.identity i WHERE i.customer_id = " id " ORDER BY i.namespace, i.key LIMIT 1), " id "::text) END"
+	" FROM custseg.identity i WHERE i.customer_id = " id " ORDER BY i.namespace, i.key LIMIT 1), " id "::text) END)" \
+	" COLLATE pg_catalog.\"default\""
 
 /* Tell every key of the namespace that has a number. Call inside SPI. */
 extern void IdentityRead(const char *namespace,

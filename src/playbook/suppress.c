@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "common/attempt.h"
@@ -21,9 +22,12 @@
 #include "common/spi.h"
 #include "person/contact.h"
 #include "person/handle.h"
+#include "person/person.h"
 #include "playbook/suppress.h"
 
 PG_FUNCTION_INFO_V1(custseg_unsuppress);
+
+#define LONGEST_WAIT	1000	/* ms, for a desk that has not committed */
 
 static void
 NoteHistory(int64 customer_id, const char *channel, const char *action, bool forever, TimestampTz until,
@@ -45,13 +49,13 @@ LookUp(void *contact)
 {
 	int64		customer_id = ((Contact *) contact)->customer_id;
 
-	ReadContacts(1, &customer_id, contact);
+	ReadAccountContacts(1, &customer_id, contact);
 }
 
 static void
-SuppressHandles(const Suppression *suppression)
+SuppressHandles(const Suppression *suppression, int64 customer_id)
 {
-	Contact		contact = {.customer_id = suppression->customer_id};
+	Contact		contact = {.customer_id = customer_id};
 	int64		handles[3] = {suppression->handle};
 	ErrorData  *error = ContactsMapped() ? Attempt(LookUp, &contact) : NULL;
 
@@ -59,7 +63,7 @@ SuppressHandles(const Suppression *suppression)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not look up under which numbers customer %lld must not be contacted: %s",
-						(long long) suppression->customer_id, error->message),
+						(long long) customer_id, error->message),
 				 errhint("Once this is mended, SELECT custseg.suppress(%lld) again, so that other accounts with the same number are not contacted either.",
 						 (long long) suppression->customer_id)));
 	else if (contact.found)
@@ -70,7 +74,7 @@ SuppressHandles(const Suppression *suppression)
 	for (int i = 0; i < lengthof(handles); i++)
 	{
 		Oid			types[] = {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID};
-		Datum		values[] = {Int64GetDatum(handles[i]), Int64GetDatum(suppression->customer_id),
+		Datum		values[] = {Int64GetDatum(handles[i]), Int64GetDatum(customer_id),
 			suppression->channel ? CStringGetTextDatum(suppression->channel) : (Datum) 0,
 		TimestampTzGetDatum(suppression->until)};
 		char		nulls[] = {' ', ' ', suppression->channel ? ' ' : 'n', suppression->forever ? 'n' : ' '};
@@ -97,12 +101,12 @@ StoreOptOuts(const OptOuts *opt_outs)
 		   "  WHERE s.handle = told.handle AND s.customer_id IS NULL)", 1, types, values, NULL);
 }
 
-bool
-Suppress(const Suppression *suppression, TimestampTz as_of)
+static bool
+SuppressAccount(const Suppression *suppression, int64 customer_id, TimestampTz as_of)
 {
 	const char *channel = suppression->channel;
 	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(suppression->customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0,
+	Datum		values[] = {Int64GetDatum(customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0,
 	TimestampTzGetDatum(suppression->until), CStringGetTextDatum(suppression->reason), TimestampTzGetDatum(as_of)};
 	char		nulls[] = {' ', channel ? ' ' : 'n', suppression->forever ? 'n' : ' ', ' ', ' '};
 	bool		grows;
@@ -113,10 +117,67 @@ Suppress(const Suppression *suppression, TimestampTz as_of)
 				   " added_at = EXCLUDED.added_at"
 				   " WHERE s.until IS NOT NULL AND (EXCLUDED.until IS NULL OR EXCLUDED.until > s.until)",
 				   5, types, values, nulls) > 0;
-	NoteHistory(suppression->customer_id, channel, "suppressed", suppression->forever, suppression->until,
+	NoteHistory(customer_id, channel, "suppressed", suppression->forever, suppression->until,
 				suppression->reason, suppression->by, as_of);
-	SuppressHandles(suppression);
+	SuppressHandles(suppression, customer_id);
 	return grows;
+}
+
+bool
+Suppress(const Suppression *suppression, TimestampTz as_of)
+{
+	int			n;
+	int64	   *accounts = WithMembers(&suppression->customer_id, 1, &n);
+	bool		grows = false;
+
+	for (int i = 0; i < n; i++)
+		grows |= SuppressAccount(suppression, accounts[i], as_of);
+
+	/* For a refresh that is just making the customer one person with others. */
+	PersonsNoteIfLinked(suppression->customer_id);
+	return grows;
+}
+
+#define SAID_OF_PERSONS(table, which) \
+	"WITH said AS (SELECT DISTINCT ON (g.person_id, x.channel" which ") g.person_id, x.*" \
+	"  FROM custseg.person g JOIN custseg." table " x USING (customer_id) WHERE g.customer_id = ANY ($1)" \
+	"  ORDER BY g.person_id, x.channel" which ", x.until DESC NULLS FIRST, x.customer_id)"
+
+static void
+ShareAmongAccounts(void *arg)
+{
+	Oid			types[] = {INT8ARRAYOID};
+	Datum	   *values = arg;
+
+	SpiRun(SAID_OF_PERSONS("suppression", "")
+		   " INSERT INTO custseg.suppression AS s (customer_id, channel, until, reason, added_at)"
+		   " SELECT m.customer_id, d.channel, d.until, d.reason, d.added_at FROM said d JOIN custseg.person m USING (person_id)"
+		   " WHERE m.customer_id <> d.customer_id ORDER BY m.customer_id"
+		   " ON CONFLICT (customer_id, channel) DO UPDATE SET until = EXCLUDED.until, reason = EXCLUDED.reason,"
+		   " added_at = EXCLUDED.added_at"
+		   " WHERE s.until IS NOT NULL AND (EXCLUDED.until IS NULL OR EXCLUDED.until > s.until)",
+		   1, types, values, NULL);
+	SpiRun(SAID_OF_PERSONS("suppressed_handle", ", x.handle")
+		   " INSERT INTO custseg.suppressed_handle AS s (handle, customer_id, channel, until)"
+		   " SELECT d.handle, m.customer_id, d.channel, d.until FROM said d JOIN custseg.person m USING (person_id)"
+		   " WHERE m.customer_id <> d.customer_id ORDER BY m.customer_id"
+		   " ON CONFLICT (handle, customer_id, channel) DO UPDATE"
+		   " SET until = CASE WHEN EXCLUDED.until IS NOT NULL THEN greatest(s.until, EXCLUDED.until) END"
+		   " WHERE s.until IS NOT NULL", 1, types, values, NULL);
+}
+
+void
+SuppressAccounts(Datum customers)
+{
+	int			level = LimitLockWait(LONGEST_WAIT);
+	ErrorData  *error = Attempt(ShareAmongAccounts, &customers);
+
+	AtEOXact_GUC(false, level);
+	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	/* A desk that has just noted what a customer said has not committed yet. */
+	if (error)
+		PersonsNoteSome(customers);
 }
 
 char *
@@ -191,19 +252,24 @@ custseg_unsuppress(PG_FUNCTION_ARGS)
 	char	   *channel = PG_ARGISNULL(1) ? NULL : ArgText(fcinfo, 1, "channel");
 	char	   *reason = PG_ARGISNULL(2) ? NULL : ArgText(fcinfo, 2, "reason");
 	Oid			by = GetUserId();
-	Oid			types[] = {INT8OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(customer_id), channel ? CStringGetTextDatum(channel) : (Datum) 0};
+	Oid			types[] = {INT8ARRAYOID, TEXTOID};
+	Datum		values[] = {(Datum) 0, channel ? CStringGetTextDatum(channel) : (Datum) 0};
 	const char *nulls = channel ? NULL : " n";
-	bool		found;
+	int64	   *accounts;
+	int			n;
 	Guard		guard;
 
 	OwnerBegin(&guard);
-	found = SpiRun("DELETE FROM custseg.suppression WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
-				   2, types, values, nulls) > 0;
-	SpiRun("DELETE FROM custseg.suppressed_handle WHERE customer_id = $1 AND channel IS NOT DISTINCT FROM $2",
+	accounts = WithMembers(&customer_id, 1, &n);
+	values[0] = IdArray(accounts, n);
+	SpiRun("DELETE FROM custseg.suppressed_handle WHERE customer_id = ANY ($1) AND channel IS NOT DISTINCT FROM $2",
 		   2, types, values, nulls);
-	if (found)
-		NoteHistory(customer_id, channel, "lifted", true, 0, reason, by, GetCurrentTimestamp());
+	n = (int) SpiRun("DELETE FROM custseg.suppression WHERE customer_id = ANY ($1) AND channel IS NOT DISTINCT FROM $2"
+					 " RETURNING customer_id", 2, types, values, nulls);
+	for (int i = 0; i < n; i++)
+		accounts[i] = SpiInt64(i, 1, 0);
+	for (int i = 0; i < n; i++)
+		NoteHistory(accounts[i], channel, "lifted", true, 0, reason, by, GetCurrentTimestamp());
 	OwnerEnd(&guard);
-	PG_RETURN_BOOL(found);
+	PG_RETURN_BOOL(n > 0);
 }

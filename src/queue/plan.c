@@ -29,6 +29,7 @@
 #include "common/stream.h"
 #include "person/contact.h"
 #include "person/handle.h"
+#include "person/person.h"
 #include "playbook/audience.h"
 #include "playbook/channel.h"
 #include "playbook/message.h"
@@ -168,8 +169,15 @@ EndWhatIsOver(Planning *plan)
 	int64	   *due;
 	int			n;
 	bool		leases = TasksEndLeases(plan->now->as_of) > 0;
+	bool		merged = true;
 
-	all = EpisodesCloseOrdered(plan->now, plan->customers);
+	/* What a worker had locked when they became one person. */
+	if (PersonsLinked())
+	{
+		merged = EpisodesMerge(plan->now, plan->customers);
+		TasksMerge(plan->now, plan->customers);
+	}
+	all = EpisodesCloseOrdered(plan->now, plan->customers) && merged;
 
 	due = EpisodesDue(plan->now, plan->customers, &n);
 	if (n > 0)
@@ -233,6 +241,9 @@ OpenCandidates(Planning *plan, const Channel *channel)
 							  " AND " AUDIENCE_STAYS
 							  " AND (SELECT t.task_id FROM custseg.task t WHERE t.customer_id = e.customer_id"
 							  "  AND t.state IN ('open', 'claimed')) IS NULL"
+							  " AND (SELECT t.task_id FROM custseg.person g JOIN custseg.person m USING (person_id)"
+							  "  JOIN custseg.task t ON t.customer_id = m.customer_id"
+							  "  WHERE g.customer_id = e.customer_id AND t.state IN ('open', 'claimed') LIMIT 1) IS NULL"
 							  " ORDER BY e.priority DESC, e.since DESC,"
 							  " p.customer_key COLLATE \"C\", e.customer_id"
 							  " FOR NO KEY UPDATE OF e SKIP LOCKED",

@@ -20,6 +20,13 @@
 extern int64 QueueFollow(const Moment *now, int64 after_transition);
 
 /*
+ * Some customers (a bigint[]) are one person with others now, or not any more: what
+ * recall has of them is the person's, and whoever of them must not be contacted
+ * speaks for all.
+ */
+extern void QueueMerge(const Moment *now, Datum customers);
+
+/*
  * Once per refresh, at its end: end what is over, and fill the day's free
  * slots with the best of those who wait. No slot is filled while the customer
  * table cannot be read: *unread is why, or NULL. Looks at all customers; or, where

@@ -207,6 +207,40 @@ TasksEndSenseless(const Moment *now, ArrayType *customers)
 		   " WHERE u.task_id = o.task_id", 4, types, values, customers ? NULL : " n  ");
 }
 
+/*
+ * Of an account that is one person with others the task is the person's, who has
+ * one at a time. One that a worker has stays with the account where the person
+ * has another, until it is brought back.
+ */
+#define OF_ANOTHER \
+	"SELECT t.task_id, t.state, e.customer_id FROM custseg.task t JOIN custseg.episode e USING (episode_id)" \
+	"  WHERE t.state IN ('open', 'claimed') AND e.customer_id <> t.customer_id" OF_CUSTOMERS("$2")
+
+#define WITHDRAW_MERGED(which) \
+	"UPDATE custseg.task u SET state = 'withdrawn', outcome = 'merged', closed_at = $1, lease_until = NULL, wake_at = NULL," SLOT_KEPT \
+	" FROM (SELECT t.task_id FROM custseg.task t WHERE " NOBODY_HOLDS("$1") " AND t.task_id IN (" which ") FOR UPDATE SKIP LOCKED) o" \
+	" WHERE u.task_id = o.task_id"
+
+void
+TasksMerge(const Moment *now, ArrayType *customers)
+{
+	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers)};
+	const char *nulls = customers ? NULL : " n";
+
+	(void) TasksWithdrawClosed(now, customers);
+	SpiRun(WITHDRAW_MERGED("SELECT c.task_id FROM custseg.episode e JOIN custseg.task c USING (episode_id)"
+						   " WHERE e.state = 'watching' AND e.mixed" OF_CUSTOMERS("$2")), 2, types, values, nulls);
+	SpiRun("UPDATE custseg.task u SET customer_id = o.customer_id"
+		   " FROM (SELECT DISTINCT ON (n.customer_id) n.task_id, n.customer_id FROM (" OF_ANOTHER ") n"
+		   "  WHERE (SELECT true FROM custseg.task h WHERE h.customer_id = n.customer_id"
+		   "   AND h.state IN ('open', 'claimed') LIMIT 1) IS NULL"
+		   "  ORDER BY n.customer_id, n.state, n.task_id) o"
+		   " WHERE u.task_id = o.task_id AND $1 IS NOT NULL AND u.task_id IN (SELECT l.task_id FROM custseg.task l"
+		   "  WHERE l.task_id IN (SELECT w.task_id FROM (" OF_ANOTHER ") w) FOR UPDATE SKIP LOCKED)", 2, types, values, nulls);
+	SpiRun(WITHDRAW_MERGED("SELECT n.task_id FROM (" OF_ANOTHER ") n"), 2, types, values, nulls);
+}
+
 int64 *
 TasksWithdrawPlaybook(const char *playbook, TimestampTz as_of, int *n)
 {

@@ -50,6 +50,9 @@ extern void TasksWake(const char *channel, TimestampTz as_of);
 extern bool TasksWithdrawClosed(const Moment *now, ArrayType *customers);
 extern void TasksWithdrawClosedAfter(const Moment *now, int64 after_transition);
 
+/* Those of customers (NULL: all) who are one person with others are the person's: see EpisodesMerge, which comes first. */
+extern void TasksMerge(const Moment *now, ArrayType *customers);
+
 /* End those that nobody holds and that make no sense any more, though their episodes go on. */
 extern void TasksEndSenseless(const Moment *now, ArrayType *customers);
 

@@ -13,6 +13,7 @@
 #include "common/spi.h"
 #include "facts/event.h"
 #include "person/identity.h"
+#include "person/person.h"
 #include "profile/look.h"
 #include "queue/unread.h"
 #include "source/follow.h"
@@ -85,6 +86,7 @@ struct Probe
 	DayMapper  *days;
 	ChangeLook *changes;		/* in those that are tracked; NULL without any */
 	bool		shared;			/* every customer is one of each source */
+	bool		linked;			/* some are one person with others */
 };
 
 Probe *
@@ -97,6 +99,7 @@ ProbeSources(void)
 
 	probe->checked_at = GetCurrentTimestamp();
 	probe->shared = true;
+	probe->linked = PersonsLinked();
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
@@ -134,13 +137,36 @@ ProbeSources(void)
 	return probe;
 }
 
-void
-ProbeChanges(Probe *probe, int n, const int64 *ids, bool *pending)
+static void
+AccountChanges(Probe *probe, int n, const int64 *ids, bool *pending)
 {
 	if (probe->changes != NULL)
 		ChangeLogPending(probe->changes, n, ids, pending);
 	else
 		memset(pending, 0, n * sizeof(bool));
+}
+
+void
+ProbeChanges(Probe *probe, int n, const int64 *ids, bool *pending)
+{
+	int			n_all;
+	int		   *owners;
+	int64	   *all;
+	bool	   *changed;
+
+	if (!probe->linked)
+	{
+		AccountChanges(probe, n, ids, pending);
+		return;
+	}
+	all = MembersOf(ids, n, &n_all, &owners);
+	changed = palloc(Max(n_all, 1) * sizeof(bool));
+	AccountChanges(probe, n_all, all, changed);
+	/* Whoever was just linked, or parted, is not what a refresh made of them. */
+	PersonsPending(all, n_all, changed);
+	memcpy(pending, changed, n * sizeof(bool));
+	for (int i = n; i < n_all; i++)
+		pending[owners[i - n]] |= changed[i];
 }
 
 bool
@@ -160,18 +186,33 @@ ProbeOrders(Probe *probe, int n, const int64 *ids, const DateADT *after, bool *o
 			TimestampTz *checked_at)
 {
 	ListCell   *cell;
+	int			n_all = n;
+	int		   *owners = NULL;
+	const int64 *all = ids;
+	DateADT    *last = palloc(Max(n, 1) * sizeof(DateADT));
+	bool	   *found;
 
-	memset(ordered, 0, n * sizeof(bool));
+	if (probe->linked && probe->queried != NIL)
+	{
+		all = MembersOf(ids, n, &n_all, &owners);
+		last = repalloc(last, Max(n_all, 1) * sizeof(DateADT));
+	}
+	for (int i = 0; i < n_all; i++)
+		last[i] = after[i < n ? i : owners[i - n]];
+	found = palloc0(Max(n_all, 1) * sizeof(bool));
 	foreach(cell, probe->queried)
 	{
 		Source	   *source = lfirst(cell);
 
-		if (TrySource(source, probe->days, n, ids, after, ordered))
+		if (TrySource(source, probe->days, n_all, all, last, found))
 			continue;
 		/* Nor will it be the next time. */
 		probe->checked_at = Min(probe->checked_at, source->last_read);
 		probe->queried = foreach_delete_current(probe->queried, cell);
 	}
+	memcpy(ordered, found, n * sizeof(bool));
+	for (int i = n; i < n_all; i++)
+		ordered[owners[i - n]] |= found[i];
 	ProbeChanges(probe, n, ids, pending);
 	for (int i = 0; i < n; i++)
 		checked_at[i] = probe->checked_at;

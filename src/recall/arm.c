@@ -10,6 +10,8 @@
 #include "catalog/pg_type.h"
 #include "utils/timestamp.h"
 
+#include "common/spi.h"
+#include "person/identity.h"
 #include "recall/arm.h"
 #include "recall/audience.h"
 
@@ -31,4 +33,19 @@ DrawArms(const Changes *audience, const Moment *now)
 	Datum		values[] = {TimestampTzGetDatum(now->as_of)};
 
 	(void) WriteChanges(&draw, DRAW, audience, 1, types, values);
+}
+
+/* One account that is left alone is enough. */
+void
+ArmsMerge(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		values[] = {customers};
+
+	SpiRun("INSERT INTO custseg.arm (goal, person, arm, share, drawn_at)"
+		   " SELECT DISTINCT ON (a.goal, g.person_id) a.goal, " ARM_PERSON("g.person_id") ", a.arm, a.share, a.drawn_at"
+		   " FROM custseg.person g JOIN custseg.arm a ON a.person = " ARM_PERSON("g.customer_id")
+		   " WHERE g.customer_id = ANY ($1)"
+		   " ORDER BY a.goal, g.person_id, a.arm = 'control' DESC, a.drawn_at, a.person COLLATE \"C\""
+		   " ON CONFLICT (person, goal) DO NOTHING", 1, types, values, NULL);
 }

@@ -26,4 +26,7 @@
 /* Draw for those of an audience (audience.h) who have no arm yet. Inside SPI. */
 extern void DrawArms(const Changes *audience, const Moment *now);
 
+/* Persons of these customers (bigint[]) who have no arm yet have that of their accounts. */
+extern void ArmsMerge(Datum customers);
+
 #endif							/* CUSTSEG_ARM_H */

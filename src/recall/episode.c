@@ -35,19 +35,20 @@
 
 #include "common/ids.h"
 #include "common/spi.h"
+#include "person/person.h"
 #include "playbook/audience.h"
 #include "recall/audience.h"
 #include "recall/episode.h"
 
-#define OPEN \
+#define OPEN(arm, mixed, accounts) \
 	"WITH opened AS (" \
 	"INSERT INTO custseg.episode (goal, playbook, version, customer_id, since, eligible_at, eligible_on," \
-	" window_days, expires_on, arm, state, priority, opened_run, opened_by)" \
+	" window_days, expires_on, arm, mixed, state, priority, opened_run, opened_by)" \
 	" SELECT a.goal, a.playbook, a.version, a.customer_id, a.since, $12, $13," \
-	" a.window_days, $13 + a.expire_days, r.arm," \
-	" CASE r.arm WHEN 'control' THEN 'watching' ELSE 'waiting' END," \
+	" a.window_days, $13 + a.expire_days, " arm ", " mixed "," \
+	" CASE " arm " WHEN 'control' THEN 'watching' ELSE 'waiting' END," \
 	" a.priority, nullif($14, 0), a.opened_by" \
-	FROM_AUDIENCE " JOIN custseg.arm r USING (goal, person)" \
+	FROM_AUDIENCE " JOIN custseg.arm r USING (goal, person)" accounts \
 	" ORDER BY a.priority DESC, a.since DESC, a.person COLLATE \"C\"" \
 	" ON CONFLICT (goal, customer_id, since) DO NOTHING" \
 	" RETURNING arm) SELECT count(*), count(*) FILTER (WHERE arm = 'control') FROM opened"
@@ -56,10 +57,17 @@ void
 EpisodesOpen(const Changes *audience, const Moment *now, int64 *episodes, int64 *controls)
 {
 	static SPIPlanPtr open = NULL;
+	static SPIPlanPtr open_linked = NULL;
 	Oid			types[] = {TIMESTAMPTZOID, DATEOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(now->as_of), DateADTGetDatum(now->day), Int64GetDatum(now->run_id)};
 
-	(void) WriteChanges(&open, OPEN, audience, 3, types, values);
+	if (PersonsLinked())
+		(void) WriteChanges(&open_linked,
+							OPEN("CASE WHEN x.control THEN 'control' ELSE r.arm END", "x.mixed",
+								 " CROSS JOIN LATERAL " ARMS_OF_ACCOUNTS("a.customer_id") " x"),
+							audience, 3, types, values);
+	else
+		(void) WriteChanges(&open, OPEN("r.arm", "false", ""), audience, 3, types, values);
 	*episodes += SpiInt64(0, 1, 0);
 	*controls += SpiInt64(0, 2, 0);
 	SPI_freetuptable(SPI_tuptable);
@@ -94,7 +102,8 @@ EpisodesOpen(const Changes *audience, const Moment *now, int64 *episodes, int64 
 	"SELECT e.episode_id FROM custseg.episode e" \
 	"  WHERE e.state IN " EPISODE_OPEN which \
 	"  AND NOT EXISTS (SELECT FROM custseg.profile p WHERE p.customer_id = e.customer_id" \
-	"   AND custseg.last_order_day(p.timeline) IS NOT NULL)"
+	"   AND custseg.last_order_day(p.timeline) IS NOT NULL)" \
+	"  AND NOT " IS_ACCOUNT_OF_ANOTHER("e.customer_id")
 
 #define CLOSE_GONE(which) \
 	"UPDATE custseg.episode u SET reason = 'gone', closed_at = $1, state = 'withdrawn'" \
@@ -117,6 +126,54 @@ EpisodesCloseOrdered(const Moment *now, ArrayType *customers)
 	gone = SpiInt64(0, 2, 0);
 	all = ordered == 0 || SpiRun(CLOSE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == ordered;
 	return (gone == 0 || SpiRun(CLOSE_GONE(OF_CUSTOMERS("$3")), 3, types, values, nulls) == gone) && all;
+}
+
+/*
+ * Open episodes of accounts that are one person, with their place in the
+ * person's order for the goal: the oldest first. One that the person cannot have,
+ * because one of the same silence is there, comes last.
+ */
+#define OF_ONE_PERSON \
+	"SELECT e.episode_id, e.customer_id, g.person_id, b.blocked," \
+	"   row_number() OVER (PARTITION BY g.person_id, e.goal ORDER BY b.blocked, e.eligible_at, e.episode_id) AS place" \
+	"  FROM custseg.episode e JOIN custseg.person g USING (customer_id)" \
+	"  CROSS JOIN LATERAL (SELECT e.customer_id <> g.person_id AND EXISTS (SELECT FROM custseg.episode o" \
+	"   WHERE o.customer_id = g.person_id AND o.goal = e.goal AND o.since = e.since) AS blocked) b" \
+	"  WHERE e.state IN " EPISODE_OPEN OF_CUSTOMERS("$2")
+
+/* Its contact has been stopped by the arm of another account. */
+#define OF_MIXED_ARMS \
+	"SELECT e.episode_id, x.mixed FROM custseg.episode e" \
+	"  CROSS JOIN LATERAL " ARMS_OF_ACCOUNTS("e.customer_id") " x" \
+	"  WHERE e.state IN " EPISODE_OPEN OF_CUSTOMERS("$2") \
+	"  AND e.customer_id IN (SELECT g.person_id FROM custseg.person g)" \
+	"  AND ((x.control AND e.arm = 'contact') OR x.mixed > e.mixed)"
+
+bool
+EpisodesMerge(const Moment *now, ArrayType *customers)
+{
+	Oid			types[] = {TIMESTAMPTZOID, INT8ARRAYOID};
+	Datum		values[] = {TimestampTzGetDatum(now->as_of), PointerGetDatum(customers)};
+	const char *nulls = customers ? NULL : " n";
+	int64		left;
+
+	SpiRun("UPDATE custseg.episode u SET state = 'withdrawn', reason = 'merged', closed_at = $1"
+		   " FROM (SELECT l.episode_id FROM custseg.episode l WHERE l.episode_id IN (SELECT o.episode_id FROM (" OF_ONE_PERSON ") o"
+		   "  WHERE o.place > 1 OR o.blocked) FOR NO KEY UPDATE SKIP LOCKED) o"
+		   " WHERE u.episode_id = o.episode_id", 2, types, values, nulls);
+	SpiRun("UPDATE custseg.episode u SET customer_id = o.person_id"
+		   " FROM (" OF_ONE_PERSON ") o"
+		   " WHERE u.episode_id = o.episode_id AND o.place = 1 AND NOT o.blocked AND o.customer_id <> o.person_id"
+		   " AND u.episode_id IN (SELECT l.episode_id FROM custseg.episode l WHERE l.episode_id IN"
+		   "  (SELECT w.episode_id FROM (" OF_ONE_PERSON ") w WHERE w.customer_id <> w.person_id) FOR UPDATE SKIP LOCKED)"
+		   " AND $1 IS NOT NULL", 2, types, values, nulls);
+	SpiRun("UPDATE custseg.episode u SET arm = 'control', mixed = o.mixed, state = 'watching', reason = NULL, look_again_on = NULL"
+		   " FROM (" OF_MIXED_ARMS " FOR NO KEY UPDATE OF e SKIP LOCKED) o"
+		   " WHERE u.episode_id = o.episode_id AND $1 IS NOT NULL", 2, types, values, nulls);
+	SpiRun("SELECT (SELECT count(*) FROM (" OF_ONE_PERSON ") o WHERE o.customer_id <> o.person_id OR o.place > 1)"
+		   " + (SELECT count(*) FROM (" OF_MIXED_ARMS ") x) WHERE $1 IS NOT NULL", 2, types, values, nulls);
+	left = SpiInt64(0, 1, 0);
+	return left == 0;
 }
 
 #define LEFT_AUDIENCE \

@@ -27,6 +27,14 @@ extern void EpisodesOpen(const Changes *audience, const Moment *now, int64 *epis
  */
 extern bool EpisodesCloseOrdered(const Moment *now, ArrayType *customers);
 
+/*
+ * Of customers (bigint[]; NULL: all) who are one person with others, the oldest
+ * open episode of each goal is the person's, and the others are over. One account
+ * that is left alone makes the person a control. False when some stayed as they
+ * are because somebody held them.
+ */
+extern bool EpisodesMerge(const Moment *now, ArrayType *customers);
+
 /* The same for those who left silence by the transitions after a given one. */
 extern void EpisodesCloseLeft(const Moment *now, int64 after_transition);
 

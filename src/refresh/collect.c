@@ -6,7 +6,7 @@
  * subtransaction, and applied after that, because applying commits.
  *
  * With one source of orders, what it says of a customer is the profile. With
- * several, each source's part is kept beside, so that one can be read again
+ * several, or customers who are one person, each source's part is kept beside, so that one can be read again
  * alone; customers of whom a part changed are noted as pending in the same
  * transaction, and then their profiles are merged anew. When all sources are
  * read whole, so are everybody's.
@@ -314,21 +314,9 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 	return true;
 }
 
-/* Is what each source says kept beside? Where there are people always: the profile is never theirs alone. */
-static bool
-HaveParts(List *sources)
-{
-	ListCell   *cell;
-
-	foreach(cell, sources)
-		if (((Source *) lfirst(cell))->kind == SOURCE_PEOPLE)
-			return true;
-	return list_length(sources) > 1;
-}
-
 /* Forget what sources said that are not there any more. */
 static void
-DropParts(Run *run, List *sources)
+DropParts(Run *run, List *sources, bool parts)
 {
 	StringInfoData keep;
 	ListCell   *cell;
@@ -337,7 +325,7 @@ DropParts(Run *run, List *sources)
 	foreach(cell, sources)
 		appendStringInfo(&keep, "%s%d", keep.len ? "," : "", ((Source *) lfirst(cell))->source_id);
 	DropPeople(keep.data);
-	if (!HaveParts(sources))
+	if (!parts)
 	{
 		SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
 		SpiRun("DELETE FROM custseg.profile_pending", 0, NULL, NULL, NULL);
@@ -393,14 +381,18 @@ LeavePart(Run *run, const Source *source, const ChangeFollower *follower)
 }
 
 void
-KeepAsPart(List *sources)
+KeepAsPart(void)
 {
-	if (!HaveParts(sources))
-		return;
 	SpiRun("INSERT INTO custseg.profile_part (source_id, customer_id, timeline)"
 		   " SELECT m.source_id, p.customer_id, p.timeline FROM custseg.profile p, custseg.refresh_state s"
 		   " JOIN custseg.source_mapping m ON s.sources = ARRAY[m.source_id] AND m.kind = 'orders'"
 		   " ON CONFLICT DO NOTHING", 0, NULL, NULL, NULL);
+}
+
+void
+ForgetParts(void)
+{
+	SpiRun("DELETE FROM custseg.profile_part", 0, NULL, NULL, NULL);
 }
 
 /* How a source is read, which already looks at its table. */
@@ -458,28 +450,27 @@ CollectOne(Run *run, Source *source, const ProfileTarget *target, ChangeFollower
 }
 
 void
-CollectSources(Run *run, List *sources, const char *reread_all, bool known, ChangeFollower *follower)
+CollectSources(Run *run, List *sources, bool parts, const char *reread_all, bool known, ChangeFollower *follower)
 {
-	bool		several = HaveParts(sources);
 	char	  **snapshots = MemoryContextAllocZero(run->context, Max(list_length(sources), 1) * sizeof(char *));
 	ListCell   *cell;
 
-	if (reread_all && (several || sources == NIL))
-		DropParts(run, sources);
+	if (reread_all && (parts || sources == NIL))
+		DropParts(run, sources, parts);
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
 		ProfileTarget target;
 
-		TargetOrders(&target, several ? source->source_id : 0);
+		TargetOrders(&target, parts ? source->source_id : 0);
 		target.people = source->kind == SOURCE_PEOPLE;
 		CollectOne(run, source, &target, follower, reread_all, known, &snapshots[foreach_current_index(cell)]);
 	}
-	if (reread_all && !several && sources != NIL && run->counts.left == 0)
-		DropParts(run, sources);
-	if (several && reread_all)
+	if (reread_all && !parts && sources != NIL && run->counts.left == 0)
+		DropParts(run, sources, false);
+	if (parts && reread_all)
 		MergeAll(run, follower);
-	if (several)
+	if (parts)
 		while (MergePending(run, follower))
 			RunCommit(run);
 

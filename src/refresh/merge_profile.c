@@ -13,6 +13,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "person/person.h"
 #include "queue/queue.h"
 #include "refresh/merge_profile.h"
 #include "source/read.h"
@@ -172,7 +173,8 @@ TakePending(const int64 *ids, int n, const Collected *rows, int n_rows, ProfileC
 	Datum		values[1] = {IdArray(ids, n)};
 	int			wanted = SpiRun("WITH taken AS (DELETE FROM custseg.profile_pending WHERE customer_id = ANY ($1)"
 								"  RETURNING customer_id, evaluate)"
-								" SELECT customer_id FROM taken WHERE evaluate", 1, types, values, NULL);
+								" SELECT DISTINCT coalesce(g.person_id, t.customer_id) FROM taken t"
+								" LEFT JOIN custseg.person g USING (customer_id) WHERE t.evaluate", 1, types, values, NULL);
 	int			n_written = changes->n;
 	int64	   *written;
 
@@ -195,23 +197,28 @@ TakePending(const int64 *ids, int n, const Collected *rows, int n_rows, ProfileC
 	}
 }
 
-/* Merge the parts of some customers, by ascending id, into their profiles. */
-static void
+void
 MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n)
 {
 	ProfileTarget profile;
 	Oid			types[1] = {INT8ARRAYOID};
-	Datum		values[1] = {IdArray(ids, n)};
+	Datum		values[1];
 	Collected  *rows;
 	ProfileChanges changes;
 	int			merged;
-	int			level = PlanByIndexBegin();
+	int			level;
 
 	TargetOrders(&profile, 0);
-	SpiRun("SELECT p.customer_id, coalesce(custseg.merge(p.timeline), '{}'), " CUSTOMER_KEY("p.customer_id")
-		   " FROM (SELECT customer_id, timeline FROM custseg.profile_part WHERE customer_id = ANY ($1)"
-		   "  UNION ALL SELECT customer_id, NULL FROM custseg.profile_attribute WHERE customer_id = ANY ($1)) p"
-		   " GROUP BY 1 ORDER BY 1",
+	/* An account that is one person with others has no profile of its own. */
+	if (PersonsLinked())
+		ids = WithMembers(ids, n, &n);
+	values[0] = IdArray(ids, n);
+	level = PlanByIndexBegin();
+	SpiRun("SELECT m.id, coalesce(m.timeline, '{}'), " CUSTOMER_KEY("m.id") " FROM ("
+		   "  SELECT coalesce(g.person_id, p.customer_id) AS id, custseg.merge(p.timeline) AS timeline"
+		   "  FROM (SELECT customer_id, timeline FROM custseg.profile_part WHERE customer_id = ANY ($1)"
+		   "   UNION ALL SELECT customer_id, NULL FROM custseg.profile_attribute WHERE customer_id = ANY ($1)) p"
+		   "  LEFT JOIN custseg.person g USING (customer_id) GROUP BY 1) m ORDER BY m.id",
 		   1, types, values, NULL);
 	PlanByIndexEnd(level);
 	merged = SPI_processed;

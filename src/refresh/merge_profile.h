@@ -41,6 +41,9 @@ extern void FollowEvents(Run *run, const ChangeFollower *follower, int64 *ids, i
 /* Customers whose parts are to be merged, and who are to be evaluated in any case. */
 extern void NotePending(const int64 *ids, int n, bool evaluate);
 
+/* Merge the parts of some customers, by ascending id, and of all who are one person with them, into their profiles. */
+extern void MergeCustomers(Run *run, const ChangeFollower *follower, const int64 *ids, int n);
+
 /* Merge the parts of a batch of customers of whom a source said something new; false when there are none. */
 extern bool MergePending(Run *run, const ChangeFollower *follower);
 

@@ -20,10 +20,12 @@
 #include "common/spi.h"
 #include "facts/event.h"
 #include "measure/measure.h"
+#include "person/person.h"
 #include "queue/queue.h"
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
+#include "refresh/persons.h"
 #include "refresh/spend.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
@@ -247,18 +249,25 @@ StageCollect(Refresh *refresh)
 	};
 
 	StateWrite(&(StateChange) {.day = &run->now.day, .pending = refresh->pending});
+	refresh->parts = PartsAreWanted(refresh->sources, refresh->state.parts);
 	if (!refresh->baseline)
 	{
-		if (refresh->sources_changed)
-			KeepAsPart(refresh->sources);
+		if (refresh->parts && !refresh->state.parts)
+			KeepAsPart();
+		if (!refresh->parts && refresh->state.parts && !refresh->sources_changed)
+			ForgetParts();
 		StateMarkMixture(refresh->sources_changed != NULL, refresh->zone_changed != NULL);
 	}
+	StateKeepsParts(refresh->parts);
 	RunCommit(run);				/* what is seen of us while we read */
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
 	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
-	CollectSources(run, refresh->sources, RereadBecause(refresh, true),
+	if (RereadBecause(refresh, true))
+		PersonsNoteAll();
+	FollowLinks(run, &follower);
+	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh, true),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
 	CollectSpend(run);
 

@@ -29,6 +29,7 @@ typedef struct Refresh
 	char	   *digest;			/* of the rules that everybody is evaluated by */
 	Cause		pending;		/* why everybody is to be evaluated, or CAUSE_NONE */
 
+	bool		parts;			/* each source's part is kept beside the profiles; from StageCollect on */
 	StandingRun standing;		/* from StageCollect on, but for a baseline */
 
 	/* StageQueue */

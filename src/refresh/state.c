@@ -41,7 +41,7 @@ StateRead(Run *run, State *state)
 	Datum		moment;
 
 	SpiRun("SELECT day, time_zone, sources::text, rules, pending, day IS NOT NULL,"
-		   " settled_at, coalesce(settled_until, 'infinity'), settled_choices FROM custseg.refresh_state",
+		   " settled_at, coalesce(settled_until, 'infinity'), settled_choices, parts FROM custseg.refresh_state",
 		   0, NULL, NULL, NULL);
 	memset(state, 0, sizeof(*state));
 	state->settled_at = DT_NOBEGIN;
@@ -60,6 +60,7 @@ StateRead(Run *run, State *state)
 		state->settled_at = DatumGetTimestampTz(moment);
 	state->settled_until = DatumGetTimestampTz(SpiField(0, 8, &isnull));
 	state->settled_choices = SpiText(0, 9);
+	state->parts = SpiInt64(0, 10, 0) != 0;
 	MemoryContextSwitchTo(old);
 	state->moved = !IsHome();
 
@@ -122,6 +123,15 @@ StateMarkMixture(bool sources, bool zone)
 		SpiRun("UPDATE custseg.refresh_state SET sources = '" MIXED_SOURCES "'", 0, NULL, NULL, NULL);
 	if (zone)
 		SpiRun("UPDATE custseg.refresh_state SET time_zone = '" MIXED_ZONE "'", 0, NULL, NULL, NULL);
+}
+
+void
+StateKeepsParts(bool parts)
+{
+	Oid			types[1] = {BOOLOID};
+	Datum		values[1] = {BoolGetDatum(parts)};
+
+	SpiRun("UPDATE custseg.refresh_state SET parts = $1 WHERE parts <> $1", 1, types, values, NULL);
 }
 
 bool

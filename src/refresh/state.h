@@ -22,6 +22,7 @@ typedef struct State
 	DateADT		day;			/* for which everybody was evaluated last */
 	char	   *time_zone;
 	char	   *sources;
+	bool		parts;			/* are kept beside the profiles */
 	char	   *rules;
 	Cause		pending;		/* everybody is to be evaluated for it; CAUSE_NONE: no */
 	TimestampTz settled_at;		/* DT_NOBEGIN: not */
@@ -60,6 +61,9 @@ extern void StateWrite(const StateChange *change);
  * This is no read of all sources yet, so the row's home stays what it is.
  */
 extern void StateMarkMixture(bool sources, bool zone);
+
+/* Parts are kept beside the profiles from now on, or are not. */
+extern void StateKeepsParts(bool parts);
 
 /* Has everybody been looked at today, and can only those this run touched be different since? */
 extern bool StateIsSettled(const State *state, const Run *run, const char *choices);

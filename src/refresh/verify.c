@@ -31,6 +31,7 @@
 #include "common/stream.h"
 #include "facts/event.h"
 #include "facts/people_compare.h"
+#include "person/person.h"
 #include "refresh/incremental.h"
 #include "refresh/spend.h"
 #include "source/follow.h"
@@ -226,23 +227,29 @@ ReadTruth(Source *source, const char *time_zone, DateADT day, const Sample *samp
 	PG_END_TRY();
 }
 
-/* Leave out whom the next refresh will come to. */
+/* Leave out whom the next refresh will come to, with all who are one person with them. */
 static void
 LeaveOutPending(List *sources, Sample *sample)
 {
-	bool	   *pending = palloc(Max(sample->n, 1) * sizeof(bool));
+	bool	   *pending = palloc0(Max(sample->n, 1) * sizeof(bool));
 	List	   *tracked = NIL;
 	ListCell   *cell;
+	int64	   *left_out = palloc(Max(sample->n, 1) * sizeof(int64));
+	int			n_left_out = 0;
 	int			n = 0;
 
 	foreach(cell, sources)
 		if (((Source *) lfirst(cell))->tracked)
 			tracked = lappend(tracked, lfirst(cell));
-	if (tracked == NIL)
-		return;
-	ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
+	if (tracked != NIL)
+		ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
+	PersonsPending(sample->ids, sample->n, pending);
 	for (int i = 0; i < sample->n; i++)
-		if (!pending[i])
+		if (pending[i])
+			left_out[n_left_out++] = sample->ids[i];
+	left_out = WithMembers(left_out, n_left_out, &n_left_out);
+	for (int i = 0; i < sample->n; i++)
+		if (bsearch(&sample->ids[i], left_out, n_left_out, sizeof(int64), CompareIds) == NULL)
 			sample->ids[n++] = sample->ids[i];
 	if (n < sample->n)
 		ereport(NOTICE,
@@ -254,7 +261,8 @@ LeaveOutPending(List *sources, Sample *sample)
 #define EXPECTED \
 	"WITH wanted AS (SELECT unnest($1) AS id)," \
 	" said AS (SELECT * FROM unnest($2, $3, $4, $5) AS s (id, source_id, timeline, text))," \
-	" expected AS (SELECT id, custseg.merge(timeline) AS timeline FROM said GROUP BY id)"
+	" expected AS (SELECT coalesce(g.person_id, s.id) AS id, custseg.merge(s.timeline) AS timeline" \
+	"  FROM said s LEFT JOIN custseg.person g ON g.customer_id = s.id GROUP BY 1)"
 
 /* Return what a statement finds; how many rows. */
 static uint64
@@ -384,7 +392,7 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 		(void) SourceFollow(lfirst(cell));
 	foreach(cell, sources)
 		SampleSource(lfirst(cell), most, &sample);
-	sample.n = SortIds(sample.ids, sample.n);
+	sample.ids = WithMembers(sample.ids, sample.n, &sample.n);
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
@@ -411,12 +419,12 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 								" WHERE stored IS DISTINCT FROM expected ORDER BY id",
 								types, values);
 
-	/* Of the sources that the last refresh knew; of a single one there are no parts. */
+	/* Of the sources that the last refresh knew, where it keeps parts. */
 	differ += ReturnDifferences(result,
 								EXPECTED
 								" SELECT w.id, 'part of source ' || k.source_id, p.timeline::text, s.timeline::text"
 								" FROM wanted w CROSS JOIN (SELECT unnest(sources) AS source_id"
-								"  FROM custseg.refresh_state WHERE cardinality(sources) > 1) k"
+								"  FROM custseg.refresh_state WHERE parts) k"
 								" JOIN custseg.source_mapping m ON m.source_id = k.source_id AND m.kind = 'orders'"
 								" LEFT JOIN custseg.profile_part p ON p.source_id = k.source_id AND p.customer_id = w.id"
 								" LEFT JOIN said s ON s.source_id = k.source_id AND s.id = w.id"

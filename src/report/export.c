@@ -15,8 +15,10 @@
 #include "utils/json.h"
 
 #include "common/guard.h"
+#include "common/ids.h"
 #include "common/spi.h"
 #include "person/identity.h"
+#include "person/person.h"
 
 PG_FUNCTION_INFO_V1(custseg_export);
 
@@ -32,11 +34,12 @@ PG_FUNCTION_INFO_V1(custseg_export);
 	"SELECT pg_catalog.jsonb_agg(r.r ORDER BY r.r)::pg_catalog.text" \
 	" FROM (SELECT pg_catalog.to_jsonb(t) - 'token' AS r FROM " from ") r"
 
+/* accounts: those of the customer, a bigint[]. */
 static void
-AddRows(StringInfo json, const char *table, const char *sql, int64 customer_id)
+AddRows(StringInfo json, const char *table, const char *sql, Datum accounts)
 {
-	Oid			types[1] = {INT8OID};
-	Datum		values[1] = {Int64GetDatum(customer_id)};
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {accounts};
 	char	   *rows;
 
 	SpiRun(sql, 1, types, values, NULL);
@@ -53,22 +56,28 @@ custseg_export(PG_FUNCTION_ARGS)
 {
 	int64		customer_id = PG_GETARG_INT64(0);
 	StringInfoData json;
+	int64	   *ids;
+	Datum		accounts;
 	char	  **tables;
 	int			n;
 	Guard		guard;
 
 	initStringInfo(&json);
 	OwnerBegin(&guard);
+	ids = WithMembers(&customer_id, 1, &n);
+	accounts = IdArray(ids, n);
 	n = (int) SpiRun(OWN_TABLES, 0, NULL, NULL, NULL);
 	tables = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 		tables[i] = SpiText(i, 1);
 	for (int i = 0; i < n; i++)
 		AddRows(&json, tables[i],
-				psprintf(ROWS("custseg.%s t WHERE t.customer_id = $1"), quote_identifier(tables[i])), customer_id);
-	AddRows(&json, "arm", ROWS("custseg.arm t WHERE t.person = " ARM_PERSON("$1")), customer_id);
+				psprintf(ROWS("custseg.%s t WHERE t.customer_id = ANY ($1)%s"), quote_identifier(tables[i]),
+						 strcmp(tables[i], "person_link") == 0 ? " OR t.other_id = ANY ($1)" : ""), accounts);
+	AddRows(&json, "arm",
+			ROWS("custseg.arm t WHERE t.person = ANY (ARRAY(SELECT " ARM_PERSON("m.id") " FROM unnest($1) m (id)))"), accounts);
 	AddRows(&json, "outcome",
-			ROWS("custseg.outcome t JOIN custseg.episode e USING (episode_id) WHERE e.customer_id = $1"), customer_id);
+			ROWS("custseg.outcome t JOIN custseg.episode e USING (episode_id) WHERE e.customer_id = ANY ($1)"), accounts);
 	OwnerEnd(&guard);
 
 	if (json.len == 0)

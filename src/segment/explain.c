@@ -19,6 +19,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "person/person.h"
 #include "segment/clock.h"
 #include "segment/explain_models.h"
 #include "segment/explanation.h"
@@ -218,7 +219,8 @@ ProspectDetail(Explanation *why)
 	const char *detail = psprintf(WORDS("nothing up to %s", "截至 %s 无记录"), Day(why->day));
 
 	SpiRun("SELECT min(a.registered_on), string_agg(m.relation_name::text, ', ' ORDER BY a.source_id)"
-		   " FROM custseg.profile_attribute a JOIN custseg.source_mapping m USING (source_id) WHERE a.customer_id = $1",
+		   " FROM custseg.profile_attribute a JOIN custseg.source_mapping m USING (source_id)"
+		   " WHERE a.customer_id = ANY (ARRAY(SELECT g.customer_id FROM custseg.members($1) g (customer_id)))",
 		   1, types, values, NULL);
 	if (SpiText(0, 2) == NULL)
 		return detail;
@@ -378,7 +380,8 @@ ExplainTags(Explanation *why)
 	Datum		values[1] = {Int64GetDatum(why->customer_id)};
 
 	SpiRun("SELECT tag, note, set_by, set_at::date::text FROM custseg.manual_tag"
-		   " WHERE customer_id = $1 ORDER BY tag COLLATE \"C\"", 1, types, values, NULL);
+		   " WHERE customer_id = ANY (ARRAY(SELECT m.customer_id FROM custseg.members($1) m (customer_id)))"
+		   " ORDER BY tag COLLATE \"C\", customer_id", 1, types, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *note = SpiText(i, 2);
@@ -470,16 +473,16 @@ custseg_explain(PG_FUNCTION_ARGS)
 
 	types[0] = INT8OID;
 	values[0] = PG_GETARG_DATUM(0);
-	SpiRun("SELECT p.timeline, h.logins, h.complaints, h.resolved FROM custseg.profile p"
-		   " LEFT JOIN custseg.label_event h USING (customer_id) WHERE p.customer_id = $1", 1, types, values, NULL);
+	SpiRun("SELECT p.timeline, p.customer_id, h.logins, h.complaints, h.resolved FROM custseg.profile p"
+		   " LEFT JOIN custseg.label_event h USING (customer_id) WHERE p.customer_id = " PERSON_OF("$1"), 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("customer %lld does not exist", (long long) PG_GETARG_INT64(0)),
 				 errhint("Customers come with their orders, or from a source of people: see custseg.customer, or run CALL custseg.refresh().")));
-	why.customer_id = PG_GETARG_INT64(0);
+	why.customer_id = SpiInt64(0, 2, 0);
 	why.timeline = SpiField(0, 1, &isnull);
-	happened = (Happened) {Detoasted(1), Detoasted(2), Detoasted(3), Detoasted(4)};
+	happened = (Happened) {Detoasted(1), Detoasted(3), Detoasted(4), Detoasted(5)};
 	GatherFacts(&why.rules, &happened, why.day, &why.facts);
 	EvaluateFacts(&why.rules, &why.facts, why.day, &why.now);
 	ExplainCustomer(&why);

@@ -58,6 +58,7 @@ const char *const cause_names[CAUSES] = {
 	[CAUSE_TIME] = "time",
 	[CAUSE_CALIBRATION] = "calibration",
 	[CAUSE_SETTING] = "setting",
+	[CAUSE_IDENTITY] = "identity",
 };
 
 Cause

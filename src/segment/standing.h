@@ -22,8 +22,9 @@ typedef enum Cause
 	CAUSE_TIME,
 	CAUSE_CALIBRATION,
 	CAUSE_SETTING,
+	CAUSE_IDENTITY,				/* who is one person */
 } Cause;
-#define CAUSES (CAUSE_SETTING + 1)
+#define CAUSES (CAUSE_IDENTITY + 1)
 
 extern const char *const cause_names[CAUSES];
 

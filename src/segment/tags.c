@@ -13,6 +13,7 @@
 
 #include "common/guard.h"
 #include "common/spi.h"
+#include "person/person.h"
 
 PG_FUNCTION_INFO_V1(custseg_add_tag);
 PG_FUNCTION_INFO_V1(custseg_remove_tag);
@@ -75,7 +76,7 @@ custseg_add_tag(PG_FUNCTION_ARGS)
 	values[3] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
 
 	OwnerBegin(&guard);
-	SpiRun("SELECT 1 FROM custseg.profile WHERE customer_id = $1", 1, types, values, NULL);
+	SpiRun("SELECT 1 FROM custseg.profile WHERE customer_id = " PERSON_OF("$1"), 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
@@ -105,7 +106,9 @@ custseg_remove_tag(PG_FUNCTION_ARGS)
 
 	CheckTagName(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	OwnerBegin(&guard);
-	SpiRun("DELETE FROM custseg.manual_tag WHERE customer_id = $1 AND tag = $2",
+	/* A customer has the tags of all accounts, so none of them keeps it. */
+	SpiRun("DELETE FROM custseg.manual_tag WHERE tag = $2"
+		   " AND customer_id = ANY (ARRAY(SELECT m.customer_id FROM custseg.members($1) m (customer_id)))",
 		   2, types, values, NULL);
 	removed = SPI_processed > 0;
 	if (removed)

@@ -52,7 +52,7 @@ LabelText(const Evaluation *evaluation, Label label)
 }
 
 /*
- * A pass for a new calibration or setting also meets customers whose silence
+ * A pass for a new calibration, setting or person also meets customers whose silence
  * came by time alone. Only data and time start episodes, so they must not be
  * swallowed by the pass: what the old clocks say for today is by time.
  */
@@ -61,7 +61,7 @@ CauseOf(Label label, Cause cause, const Evaluation *was, const Evaluation *now, 
 {
 	Lifecycle	by_time;
 
-	if ((cause != CAUSE_CALIBRATION && cause != CAUSE_SETTING) || was == NULL || now == NULL ||
+	if ((cause != CAUSE_CALIBRATION && cause != CAUSE_SETTING && cause != CAUSE_IDENTITY) || was == NULL || now == NULL ||
 		was->next_eval_at == NO_DAY || was->next_eval_at > day)
 		return cause;
 	if (label == LABEL_TIER)

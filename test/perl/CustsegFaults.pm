@@ -119,6 +119,8 @@ my %content = (
 	task => "SELECT $key, to_jsonb(x) - '{task_id,episode_id,customer_id,planned_run}'::text[] FROM custseg.task x",
 	outcome => "SELECT $key, to_jsonb(o) - 'episode_id' FROM custseg.outcome o JOIN custseg.episode x USING (episode_id)",
 	arm => 'SELECT * FROM custseg.arm',
+	person => "SELECT $key, (SELECT i.key FROM custseg.identity i WHERE i.customer_id = x.person_id) FROM custseg.person x",
+	person_link => "SELECT $key, to_jsonb(x) - '{link_id,customer_id,other_id,linked_at,unlinked_at}'::text[] FROM custseg.person_link x",
 	source => q{SELECT to_jsonb(s) - '{added_at,last_read,read_home,relation,problem,failed_at}'::text[] FROM custseg.source_mapping s},
 );
 

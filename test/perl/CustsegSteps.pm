@@ -11,7 +11,7 @@ use Exporter 'import';
 
 our @EXPORT = qw(%count @history $step $db $desk @sessions $today $clock %source %tracked %off %stale
   @branches @away $leaving @prepared $next_writer $file
-  day remember in_use finish resolve quiet settle_tx desk_does weighted change begin end take_step);
+  day remember in_use finish resolve quiet settle_tx desk_does weighted change begin end link_or_not take_step);
 
 our %count;						# what was done, and how refreshes read
 our @history;					# the last statements
@@ -491,12 +491,29 @@ sub work
 	return 1;
 }
 
+# Two customers are said to be one person, or not to be.
+sub link_or_not
+{
+	my ($s) = @_;
+	my $who = $s ? $s->{psql} : $desk;
+	return 0 if $s && $s->{tx};
+	my $some = '(SELECT customer_id::text FROM custseg.profile ORDER BY md5(customer_id::text || ' . random(1000000) . '::text) LIMIT 1)';
+	my $sql = chance(55) ? "SELECT custseg.link(NULL, $some, NULL, " . ($some =~ s/\|\| (\d+)/'|| ' . random(1000000)/er) . ')' :
+	  'SELECT custseg.unlink(NULL, customer_id::text, NULL, other_id::text)
+		FROM (SELECT * FROM custseg.person_link WHERE unlinked_at IS NULL ORDER BY md5(link_id::text || ' . random(1000000) . '::text) LIMIT 1) l';
+	my (undef, $err) = $who->do($sql);
+
+	remember($s ? name_of($s) : 'desk', $sql, $err);
+	die "$err\n" if $err ne '' && $err !~ /linked already|to itself|must not be null/;
+	return 1;
+}
+
 # How often each action is tried, of those a session takes and the desk.
 my @of_sessions = (
 	[ 54, \&change ], [ 14, \&begin ], [ 12, \&savepoint ], [ 12, \&end ], [ 3, \&prepare ],
 	[ 2, sub { return change($_[0], 1) } ], [ 1, \&truncate_table ], [ 3, \&partition ], [ 1, \&half_detach ],
 	[ 2, \&unseen ], [ 8, \&seen_again ], [ 1, \&rewrite ], [ 2, \&upkeep ], [ 1, \&manner ]);
-my @of_desk = ([ 40, \&advance ], [ 12, \&settings ], [ 4, \&calibrate ], [ 8, \&sources ], [ 20, \&work ], [ 20, \&resolve_one ]);
+my @of_desk = ([ 40, \&advance ], [ 12, \&settings ], [ 4, \&calibrate ], [ 8, \&sources ], [ 20, \&work ], [ 20, \&resolve_one ], [ 8, sub { return link_or_not(); } ]);
 
 sub weighted
 {

@@ -74,7 +74,7 @@ sub refresh
 		foreach (1 .. 8)
 		{
 			my $s = one_of(@sessions);
-			next if $s->{failed} || !weighted([ 6, \&change ], [ 1, \&begin ], [ 3, \&end ])->($s);
+			next if $s->{failed} || !weighted([ 6, \&change ], [ 1, \&begin ], [ 3, \&end ], [ 2, \&link_or_not ])->($s);
 			$step++;
 		}
 		%unread = %stale;
@@ -135,7 +135,7 @@ sub rebuild
 	my $everything = chance(50);
 
 	quiet();
-	if (%stale || $desk->ask('SELECT EXISTS (SELECT FROM custseg.change_log)') eq 't')
+	if (%stale || $desk->ask('SELECT EXISTS (SELECT FROM custseg.change_log) OR EXISTS (SELECT FROM custseg.person_pending)') eq 't')
 	{
 		desk_does("CALL custseg.refresh('" . day($clock) . " 12:00 UTC')");
 		%stale = ();
