@@ -9,9 +9,10 @@
 
 /*
  * Read what the sources (all, or the one the run names) have that is new, and
- * write what differs, with the sources' parts beside the profiles or not. reread_all: read all of them whole, and why; known: the
- * profiles hold what these sources said, and of no others. A source that cannot
- * be read or shrank is left as it was, and counted in run->left.
+ * write what differs, with the sources' parts beside the profiles or not.
+ * reread_all: read all of them whole, and why; known: the profiles hold what these
+ * sources said, and of no others. A source that cannot be read or shrank is left
+ * as it was, and counted in run->left.
  */
 extern void CollectSources(Run *run, List *sources, bool parts, const char *reread_all, bool known,
 						   ChangeFollower *follower);

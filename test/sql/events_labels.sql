@@ -183,7 +183,7 @@ SELECT count(*) FROM (SELECT customer_id, lifecycle, quadrant, activity, next_ev
 -- An analyst needs no more than docs/security.md says.
 CREATE ROLE regress_labels_analyst;
 GRANT USAGE ON SCHEMA custseg TO regress_labels_analyst;
-GRANT SELECT ON custseg.profile, custseg.profile_attribute, custseg.label_event, custseg.settings, custseg.tier_policy, custseg.calibration, custseg.calibration_group TO regress_labels_analyst;
+GRANT SELECT ON custseg.profile, custseg.profile_attribute, custseg.label_event, custseg.person, custseg.settings, custseg.tier_policy, custseg.calibration, custseg.calibration_group TO regress_labels_analyst;
 GRANT EXECUTE ON FUNCTION custseg.shop_day, custseg.rules, custseg.models, custseg.group_models, custseg.customer_at TO regress_labels_analyst;
 SET ROLE regress_labels_analyst;
 SELECT customer_id, quadrant, activity FROM custseg.customer_at('2024-07-31 15:00') WHERE customer_id > 100 ORDER BY 1;
