@@ -2,6 +2,7 @@
  * parse_text.c
  *		Reading days and amounts from texts in the database's encoding.
  */
+#include "access/htup_details.h"
 #include "postgres.h"
 
 #include "catalog/namespace.h"
