@@ -2,9 +2,9 @@
  * parse_text.c
  *		Reading days and amounts from texts in the database's encoding.
  */
-#include "access/htup_details.h"
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "fmgr.h"
 #include "funcapi.h"
