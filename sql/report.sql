@@ -271,5 +271,5 @@ COMMENT ON COLUMN custseg.task_count.lease_expired IS 'tasks that were handed ou
 CREATE FUNCTION custseg.export(customer_id bigint) RETURNS jsonb
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_export';
 COMMENT ON FUNCTION custseg.export(bigint) IS
-'All that custseg keeps of a customer: by table, the rows, but for the token of a task and for what custseg.change_log notes until the next refresh. NULL when it keeps nothing. What the shop''s own tables say of them is the shop''s to add.';
+'All that custseg keeps of a customer: by table, the rows, but for the token of a task and for what custseg.change_log notes until the next refresh and custseg.rejected_sample shows of rows that were left out. NULL when it keeps nothing. What the shop''s own tables say of them is the shop''s to add.';
 REVOKE ALL ON FUNCTION custseg.export(bigint) FROM PUBLIC;

@@ -166,7 +166,7 @@ ShareAmongAccounts(void *arg)
 		   " WHERE s.until IS NOT NULL", 1, types, values, NULL);
 }
 
-void
+bool
 SuppressAccounts(Datum customers)
 {
 	int			level = LimitLockWait(LONGEST_WAIT);
@@ -178,6 +178,7 @@ SuppressAccounts(Datum customers)
 	/* A desk that has just noted what a customer said has not committed yet. */
 	if (error)
 		PersonsNoteSome(customers);
+	return error == NULL;
 }
 
 char *

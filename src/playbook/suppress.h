@@ -42,9 +42,9 @@ extern bool Suppress(const Suppression *suppression, TimestampTz as_of);
 /*
  * Of customers (a bigint[]) who are one person with others, what one said holds
  * for all, from now on. Waits for nobody for long; who could not be looked at is
- * noted to be looked at again.
+ * noted to be looked at again, and that is false.
  */
-extern void SuppressAccounts(Datum customers);
+extern bool SuppressAccounts(Datum customers);
 
 /* Why a customer must not be contacted through a channel at a moment; NULL when that is allowed. */
 extern char *SuppressedBecause(int64 customer_id, int64 handle, const char *channel, TimestampTz as_of);

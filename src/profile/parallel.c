@@ -406,7 +406,7 @@ CollectWith(Collector *c, const Source *source, int helpers)
 		EstimateShared(context, places);
 	EstimateShared(context, c->n_partitions * sizeof(PartitionPlace));
 	if (c->at.status >= 0)
-		EstimateShared(context, VARSIZE(source->accepted));
+		EstimateShared(context, VARSIZE(DatumGetPointer(source->accepted)));
 	EstimateShared(context, events);
 	InitializeParallelDSM(context);
 
@@ -434,8 +434,8 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	strcpy(AllocateShared(context->toc, SHARED_STATEMENT, strlen(statement) + 1), statement);
 	SharedReadInit(c->read, AllocateShared(context->toc, SHARED_SCANS, SharedReadSize(c->read)));
 	if (c->at.status >= 0)
-		memcpy(AllocateShared(context->toc, SHARED_ACCEPTED, VARSIZE(source->accepted)), DatumGetPointer(source->accepted),
-			   VARSIZE(source->accepted));
+		memcpy(AllocateShared(context->toc, SHARED_ACCEPTED, VARSIZE(DatumGetPointer(source->accepted))), DatumGetPointer(source->accepted),
+			   VARSIZE(DatumGetPointer(source->accepted)));
 	files = AllocateShared(context->toc, SHARED_FILES, n_parts * MAXPGPATH);
 	ChunkStoreCreateFiles(c->store, n_parts);
 	for (int i = 0; i < n_parts; i++)

@@ -136,7 +136,7 @@ HasValue(const StatusTotal *total, const char *value, int len)
 static pg_noinline StatusTotal *
 LookUp(StatusCounts *counts, const char *value, int len)
 {
-	uint32		slot = len == 0 ? 0 : (len * 7 + (uint8) value[0] * 31 + (uint8) value[len - 1]) % STATUS_CACHE;
+	uint32		slot = len == 0 ? 0 : ((uint32) len * 7 + (uint8) value[0] * 31 + (uint8) value[len - 1]) % STATUS_CACHE;
 
 	if (!HasValue(counts->cache[slot], value, len))
 	{

@@ -20,12 +20,14 @@
 #include "recall/episode.h"
 #include "recall/recall.h"
 
-void
+bool
 QueueMerge(const Moment *now, Datum customers)
 {
-	SuppressAccounts(customers);
+	bool		all = SuppressAccounts(customers);
+
 	RecallLock();
 	ArmsMerge(customers);
 	(void) EpisodesMerge(now, DatumGetArrayTypeP(customers));
 	TasksMerge(now, DatumGetArrayTypeP(customers));
+	return all;
 }

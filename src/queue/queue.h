@@ -22,9 +22,9 @@ extern int64 QueueFollow(const Moment *now, int64 after_transition);
 /*
  * Some customers (a bigint[]) are one person with others now, or not any more: what
  * recall has of them is the person's, and whoever of them must not be contacted
- * speaks for all.
+ * speaks for all. False when some are still to be looked at.
  */
-extern void QueueMerge(const Moment *now, Datum customers);
+extern bool QueueMerge(const Moment *now, Datum customers);
 
 /*
  * Once per refresh, at its end: end what is over, and fill the day's free

@@ -188,7 +188,7 @@ TakePending(const int64 *ids, int n, const Collected *rows, int n_rows, ProfileC
 	for (int i = 0; i < wanted; i++)
 	{
 		int64		id = SpiInt64(i, 1, 0);
-		Collected  *row = bsearch(&id, rows, n_rows, sizeof(Collected), CompareWithId);
+		const Collected *row = bsearch(&id, rows, n_rows, sizeof(Collected), CompareWithId);
 
 		if (row == NULL || bsearch(&id, written, n_written, sizeof(int64), CompareIds) != NULL)
 			continue;

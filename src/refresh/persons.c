@@ -37,6 +37,7 @@ FollowLinks(Run *run, const ChangeFollower *follower)
 	ChangeFollower identity = {.standing = follower->standing,.cause = CAUSE_IDENTITY};
 	int64	   *ids;
 	int			n;
+	bool		all;
 
 	for (;;)
 	{
@@ -45,8 +46,11 @@ FollowLinks(Run *run, const ChangeFollower *follower)
 		if (ids == NULL)
 			return;
 		RunActivity(run, "following links, %d customers", n);
-		QueueMerge(&run->now, IdArray(ids, n));
+		all = QueueMerge(&run->now, IdArray(ids, n));
 		MergeCustomers(run, &identity, ids, n);
 		RunCommit(run);
+		/* Some are still to be looked at, and so are those who come after them: the next refresh does. */
+		if (!all)
+			return;
 	}
 }

@@ -32,6 +32,7 @@
 #include "timeline/amount.h"
 #include "timeline/day.h"
 
+#define MOST_SUMS		1000000 /* of a source, by day and channel */
 #define CHANNEL_LENGTH	200		/* bytes of a channel's name; longer ones are rejected */
 
 typedef struct SpendKey
@@ -62,18 +63,6 @@ typedef struct SpendRead
 
 /* ------------------------------------------------------------------ reading */
 
-static char *
-Shown(TupleTableSlot *slot, int column)
-{
-	Oid			output;
-	bool		varlena;
-
-	if (column >= slot->tts_tupleDescriptor->natts || slot->tts_isnull[column])
-		return NULL;
-	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid, &output, &varlena);
-	return OidOutputFunctionCall(output, slot->tts_values[column]);
-}
-
 static void
 Reject(SpendRead *read, TupleTableSlot *slot, RejectReason reason)
 {
@@ -83,8 +72,8 @@ Reject(SpendRead *read, TupleTableSlot *slot, RejectReason reason)
 	if (n >= REJECT_SAMPLES)
 		return;
 	old = MemoryContextSwitchTo(read->context);
-	read->counts->samples[reason][n].at = Shown(slot, SPEND_DAY);
-	read->counts->samples[reason][n].amount = Shown(slot, SPEND_AMOUNT);
+	read->counts->samples[reason][n].at = ShownValue(slot, SPEND_DAY);
+	read->counts->samples[reason][n].amount = ShownValue(slot, SPEND_AMOUNT);
 	MemoryContextSwitchTo(old);
 }
 
@@ -178,6 +167,11 @@ SpendRow(TupleTableSlot *slot, void *arg)
 			sum = hash_search(read->sums, &key, HASH_ENTER, &found);
 			if (!found)
 				sum->amount = 0;
+			if (hash_get_num_entries(read->sums) > MOST_SUMS)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("%s has spend of more than %d days and channels", SourceRelation(read->source), MOST_SUMS),
+						 errhint("Map as channel what the shop can plan by, such as the platform.")));
 			if (pg_add_s64_overflow(sum->amount, amount, &sum->amount))
 				ereport(ERROR,
 						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),

@@ -266,7 +266,9 @@ StageCollect(Refresh *refresh)
 	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
 	if (RereadBecause(refresh, true))
 		PersonsNoteAll();
-	FollowLinks(run, &follower);
+	/* Who was linked since parts are wanted or not was decided has to wait for the next refresh. */
+	if (refresh->parts)
+		FollowLinks(run, &follower);
 	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh, true),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
 	CollectSpend(run);

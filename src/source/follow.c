@@ -192,6 +192,9 @@ CheckOnce(const Source *source, Oid successor)
 	Datum		values[3] = {Int32GetDatum(source->source_id), ObjectIdGetDatum(successor),
 	CStringGetTextDatum(SourceKindName(source->kind))};
 
+	/* A table can be several sources of events, by different columns. */
+	if (source->kind == SOURCE_EVENTS)
+		return;
 	SpiRun("SELECT source_id FROM custseg.source_mapping WHERE kind = $3 AND relation = $2 AND source_id <> $1",
 		   3, types, values, NULL);
 	if (SPI_processed > 0)

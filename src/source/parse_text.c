@@ -17,6 +17,8 @@
 PG_FUNCTION_INFO_V1(custseg_parse_amount);
 PG_FUNCTION_INFO_V1(custseg_parse_time);
 
+#define LONGEST_TEXT	4096	/* bytes */
+
 static const char *const order_names[] = {
 	[PARSE_YMD] = "YMD",
 	[PARSE_DMY] = "DMY",
@@ -80,6 +82,9 @@ InUtf8(const char *bytes, int *len)
 		return bytes;
 	conversion = FindDefaultConversionProc(encoding, PG_UTF8);
 	if (!OidIsValid(conversion))
+		return NULL;
+	/* No day and no amount is as long as that. */
+	if (*len > LONGEST_TEXT)
 		return NULL;
 	room = *len * MAX_CONVERSION_GROWTH + 1;
 	converted = palloc(room);
