@@ -41,6 +41,8 @@ is(ask(q{SELECT count(*) FROM custseg.profile_event JOIN custseg.event USING (ev
 is(ask(q{SELECT count(*) FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE event = 'brought back'
 	AND custseg.order_count(timeline, '2011-12-09') > custseg.order_count(timeline, date '2011-12-09' - 30)}),
 	'346', 'and those who brought something back in the last 30');
+# From PostgreSQL 16 on a table that grows fast gets more pages than it needs yet; these are given back.
+ask('VACUUM custseg.profile_event');
 cmp_ok(ask(q{SELECT pg_relation_size('custseg.profile_event') / 406829.0}) || 9, '<=', 1.5,
 	'an event takes at most one and a half bytes of the heap');
 note(ask(q{SELECT round(pg_relation_size('custseg.profile_event') / 406829.0, 3) || ' bytes an event in the heap, '
