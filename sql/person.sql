@@ -23,13 +23,21 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.identity', '');
 
 CREATE TABLE custseg.arm_salt (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    salt bigint NOT NULL
+    salt bigint NOT NULL,
+    handle_salt uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid()
 );
 COMMENT ON TABLE custseg.arm_salt IS
-'A random number, drawn once in this database, that arms and handles are hashed with.';
+'Random numbers, drawn once in this database, that arms and handles are hashed with.';
 COMMENT ON COLUMN custseg.arm_salt.one IS 'always true: there is one row';
-COMMENT ON COLUMN custseg.arm_salt.salt IS 'the number';
+COMMENT ON COLUMN custseg.arm_salt.salt IS 'that of arms';
+COMMENT ON COLUMN custseg.arm_salt.handle_salt IS 'that of handles, 128 bits';
 SELECT pg_catalog.pg_extension_config_dump('custseg.arm_salt', '');
+
+CREATE FUNCTION custseg.handle_hash(medium text, handle text) RETURNS uuid
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_handle_hash';
+COMMENT ON FUNCTION custseg.handle_hash(text, text) IS
+'What is kept of a phone number (medium phone), an e-mail address (email) or another handle: the first 128 bits of a SHA-256 with a salt that each database has of its own. Before that it is made plain. Of a number only the digits count, wide ones too, and 00 in front is the same as +; no country is assumed, so +49 30 1 and 030 1 are two. Of an address blanks do not count, and capitals are small letters; of anything else blanks around it do not count. NULL for what cannot be a handle: a number without a digit but 0, an address without something on both sides of an @.';
+REVOKE ALL ON FUNCTION custseg.handle_hash(text, text) FROM PUBLIC;
 
 -- Who are one person: links, and what follows from them.
 
