@@ -179,12 +179,40 @@ PlainOther(StringInfo plain, const unsigned char *p, const unsigned char *end)
 
 /* ------------------------------------------------------------------ hashes */
 
+static Handle
+Hashed(const HandleSalt *salt, const char *medium, const char *plain, int len)
+{
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	Handle		hash;
+
+	/* The zero behind the medium keeps one apart from the other. */
+	if (context == NULL || pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, salt->bytes, sizeof(salt->bytes)) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) medium, strlen(medium) + 1) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) plain, len) < 0 ||
+		pg_cryptohash_final(context, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not hash a handle");
+	pg_cryptohash_free(context);
+	memcpy(hash.data, digest, UUID_LEN);
+	return hash;
+}
+
+Handle
+KeyHash(const HandleSalt *salt, const char *namespace, const char *key)
+{
+	char	   *medium = psprintf("key of %s", namespace);
+	Handle		hash = Hashed(salt, medium, key, strlen(key));
+
+	pfree(medium);
+	return hash;
+}
+
 Handle
 HandleHash(const HandleSalt *salt, const char *medium, const char *handle)
 {
 	StringInfoData plain;
 	Handle		hash = no_handle;
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	char	   *utf8;
 	const unsigned char *begin;
 	const unsigned char *end;
@@ -203,19 +231,7 @@ HandleHash(const HandleSalt *salt, const char *medium, const char *handle)
 	else
 		found = PlainOther(&plain, begin, end);
 	if (found)
-	{
-		pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
-
-		/* The zero behind the medium keeps one apart from the other. */
-		if (context == NULL || pg_cryptohash_init(context) < 0 ||
-			pg_cryptohash_update(context, salt->bytes, sizeof(salt->bytes)) < 0 ||
-			pg_cryptohash_update(context, (const uint8 *) medium, strlen(medium) + 1) < 0 ||
-			pg_cryptohash_update(context, (const uint8 *) plain.data, plain.len) < 0 ||
-			pg_cryptohash_final(context, digest, sizeof(digest)) < 0)
-			elog(ERROR, "could not hash a handle");
-		pg_cryptohash_free(context);
-		memcpy(hash.data, digest, UUID_LEN);
-	}
+		hash = Hashed(salt, medium, plain.data, plain.len);
 	pfree(plain.data);
 	if (utf8 != handle)
 		pfree(utf8);
@@ -244,6 +260,12 @@ custseg_handle_hash(PG_FUNCTION_ARGS)
 	if (!IsHandle(hash))
 		PG_RETURN_NULL();
 	PG_RETURN_UUID_P(hash);
+}
+
+int
+CompareHandles(const void *a, const void *b)
+{
+	return memcmp(((const Handle *) a)->data, ((const Handle *) b)->data, UUID_LEN);
 }
 
 Datum
@@ -298,12 +320,6 @@ NoteOptOut(const Contact *contact, void *arg)
 		if (IsHandle(&handle))
 			handles->found.handles[handles->found.n++] = handle;
 	}
-}
-
-static int
-CompareHandles(const void *a, const void *b)
-{
-	return memcmp(((const Handle *) a)->data, ((const Handle *) b)->data, UUID_LEN);
 }
 
 OptOuts

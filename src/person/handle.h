@@ -34,6 +34,9 @@ extern const Handle no_handle;
  */
 extern Handle HandleHash(const HandleSalt *salt, const char *medium, const char *handle);
 
+/* Of a customer's key, to the letter, in a namespace. */
+extern Handle KeyHash(const HandleSalt *salt, const char *namespace, const char *key);
+
 /* The same of what a contact has for a kind of channel. */
 extern Handle ContactHandle(const HandleSalt *salt, const Contact *contact, bool by_email);
 
@@ -51,6 +54,9 @@ IsHandle(const Handle *handle)
 
 /* An array parameter of them. */
 extern Datum HandleArray(const Handle *handles, int n);
+
+/* By its bytes, as SQL has it. */
+extern int	CompareHandles(const void *a, const void *b);
 
 /* A field of the last result of SPI. */
 extern Handle SpiHandle(uint64 row, int column);

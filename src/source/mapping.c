@@ -71,6 +71,7 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
 	[COLUMN_EVENT] = {"event", NULL, NULL},
 	[COLUMN_VALUE] = {"value", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_MERGED_INTO] = {"merged_into", "smallint, integer, bigint, uuid, text or varchar", key_types},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",

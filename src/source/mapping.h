@@ -48,9 +48,10 @@ typedef enum MappedColumn
 	COLUMN_CHANNEL,
 	COLUMN_EVENT,				/* what happened; not mapped where it is always the same */
 	COLUMN_VALUE,				/* and how much of it */
+	COLUMN_MERGED_INTO,			/* the key of the customer that this one was merged into */
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_VALUE + 1)
+#define MAPPED_COLUMNS (COLUMN_MERGED_INTO + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
