@@ -268,6 +268,7 @@ ChangeLogDrop(int source_id)
 
 	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_move WHERE source_id = $1", 1, types, values, NULL);
 }
 
 void
