@@ -134,13 +134,13 @@ SourceFromRow(uint64 row, SourceKind kind)
 
 /* The attribute is called like its row in source_column. */
 static void
-AddAttribute(Source *source, char *name, char *column)
+AddAttribute(Source *source, char *name, char *column, char *type_name)
 {
 	int			n = source->n_attributes++;
 
 	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
 		palloc(sizeof(SourceAttribute));
-	source->attributes[n] = (SourceAttribute) {.name = name,.column = column};
+	source->attributes[n] = (SourceAttribute) {.name = name,.column = column,.type_name = type_name};
 }
 
 List *
@@ -179,7 +179,7 @@ ListSources(SourceKind kind)
 				source->column_type[column] = SpiText(row, 20);
 			}
 		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
-			AddAttribute(source, SpiText(row, 22), SpiText(row, 3));
+			AddAttribute(source, SpiText(row, 22), SpiText(row, 3), SpiText(row, 20));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;

@@ -63,6 +63,7 @@ typedef struct SourceAttribute
 {
 	char	   *name;
 	char	   *column;
+	char	   *type_name;		/* base type, when it was registered */
 	Oid			type;			/* base type, after SourceOpen */
 } SourceAttribute;
 
