@@ -18,7 +18,7 @@ CREATE TABLE custseg.task (
     slot integer CHECK (slot >= 1),
     attempts integer NOT NULL DEFAULT 0,
     max_attempts integer NOT NULL,
-    handle bigint,
+    handle uuid,
     task_days integer NOT NULL,
     retry_days integer NOT NULL,
     lease interval NOT NULL,
@@ -71,7 +71,7 @@ COMMENT ON COLUMN custseg.task.slot_day IS 'the day whose capacity it uses';
 COMMENT ON COLUMN custseg.task.slot IS 'its place in that day''s capacity; NULL when it was withdrawn before anybody claimed it';
 COMMENT ON COLUMN custseg.task.attempts IS 'tries that failed so far, those of earlier tasks of the episode and leases that ran out included';
 COMMENT ON COLUMN custseg.task.max_attempts IS 'failed tries after which it is given up, from the playbook';
-COMMENT ON COLUMN custseg.task.handle IS 'salted hash of the phone number or e-mail address; NULL where no customer table is mapped';
+COMMENT ON COLUMN custseg.task.handle IS 'custseg.handle_hash() of the phone number or e-mail address; NULL where there is none, or no customer table';
 COMMENT ON COLUMN custseg.task.task_days IS 'days for which it is worth doing, also after a failed try, from the playbook';
 COMMENT ON COLUMN custseg.task.retry_days IS 'days until the next try, from the playbook';
 COMMENT ON COLUMN custseg.task.lease IS 'how long extend() extends it, from the channel';

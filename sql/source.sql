@@ -73,7 +73,7 @@ CREATE TABLE custseg.source_column (
 COMMENT ON TABLE custseg.source_column IS
 'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
 COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
-COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name, phone, email, do_not_contact, channel (what is spent on)';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name, phone, email, do_not_contact, merged_into (the key of the customer that this one was merged into), channel (what is spent on)';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
 COMMENT ON COLUMN custseg.source_column.type IS 'its type, without the domain, when that was last looked at: what the column of another relation that is followed must have';

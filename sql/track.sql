@@ -72,19 +72,21 @@ REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name
 
 CREATE FUNCTION custseg.add_people(relation regclass, customer name, registered_at name DEFAULT NULL,
     columns name[] DEFAULT NULL, namespace text DEFAULT 'shop',
-    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL,
+    phone name DEFAULT NULL, email name DEFAULT NULL, merged_into name DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_people';
-COMMENT ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of people the shop knows, whether they have ordered or not, and returns its source number. Everybody in it is a customer; who has no order is a prospect. customer: as for add_orders; registered_at: timestamptz, timestamp or date (the shop''s local time); columns: attributes that are kept under the names of their columns: texts, numbers, booleans, dates, timestamps, uuids or enums. Only these are copied: name no column with names, phone numbers or addresses that you do not want here. Where several rows are of one customer the latest by registered_at counts, and custseg.attribute_conflict shows the others. namespace, track, rescan_every: as for add_orders. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval, name, name, name) IS
+'Registers a table, view, materialized view or foreign table of people the shop knows, whether they have ordered or not, and returns its source number. Everybody in it is a customer; who has no order is a prospect. customer: as for add_orders; registered_at: timestamptz, timestamp or date (the shop''s local time); columns: attributes that are kept under the names of their columns: texts, numbers, booleans, dates, timestamps, uuids or enums. Only these are copied: name no column with names, phone numbers or addresses that you do not want here. Where several rows are of one customer the latest by registered_at counts, and custseg.attribute_conflict shows the others. namespace, track, rescan_every: as for add_orders. phone, email: columns that rules (add_link_rule) know the same person by; only hashes of them are kept, and only while there is such a rule. merged_into: the column with the key of the customer that this one was merged into; the two are linked, until custseg.unlink(). The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval, name, name, name) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
-    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false) RETURNS integer
+    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false,
+    merged_into name DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
-COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) IS
-'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders. There can be one such table a namespace, and a customer is looked up in that of the own one.';
-REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name) IS
+'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders; merged_into: the column with the key of the customer that this one was merged into, who is one person with it until custseg.unlink(). With merged_into, or a rule (add_link_rule) over its phone or email, it is read whole by each refresh, and hashes of those are kept. There can be one such table a namespace, and a customer is looked up in that of the own one.';
+REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_spend(relation regclass, day name, amount name, channel name DEFAULT NULL,
     follow boolean DEFAULT false, parse text DEFAULT NULL) RETURNS integer

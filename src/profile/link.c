@@ -18,11 +18,14 @@
 #include "common/input.h"
 #include "common/spi.h"
 #include "person/identity.h"
+#include "person/link_rule.h"
 #include "person/person.h"
 #include "source/keys.h"
 
 PG_FUNCTION_INFO_V1(custseg_link);
 PG_FUNCTION_INFO_V1(custseg_unlink);
+
+#define BY_HAND "l.rule IN ('hand', 'moved')"
 
 /* Is there anybody with that number? */
 static bool
@@ -135,18 +138,40 @@ custseg_link(PG_FUNCTION_ARGS)
 				 errhint("SELECT * FROM custseg.person(%lld) says by whom.", (long long) pair.ids[0])));
 	link = SpiInt64(0, 1, 0);
 	PersonsNotePending(pair.ids, 2);
+	LinksNoteChanged(pair.ids, 2);
 	OwnerEnd(&guard);
 	PG_RETURN_INT64(link);
 }
 
-/* Are they one person by what links there are? */
+/* Are they one person by what links there are? By a rule: only with those that rules made. */
 static bool
-AreOne(const Pair *pair)
+AreOne(const Pair *pair, bool *by_rule)
 {
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {pair->values[0], pair->values[1]};
 
-	return SpiRun("SELECT FROM custseg.person($1) p WHERE p.customer_id = $2 LIMIT 1", 2, types, values, NULL) > 0;
+	*by_rule = false;
+	if (SpiRun("SELECT FROM custseg.person($1) p WHERE p.customer_id = $2 LIMIT 1", 2, types, values, NULL) == 0)
+		return false;
+	*by_rule = SpiRun("WITH RECURSIVE member (id) AS (SELECT $1 UNION SELECT l.id FROM member m CROSS JOIN LATERAL ("
+					  "  SELECT l.other_id AS id FROM custseg.person_link l WHERE l.customer_id = m.id AND l.unlinked_at IS NULL AND " BY_HAND
+					  "  UNION ALL SELECT l.customer_id FROM custseg.person_link l WHERE l.other_id = m.id AND l.unlinked_at IS NULL AND " BY_HAND
+					  ") l) SELECT FROM member WHERE id = $2", 2, types, values, NULL) == 0;
+	return true;
+}
+
+/* Of two whom rules made one person through others: no rule does so from now on. */
+static void
+KeepApart(const Pair *pair)
+{
+	Oid			types[4];
+	Datum		values[4];
+
+	memcpy(types, pair->types, sizeof(types));
+	memcpy(values, pair->values, sizeof(values));
+	SpiRun("INSERT INTO custseg.person_link (customer_id, other_id, rule, linked_at, unlinked_by, unlinked_at, unlink_note)"
+		   " SELECT $1, $2, min(p.rule), now(), $3, now(), $4 FROM custseg.person($1) p WHERE " IS_BY_RULE("p.rule"),
+		   4, types, values, pair->nulls);
 }
 
 Datum
@@ -156,14 +181,17 @@ custseg_unlink(PG_FUNCTION_ARGS)
 	Guard		guard;
 	bool		found;
 	bool		one;
+	bool		by_rule;
 
 	OwnerBegin(&guard);
 	ReadPair(fcinfo, &pair);
 	found = SpiRun("UPDATE custseg.person_link SET unlinked_by = $3, unlinked_at = now(), unlink_note = $4"
 				   " WHERE customer_id = $1 AND other_id = $2 AND unlinked_at IS NULL",
 				   4, pair.types, pair.values, pair.nulls) > 0;
-	one = AreOne(&pair);
-	if (!found)
+	one = AreOne(&pair, &by_rule);
+	if (!found && by_rule)
+		KeepApart(&pair);
+	else if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("customers %lld and %lld are not linked to each other", (long long) pair.ids[0], (long long) pair.ids[1]),
@@ -171,7 +199,8 @@ custseg_unlink(PG_FUNCTION_ARGS)
 				 errhint("They are one person by other links: SELECT * FROM custseg.person(%lld).", (long long) pair.ids[0]) :
 				 errhint("SELECT * FROM custseg.person(%lld) says whom a customer is linked to.", (long long) pair.ids[0])));
 	PersonsNotePending(pair.ids, 2);
-	if (one)
+	LinksNoteChanged(pair.ids, 2);
+	if (one && !by_rule)
 		ereport(NOTICE,
 				(errmsg("customers %lld and %lld stay one person by other links", (long long) pair.ids[0], (long long) pair.ids[1]),
 				 errhint("SELECT * FROM custseg.person(%lld) shows them.", (long long) pair.ids[0])));

@@ -44,7 +44,7 @@ typedef struct Held
 	char	   *channel;
 	int			attempts;
 	int			max_attempts;
-	int64		handle;
+	Handle		handle;
 } Held;
 
 static bool
@@ -107,7 +107,7 @@ HoldTask(int64 task_id, const pg_uuid_t *token, Oid caller)
 
 	held.channel = SpiText(0, 9);
 	held.max_attempts = (int) SpiInt64(0, 10, 1);
-	held.handle = SpiInt64(0, 11, NO_HANDLE);
+	held.handle = SpiHandle(0, 11);
 
 	last = SpiField(0, 2, &unclaimed);
 	if (!unclaimed && memcmp(DatumGetUUIDP(last), token, sizeof(pg_uuid_t)) == 0)
@@ -238,7 +238,7 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 
 		again = was_open && held.episode_is_open &&
 			held.attempts + (Is(held.state, "claimed") ? 1 : 0) < held.max_attempts;
-		if (again && (because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of)) != NULL)
+		if (again && (because = SuppressedBecause(held.customer_id, &held.handle, held.channel, as_of)) != NULL)
 		{
 			again = false;
 			ereport(NOTICE,
@@ -273,7 +273,7 @@ ExtendCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	OwnerBegin(&guard);
 	held = HoldTask(task_id, token, caller);
 	RequireOpen(&held);
-	because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of);
+	because = SuppressedBecause(held.customer_id, &held.handle, held.channel, as_of);
 	if (because != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MUST_NOT_CONTACT),

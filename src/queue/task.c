@@ -75,7 +75,7 @@ void
 TasksPlanBegin(Changes *tasks)
 {
 	static const Oid types[] = {INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID,
-	INT4OID, INT8OID};
+	INT4OID, UUIDOID};
 
 	StaticAssertStmt(lengthof(types) == PLAN_COLUMNS, "one type a column");
 	memset(tasks, 0, sizeof(*tasks));
@@ -98,7 +98,7 @@ TasksPlan(const Changes *tasks, const char *channel, Datum lease, Datum cost, co
 						" task_days, retry_days, lease, contact_cost, attempts)"
 						" SELECT u.episode_id, u.customer_id, u.playbook, $12, 'open', u.priority,"
 						" $13, nullif($14, 0), $13, $13 + pg_catalog.make_interval(days => u.task_days),"
-						" u.reason, u.message, $15, u.slot, u.max_attempts, nullif(u.handle, 0),"
+						" u.reason, u.message, $15, u.slot, u.max_attempts, u.handle,"
 						" u.task_days, u.retry_days, $16, $17,"
 						/* Those of an earlier task, which was withdrawn, count. */
 						" coalesce((SELECT t.attempts FROM custseg.task t WHERE t.episode_id = u.episode_id"
@@ -299,13 +299,14 @@ TaskPutOffToTomorrow(int64 task_id, TimestampTz as_of)
 }
 
 void
-TaskNoteHandle(int64 task_id, int64 handle)
+TaskNoteHandle(int64 task_id, const Handle *handle)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(task_id), Int64GetDatum(handle)};
+	Oid			types[] = {INT8OID, UUIDOID};
+	Datum		values[] = {Int64GetDatum(task_id), UUIDPGetDatum(handle)};
 
-	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET handle = nullif($2, 0) WHERE task_id = $1", 2, types), values, NULL);
+	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET handle = $2 WHERE task_id = $1", 2, types), values,
+			   IsHandle(handle) ? NULL : " n");
 }
 
 void

@@ -10,6 +10,7 @@
 #include "common/changes.h"
 #include "common/moment.h"
 #include "datatype/timestamp.h"
+#include "person/handle.h"
 #include "utils/array.h"
 #include "utils/uuid.h"
 
@@ -65,7 +66,7 @@ extern void TasksWithdrawContacted(int64 episode_id, TimestampTz as_of);
 /* For claim(): the task is locked. */
 extern void TaskDrop(int64 task_id, const char *outcome, TimestampTz as_of);
 extern void TaskPutOffToTomorrow(int64 task_id, TimestampTz as_of);
-extern void TaskNoteHandle(int64 task_id, int64 handle);
+extern void TaskNoteHandle(int64 task_id, const Handle *handle);
 
 /* Not for a minute; those that are not open any more are left. */
 extern void TasksPutOff(Datum ids, TimestampTz as_of);

@@ -18,7 +18,7 @@
 #include "refresh/persons.h"
 
 bool
-PartsAreWanted(List *sources, bool kept)
+PartsAreWanted(const Run *run, List *sources, bool kept)
 {
 	ListCell   *cell;
 
@@ -27,7 +27,7 @@ PartsAreWanted(List *sources, bool kept)
 		if (((Source *) lfirst(cell))->kind == SOURCE_PEOPLE)
 			return true;
 	return list_length(sources) > 1 ||
-		(sources != NIL && (PersonsLinked() ||
+		(sources != NIL && ((run->link_rules && run->link_rules->n > 0) || PersonsLinked() ||
 							(kept && SpiRun("SELECT FROM custseg.profile_pending LIMIT 1", 0, NULL, NULL, NULL) > 0)));
 }
 

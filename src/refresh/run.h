@@ -17,6 +17,7 @@
 #include "common/moment.h"
 #include "common/settings.h"
 #include "facts/people_compare.h"
+#include "person/link_rule.h"
 #include "profile/collector.h"
 
 typedef enum Stage
@@ -97,6 +98,8 @@ typedef struct Run
 	char	   *reading;		/* the source that is being read */
 	Collector  *collector;		/* to be closed whatever happens */
 	PeopleSpool *people;		/* likewise */
+	LinkRules  *link_rules;		/* NULL: none are in use */
+	List	   *handles_left;	/* sources whose handles are as they were last read, though they should not be */
 } Run;
 
 /*

@@ -25,6 +25,7 @@
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
+#include "refresh/collect_handles.h"
 #include "refresh/persons.h"
 #include "refresh/spend.h"
 #include "refresh/stages.h"
@@ -77,7 +78,8 @@ ReadSources(Refresh *refresh)
 	refresh->event_sources = ListEventSources();
 	MemoryContextSwitchTo(old);
 	if (only != 0 && !HasSource(refresh->sources, only) && !HasSource(refresh->event_sources, only) &&
-		!HasSource(ListSources(SOURCE_SPEND), only))
+		!HasSource(ListSources(SOURCE_SPEND), only) &&
+		!(LinkRulesInUse() && HasSource(ListSources(SOURCE_CONTACT), only)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("source %d is not one that a refresh reads", only),
@@ -249,7 +251,8 @@ StageCollect(Refresh *refresh)
 	};
 
 	StateWrite(&(StateChange) {.day = &run->now.day, .pending = refresh->pending});
-	refresh->parts = PartsAreWanted(refresh->sources, refresh->state.parts);
+	BeginLinkRules(run);
+	refresh->parts = PartsAreWanted(run, refresh->sources, refresh->state.parts);
 	if (!refresh->baseline)
 	{
 		if (refresh->parts && !refresh->state.parts)
@@ -265,12 +268,17 @@ StageCollect(Refresh *refresh)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
 	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
 	if (RereadBecause(refresh, true))
+	{
 		PersonsNoteAll();
+		if (run->link_rules)
+			LinksNoteAll();
+	}
 	/* Who was linked since parts are wanted or not was decided has to wait for the next refresh. */
 	if (refresh->parts)
 		FollowLinks(run, &follower);
 	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh, true),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
+	FollowLinkRules(run, refresh->sources, refresh->parts, &follower);
 	CollectSpend(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */

@@ -75,6 +75,7 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_REF] = {"ref", NULL, NULL},
 	[COLUMN_CLOSED] = {"closed", "boolean, timestamptz, timestamp or date", closed_types},
 	[COLUMN_COUPON] = {"coupon", NULL, NULL},
+	[COLUMN_MERGED_INTO] = {"merged_into", "smallint, integer, bigint, uuid, text or varchar", key_types},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",

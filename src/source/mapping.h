@@ -51,9 +51,10 @@ typedef enum MappedColumn
 	COLUMN_REF,					/* what the shop calls it: the number of a ticket */
 	COLUMN_CLOSED,				/* whether, or when, it was closed */
 	COLUMN_COUPON,				/* with which an order was placed; read where it is asked for */
+	COLUMN_MERGED_INTO,			/* the key of the customer that this one was merged into */
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_COUPON + 1)
+#define MAPPED_COLUMNS (COLUMN_MERGED_INTO + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */

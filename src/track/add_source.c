@@ -15,6 +15,7 @@
 #include "common/compat.h"
 #include "common/guard.h"
 #include "common/spi.h"
+#include "person/link_rule.h"
 #include "source/parse_text.h"
 #include "source/register.h"
 #include "track/add_source.h"
@@ -158,6 +159,20 @@ AttributesArgument(FunctionCallInfo fcinfo, int arg, Source *source)
 					 errhint("Name each column once.")));
 }
 
+/* Merges of the shop's own are links by a rule that is there as soon as a source tells of them. */
+static void
+FollowMerges(const Source *source)
+{
+	Oid			by = GetUserId();
+	Guard		guard;
+
+	if (source->column[COLUMN_MERGED_INTO] == NULL)
+		return;
+	OwnerBegin(&guard);
+	LinkRuleForMerges(by);
+	OwnerEnd(&guard);
+}
+
 Datum
 custseg_add_people(PG_FUNCTION_ARGS)
 {
@@ -168,6 +183,10 @@ custseg_add_people(PG_FUNCTION_ARGS)
 	source.column[COLUMN_REGISTERED_AT] = NameArgument(fcinfo, 2, "registered_at", false);
 	AttributesArgument(fcinfo, 3, &source);
 	source.namespace = PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4));
+	source.column[COLUMN_PHONE] = NameArgument(fcinfo, 7, "phone", false);
+	source.column[COLUMN_EMAIL] = NameArgument(fcinfo, 8, "email", false);
+	source.column[COLUMN_MERGED_INTO] = NameArgument(fcinfo, 9, "merged_into", false);
+	FollowMerges(&source);
 	return AddReadSource(fcinfo, &source, 5, 6);
 }
 
@@ -184,6 +203,8 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 	source.column[COLUMN_DO_NOT_CONTACT] = NameArgument(fcinfo, 5, "do_not_contact", false);
 	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
 	source.follow = !PG_ARGISNULL(7) && PG_GETARG_BOOL(7);
+	source.column[COLUMN_MERGED_INTO] = NameArgument(fcinfo, 8, "merged_into", false);
+	FollowMerges(&source);
 
 	PG_RETURN_INT32(RegisterSource(&source));
 }
