@@ -104,6 +104,9 @@ FollowLinks(Run *run, const ChangeFollower *follower)
 		RunActivity(run, "following links, %d customers", batch.n);
 		all = QueueMerge(&run->now, IdArray(batch.ids, batch.n));
 		MergeCustomers(run, &identity, batch.ids, batch.n);
+		/* Of an account that never ordered something else may be known. */
+		if (identity.standing && identity.standing->with_events)
+			FollowEvents(run, &identity, batch.ids, batch.n);
 		RunCommit(run);
 		/* Some are still to be looked at, and so are those who come after them: the next refresh does. */
 		if (!all)

@@ -52,6 +52,7 @@ static const Oid key_types[] = {INT2OID, INT4OID, INT8OID, UUIDOID, TEXTOID, VAR
 static const Oid time_types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidOid};
 static const Oid number_types[] = {NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid promotion_types[] = {BOOLOID, NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
+static const Oid closed_types[] = {BOOLOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidOid};
 static const Oid flag_types[] = {BOOLOID, InvalidOid};
 static const Oid attribute_types[] = {TEXTOID, VARCHAROID, BPCHAROID, BOOLOID, INT2OID, INT4OID, INT8OID, NUMERICOID,
 FLOAT4OID, FLOAT8OID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID, InvalidOid};
@@ -71,6 +72,9 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
 	[COLUMN_EVENT] = {"event", NULL, NULL},
 	[COLUMN_VALUE] = {"value", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_REF] = {"ref", NULL, NULL},
+	[COLUMN_CLOSED] = {"closed", "boolean, timestamptz, timestamp or date", closed_types},
+	[COLUMN_COUPON] = {"coupon", NULL, NULL},
 	[COLUMN_MERGED_INTO] = {"merged_into", "smallint, integer, bigint, uuid, text or varchar", key_types},
 };
 
@@ -131,13 +135,13 @@ SourceFromRow(uint64 row, SourceKind kind)
 
 /* The attribute is called like its row in source_column. */
 static void
-AddAttribute(Source *source, char *name, char *column)
+AddAttribute(Source *source, char *name, char *column, char *type_name)
 {
 	int			n = source->n_attributes++;
 
 	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
 		palloc(sizeof(SourceAttribute));
-	source->attributes[n] = (SourceAttribute) {.name = name,.column = column};
+	source->attributes[n] = (SourceAttribute) {.name = name,.column = column,.type_name = type_name};
 }
 
 List *
@@ -176,7 +180,7 @@ ListSources(SourceKind kind)
 				source->column_type[column] = SpiText(row, 20);
 			}
 		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
-			AddAttribute(source, SpiText(row, 22), SpiText(row, 3));
+			AddAttribute(source, SpiText(row, 22), SpiText(row, 3), SpiText(row, 20));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return sources;

@@ -48,6 +48,9 @@ typedef enum MappedColumn
 	COLUMN_CHANNEL,
 	COLUMN_EVENT,				/* what happened; not mapped where it is always the same */
 	COLUMN_VALUE,				/* and how much of it */
+	COLUMN_REF,					/* what the shop calls it: the number of a ticket */
+	COLUMN_CLOSED,				/* whether, or when, it was closed */
+	COLUMN_COUPON,				/* with which an order was placed; read where it is asked for */
 	COLUMN_MERGED_INTO,			/* the key of the customer that this one was merged into */
 } MappedColumn;
 
@@ -61,6 +64,7 @@ typedef struct SourceAttribute
 {
 	char	   *name;
 	char	   *column;
+	char	   *type_name;		/* base type, when it was registered */
 	Oid			type;			/* base type, after SourceOpen */
 } SourceAttribute;
 
