@@ -125,3 +125,35 @@ END;
 COMMENT ON FUNCTION custseg.person(bigint) IS
 'Who is one person with a customer, and by which links, with who made them: a row for each member and each of its links. From links as they are now, which the next refresh follows.';
 REVOKE ALL ON FUNCTION custseg.person(bigint) FROM PUBLIC;
+
+-- Who was forgotten.
+
+CREATE TABLE custseg.forgotten (
+    hash bytea PRIMARY KEY CHECK (octet_length(hash) = 16),
+    forgotten_at timestamptz NOT NULL,
+    forgotten_by text NOT NULL
+);
+COMMENT ON TABLE custseg.forgotten IS
+'Customers who were forgotten, by custseg.forget(), known only by a hash: rows of theirs that the shop''s tables still have are left out by every refresh, and counted as source.rows_forgotten. custseg.readmit() lets one in again.';
+COMMENT ON COLUMN custseg.forgotten.hash IS 'custseg.key_hash() of the customer''s namespace and key';
+COMMENT ON COLUMN custseg.forgotten.forgotten_at IS 'when';
+COMMENT ON COLUMN custseg.forgotten.forgotten_by IS 'the role that did it';
+SELECT pg_catalog.pg_extension_config_dump('custseg.forgotten', '');
+
+CREATE TABLE custseg.forget_pending (
+    hash bytea NOT NULL,
+    customer_id bigint
+);
+ALTER TABLE custseg.forget_pending REPLICA IDENTITY FULL;
+CREATE INDEX forget_pending_customer_id_idx ON custseg.forget_pending (customer_id);
+COMMENT ON TABLE custseg.forget_pending IS
+'Customers who were forgotten since a refresh looked: what one that was running had still written of them is erased by the next, at the latest. Until then they are not handed out. Emptied by each refresh.';
+COMMENT ON COLUMN custseg.forget_pending.hash IS 'as in custseg.forgotten';
+COMMENT ON COLUMN custseg.forget_pending.customer_id IS 'the number the customer had; NULL: none';
+SELECT pg_catalog.pg_extension_config_dump('custseg.forget_pending', '');
+
+CREATE FUNCTION custseg.key_hash(namespace text, key text) RETURNS bytea
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_key_hash';
+COMMENT ON FUNCTION custseg.key_hash(text, text) IS
+'What custseg.forgotten knows a customer by: the first 128 bits of the SHA-256 hash of the salt of this database, the namespace and the key, to the letter. Draws the salt if there is none yet.';
+REVOKE ALL ON FUNCTION custseg.key_hash(text, text) FROM PUBLIC;
