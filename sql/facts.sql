@@ -36,12 +36,16 @@ SELECT p.customer_id,
        custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'login') AS logins,
        custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'complaint') AS complaints,
        custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'resolved') AS resolved
-FROM custseg.profile_event p
+FROM (SELECT o.customer_id, o.event_id, o.timeline FROM custseg.profile_event o
+      WHERE NOT EXISTS (SELECT FROM custseg.person g WHERE g.customer_id = o.customer_id AND g.person_id <> o.customer_id)
+      UNION ALL
+      SELECT g.person_id, o.event_id, o.timeline FROM custseg.person g JOIN custseg.profile_event o USING (customer_id)
+      WHERE g.person_id <> g.customer_id) p
 JOIN custseg.event e USING (event_id)
 WHERE e.meaning IN ('login', 'complaint', 'resolved')
 GROUP BY p.customer_id;
 COMMENT ON VIEW custseg.label_event IS
-'What labels depend on besides orders: a row for every customer to whom such an event happened.';
+'What labels depend on besides orders: a row for every customer to whom such an event happened, by any account of the person.';
 COMMENT ON COLUMN custseg.label_event.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.label_event.logins IS 'all events that mean login; NULL: none';
 COMMENT ON COLUMN custseg.label_event.complaints IS 'all that mean complaint';

@@ -116,8 +116,12 @@ void
 FollowEvents(Run *run, const ChangeFollower *follower, int64 *ids, int n)
 {
 	n = SortIds(ids, n);
-	if (n > 0)
-		Follow(run, follower, ids, NULL, n);
+	if (n == 0)
+		return;
+	/* What happened to an account is the person's. */
+	if (PersonsLinked())
+		ids = WithMembers(ids, n, &n);
+	Follow(run, follower, ids, NULL, n);
 }
 
 void

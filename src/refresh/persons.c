@@ -48,6 +48,9 @@ FollowLinks(Run *run, const ChangeFollower *follower)
 		RunActivity(run, "following links, %d customers", n);
 		all = QueueMerge(&run->now, IdArray(ids, n));
 		MergeCustomers(run, &identity, ids, n);
+		/* Of an account that never ordered something else may be known. */
+		if (identity.standing && identity.standing->with_events)
+			FollowEvents(run, &identity, ids, n);
 		RunCommit(run);
 		/* Some are still to be looked at, and so are those who come after them: the next refresh does. */
 		if (!all)
