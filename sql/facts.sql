@@ -55,11 +55,18 @@ CREATE FUNCTION custseg.add_events(relation regclass, customer name, at name,
     event name DEFAULT NULL, events text[] DEFAULT NULL, named text DEFAULT NULL, value name DEFAULT NULL,
     meaning text DEFAULT NULL, meanings jsonb DEFAULT NULL,
     status name DEFAULT NULL, accepted text[] DEFAULT NULL, namespace text DEFAULT 'shop',
-    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL, ref name DEFAULT NULL, closed name DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_events';
-COMMENT ON FUNCTION custseg.add_events(regclass, name, name, name, text[], text, name, text, jsonb, name, text[], text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of what happened to customers besides orders, and returns its source number. customer and at: as for add_orders; event: the column that says what happened, of any type, and events: what it says of those that count (rows of others are left out and counted, source.rows_left_out); named: in place of both, the name of the event that every row is; value: a number that is not negative, such as seconds or a score, and is summed by day; meaning: what the only event means to custseg, and meanings: what some of several do, as an object, {"login": "login", "refused": "complaint"}. The meanings are complaint and resolved, login, registration, delivered, ticket, cart and nps; what an event means does not follow from its name. status, accepted, namespace, track and rescan_every: as for add_orders. A table can be the source of several events by different columns. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_events(regclass, name, name, name, text[], text, name, text, jsonb, name, text[], text, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_events(regclass, name, name, name, text[], text, name, text, jsonb, name, text[], text, boolean, interval, name, name) IS
+'Registers a table, view, materialized view or foreign table of what happened to customers besides orders, and returns its source number. customer and at: as for add_orders; event: the column that says what happened, of any type, and events: what it says of those that count (rows of others are left out and counted, source.rows_left_out); named: in place of both, the name of the event that every row is; value: a number that is not negative, such as seconds or a score, and is summed by day; meaning: what the only event means to custseg, and meanings: what some of several do, as an object, {"login": "login", "refused": "complaint"}. The meanings are complaint and resolved, login, registration, delivered, ticket, cart and nps; what an event means does not follow from its name. status, accepted, namespace, track and rescan_every: as for add_orders; ref: what the shop calls the row, such as the number of a ticket, and closed: whether (a boolean) or when (a moment) it was closed, for custseg.occasions(). A table can be the source of several events by different columns. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_events(regclass, name, name, name, text[], text, name, text, jsonb, name, text[], text, boolean, interval, name, name) FROM PUBLIC;
+
+CREATE FUNCTION custseg.occasions(customers bigint[], since timestamptz, until timestamptz DEFAULT now())
+RETURNS TABLE (customer_id bigint, source_id integer, event text, at timestamptz, ref text, closed boolean)
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'custseg_occasions';
+COMMENT ON FUNCTION custseg.occasions(bigint[], timestamptz, timestamptz) IS
+'What happened to customers between two moments, both included, a row each: the rows of all sources of events, of every account of the person, as they are in the shop''s tables now. ref and closed are what add_events was told of them; closed is whether it was so by the second moment, and null where no column says. At most 1,000 customers at a time, in no order. A source that cannot be read within a second is a warning. Nothing is stored.';
+REVOKE ALL ON FUNCTION custseg.occasions(bigint[], timestamptz, timestamptz) FROM PUBLIC;
 
 CREATE TABLE custseg.profile_attribute (
     customer_id bigint NOT NULL,

@@ -35,7 +35,9 @@ enum
 	ARG_ACCEPTED,
 	ARG_NAMESPACE,
 	ARG_TRACK,
-	ARG_RESCAN_EVERY
+	ARG_RESCAN_EVERY,
+	ARG_REF,
+	ARG_CLOSED
 };
 
 static void
@@ -200,6 +202,8 @@ custseg_add_events(PG_FUNCTION_ARGS)
 	source.column[COLUMN_AT] = NameArgument(fcinfo, ARG_AT, "at", true);
 	source.column[COLUMN_EVENT] = NameArgument(fcinfo, ARG_EVENT, "event", false);
 	source.column[COLUMN_VALUE] = NameArgument(fcinfo, ARG_VALUE, "value", false);
+	source.column[COLUMN_REF] = NameArgument(fcinfo, ARG_REF, "ref", false);
+	source.column[COLUMN_CLOSED] = NameArgument(fcinfo, ARG_CLOSED, "closed", false);
 	FilterArguments(fcinfo, ARG_STATUS, ARG_ACCEPTED, &source);
 	source.namespace = PG_ARGISNULL(ARG_NAMESPACE) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAMESPACE));
 	events = ListedEvents(fcinfo);

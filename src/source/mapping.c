@@ -52,6 +52,7 @@ static const Oid key_types[] = {INT2OID, INT4OID, INT8OID, UUIDOID, TEXTOID, VAR
 static const Oid time_types[] = {TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidOid};
 static const Oid number_types[] = {NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
 static const Oid promotion_types[] = {BOOLOID, NUMERICOID, INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, InvalidOid};
+static const Oid closed_types[] = {BOOLOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID, InvalidOid};
 static const Oid flag_types[] = {BOOLOID, InvalidOid};
 static const Oid attribute_types[] = {TEXTOID, VARCHAROID, BPCHAROID, BOOLOID, INT2OID, INT4OID, INT8OID, NUMERICOID,
 FLOAT4OID, FLOAT8OID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID, InvalidOid};
@@ -71,6 +72,9 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CHANNEL] = {"channel", NULL, NULL},
 	[COLUMN_EVENT] = {"event", NULL, NULL},
 	[COLUMN_VALUE] = {"value", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_REF] = {"ref", NULL, NULL},
+	[COLUMN_CLOSED] = {"closed", "boolean, timestamptz, timestamp or date", closed_types},
+	[COLUMN_COUPON] = {"coupon", NULL, NULL},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",

@@ -48,9 +48,12 @@ typedef enum MappedColumn
 	COLUMN_CHANNEL,
 	COLUMN_EVENT,				/* what happened; not mapped where it is always the same */
 	COLUMN_VALUE,				/* and how much of it */
+	COLUMN_REF,					/* what the shop calls it: the number of a ticket */
+	COLUMN_CLOSED,				/* whether, or when, it was closed */
+	COLUMN_COUPON,				/* with which an order was placed; read where it is asked for */
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_VALUE + 1)
+#define MAPPED_COLUMNS (COLUMN_COUPON + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */

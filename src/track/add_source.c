@@ -115,6 +115,7 @@ custseg_add_orders(PG_FUNCTION_ARGS)
 	source.namespace = PG_ARGISNULL(8) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(8));
 	source.follow = !PG_ARGISNULL(11) && PG_GETARG_BOOL(11);
 	source.parse = ParseOrderOf(PG_ARGISNULL(12) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(12)));
+	source.column[COLUMN_COUPON] = NameArgument(fcinfo, 13, "coupon", false);
 	return AddReadSource(fcinfo, &source, 9, 10);
 }
 
