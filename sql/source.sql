@@ -16,6 +16,7 @@ CREATE TABLE custseg.source_mapping (
     rows_accepted bigint,
     rows_rejected bigint,
     rows_left_out bigint,
+    rows_forgotten bigint,
     customers bigint,
     rescan_every interval CHECK (rescan_every >= '0'),
     tracked_since timestamptz,
@@ -47,6 +48,7 @@ COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read that ha
 COMMENT ON COLUMN custseg.source_mapping.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; see custseg.rejected';
 COMMENT ON COLUMN custseg.source_mapping.rows_left_out IS 'rows beside those whose status is not accepted (see custseg.source_status) or whose event is not listed (custseg.event). NULL where neither decides';
+COMMENT ON COLUMN custseg.source_mapping.rows_forgotten IS 'rows beside those whose customers were forgotten (custseg.forget)';
 COMMENT ON COLUMN custseg.source_mapping.customers IS 'customers found by the last complete read';
 COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is read again only so long after its last read; NULL: with every refresh';
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
@@ -164,7 +166,7 @@ SELECT m.source_id, m.kind, m.relation,
             WHEN c.oid IS NULL THEN 'the relation no longer exists'
             ELSE 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
        END AS problem,
-       m.failed_at, m.follow, m.parse
+       m.failed_at, m.follow, m.parse, m.rows_forgotten
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
@@ -188,6 +190,7 @@ COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';
 COMMENT ON COLUMN custseg.source.parse IS 'the order of day, month and year in texts, which may then be days and amounts; NULL: they may not';
+COMMENT ON COLUMN custseg.source.rows_forgotten IS 'rows of the last read that are in none of the other counts, because their customers were forgotten (custseg.forget)';
 COMMENT ON COLUMN custseg.source.follow IS 'a relation that took its name is read in its place; see custseg.set_follow';
 
 CREATE FUNCTION custseg.set_follow(source integer, follow boolean) RETURNS void

@@ -26,6 +26,7 @@
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
 #include "refresh/collect_handles.h"
+#include "refresh/forget.h"
 #include "refresh/persons.h"
 #include "refresh/spend.h"
 #include "refresh/stages.h"
@@ -240,6 +241,15 @@ RereadBecause(const Refresh *refresh, bool orders)
 		asked->rebuild && asked->only_source == 0 ? "a rebuild was asked for" : NULL;
 }
 
+/* People who were forgotten since a refresh looked, and whom one that was running may have written since. */
+static void
+KeepForgotten(Run *run)
+{
+	RunStage(run, STAGE_WRITE);
+	if (EraseStragglers())
+		RunCommit(run);
+}
+
 void
 StageCollect(Refresh *refresh)
 {
@@ -263,6 +273,7 @@ StageCollect(Refresh *refresh)
 	}
 	StateKeepsParts(refresh->parts);
 	RunCommit(run);				/* what is seen of us while we read */
+	KeepForgotten(run);
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
@@ -280,6 +291,7 @@ StageCollect(Refresh *refresh)
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
 	FollowLinkRules(run, refresh->sources, refresh->parts, &follower);
 	CollectSpend(run);
+	KeepForgotten(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
 	StateWrite(&(StateChange) {

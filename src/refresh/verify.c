@@ -31,6 +31,7 @@
 #include "common/stream.h"
 #include "facts/event.h"
 #include "facts/people_compare.h"
+#include "person/forgotten.h"
 #include "person/person.h"
 #include "refresh/incremental.h"
 #include "refresh/spend.h"
@@ -244,6 +245,7 @@ LeaveOutPending(List *sources, Sample *sample)
 	if (tracked != NIL)
 		ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
 	PersonsPending(sample->ids, sample->n, pending);
+	ForgottenPending(sample->ids, sample->n, pending);
 	for (int i = 0; i < sample->n; i++)
 		if (pending[i])
 			left_out[n_left_out++] = sample->ids[i];

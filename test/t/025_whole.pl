@@ -21,7 +21,8 @@ use Time::HiRes qw(usleep);
 
 my $seed = $ENV{CUSTSEG_SEED} || 4711;
 my $steps = $ENV{CUSTSEG_WHOLE} || 150;
-my ($db, $day, $step, %count, @history) = ('shop', 19800, 0);
+my (@forgotten, %count, @history);
+my ($db, $day, $step) = ('shop', 19800, 0);
 
 my $node = PostgreSQL::Test::Cluster->new('whole');
 $node->init;
@@ -175,6 +176,20 @@ my @other = (
 		run_sql("SELECT count(CASE WHEN task_id % 3 = 0 THEN custseg.complete_at(" . noon() . ", task_id, token, '" .
 			one_of(qw(reached no_answer opted_out)) . "')::text END) FROM custseg.claim_at(" . noon() . ", '" . one_of(qw(phone sms)) . "', max_tasks => 3)");
 	} ],
+	# Somebody is forgotten, whether they are there or not, and perhaps comes back.
+	[ 7, sub {
+		my $key = one_of("'shop', '" . (1 + random(60)) . "'", "'shop', 'c" . (1 + random(60)) . "'", "'pos', '" . (1 + random(60)) . "'");
+
+		$psql->ask("SET client_min_messages = error; SELECT custseg.forget($key); RESET client_min_messages");
+		remember("forget($key)");
+		push @forgotten, $key;
+		$count{'people forgotten'}++;
+	} ],
+	[ 4, sub {
+		return if !@forgotten;
+		run_sql('SELECT custseg.readmit(' . splice(@forgotten, random(scalar @forgotten), 1) . ')');
+		$count{readmitted}++;
+	} ],
 	# A table is written anew beside the old one and takes its name.
 	[ 6, sub {
 		my $name = one_of(qw(ticket card));
@@ -194,7 +209,7 @@ my @other = (
 
 sub other
 {
-	my $pick = random(103);
+	my $pick = random(114);
 
 	foreach my $action (@other)
 	{
