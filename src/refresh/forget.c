@@ -21,6 +21,7 @@
 #include "common/spi.h"
 #include "person/forgotten.h"
 #include "person/identity.h"
+#include "person/link_rule.h"
 #include "person/person.h"
 #include "playbook/suppress.h"
 #include "queue/task.h"
@@ -134,7 +135,7 @@ PartFromOthers(Datum ids)
 		   " WHERE p.person_id IN (SELECT g.person_id FROM custseg.person g WHERE g.customer_id = ANY ($1))"
 		   " AND p.customer_id <> ALL ($1)", 1, types, &ids, NULL);
 	SpiRun("DELETE FROM custseg.person WHERE person_id = ANY ($1)", 1, types, &ids, NULL);
-	SpiRun("DELETE FROM custseg.person_link WHERE other_id = ANY ($1)", 1, types, &ids, NULL);
+	LinksForget(ids);
 }
 
 static int64

@@ -169,6 +169,23 @@ CALL custseg.refresh('2024-05-20');
 SELECT count(*) FROM custseg.profile WHERE customer_id IN (12, 13);
 SELECT count(*) AS wrong FROM custseg.verify(1000);
 
+-- What rules know of them goes too, and rules look at the others again.
+UPDATE shop.customers SET phone = '+49 30 7700' WHERE c BETWEEN 20 AND 24;
+UPDATE shop.customers SET phone = '+49 30 8800' WHERE c BETWEEN 30 AND 31;
+SELECT custseg.add_link_rule('phone', medium => 'phone', max_people => 4);
+CALL custseg.refresh('2024-05-20');
+SELECT kind, people, customers FROM custseg.link_conflict;
+SELECT * FROM custseg.members(30);
+SELECT custseg.forget('shop', '22') AS one, custseg.forget('shop', '31') AS linked;
+SELECT relation, n FROM shop.traces('[(,{: ](22|30|31)[]),} ]') WHERE relation IN ('person_handle', 'person_link', 'link_conflict', 'person') ORDER BY 1;
+CALL custseg.refresh('2024-05-20');
+SELECT count(*) FROM custseg.link_conflict;
+SELECT customer_id, person_id FROM custseg.person WHERE customer_id BETWEEN 20 AND 31 ORDER BY 1;
+SELECT count(*) FILTER (WHERE customer_id IN (22, 31)) AS forgotten, count(*) > 0 AS others FROM custseg.person_handle;
+CALL custseg.refresh('2024-05-20', rebuild => true);
+SELECT count(*) FILTER (WHERE customer_id IN (22, 31)) AS forgotten, count(*) > 0 AS others FROM custseg.person_handle;
+SELECT count(*) AS wrong FROM custseg.verify(1000);
+
 -- Nobody is let to it.
 CREATE ROLE regress_custseg_anybody;
 GRANT USAGE ON SCHEMA custseg TO regress_custseg_anybody;
