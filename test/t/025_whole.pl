@@ -73,6 +73,7 @@ my %value = (
 	what => sub { return chance(2) ? undef : one_of(qw(in in in out help scroll IN)); },
 	region => sub { return one_of(undef, qw(north south west)); },
 	phone => sub { return chance(20) ? undef : '0171 ' . random(40); },
+	heir => sub { return chance(85) ? undef : 1 + random(60); },
 	flag => sub { return one_of('t', 'f', 'f', 'f', undef); },
 	medium => sub { return one_of(qw(search mail), undef); });
 my %table = (
@@ -80,12 +81,12 @@ my %table = (
 	till => [ customer => 'number', at => 'at', amount => 'amount' ],
 	log => [ customer => 'key', at => 'at', what => 'what', n => 'value' ],
 	ticket => [ customer => 'number', at => 'at', closed => 'at' ],
-	member => [ customer => 'number', at => 'at', region => 'region', n => 'value' ],
+	member => [ customer => 'number', at => 'at', region => 'region', n => 'value', phone => 'phone', heir => 'heir' ],
 	card => [ customer => 'number', region => 'region' ],
 	ad => [ at => 'at', amount => 'amount', medium => 'medium' ],
 	contact => [ customer => 'number', phone => 'phone', no_ads => 'flag' ]);
 my %type = (number => 'bigint', key => 'text', at => 'timestamptz', amount => 'numeric', value => 'numeric', number_of => 'text',
-	status => 'text', what => 'text', region => 'text', phone => 'text', flag => 'boolean', medium => 'text');
+	status => 'text', what => 'text', region => 'text', phone => 'text', heir => 'bigint', flag => 'boolean', medium => 'text');
 
 # What custseg is told, by the name of a source.
 my %told = (
@@ -96,7 +97,8 @@ my %told = (
 		value => 'n', track => true, meanings => '{"in": "login", "help": "complaint", "out": "resolved"}')},
 	opened => q{add_events('shop.ticket', customer => 'customer', at => 'at', named => 'opened', meaning => 'complaint')},
 	closed => q{add_events('shop.ticket', customer => 'customer', at => 'closed', named => 'closed', meaning => 'resolved')},
-	member => q{add_people('shop.member', customer => 'customer', registered_at => 'at', columns => ARRAY['region', 'n'], track => true)},
+	member => q{add_people('shop.member', customer => 'customer', registered_at => 'at', columns => ARRAY['region', 'n'], track => true,
+		phone => 'phone', merged_into => 'heir')},
 	card => q{add_people('shop.card', customer => 'customer', columns => ARRAY['region'], namespace => 'pos')},
 	ad => q{add_spend('shop.ad', day => 'at', amount => 'amount', channel => 'medium')},
 	contact => q{add_customers('shop.contact', 'customer', phone => 'phone', do_not_contact => 'no_ads')});
@@ -190,6 +192,15 @@ my @other = (
 		run_sql('SELECT custseg.readmit(' . splice(@forgotten, random(scalar @forgotten), 1) . ')');
 		$count{readmitted}++;
 	} ],
+	[ 8, sub {
+		my $rule = one_of(qw(calls texts));
+
+		my (undef, $err) = $psql->do(chance(60) ? "SELECT custseg.add_link_rule('$rule', medium => 'phone', normalise => '" .
+			($rule eq 'texts' ? 'text' : 'phone') . "', max_people => " . (2 + random(3)) . ')' : "SELECT custseg.drop_link_rule('$rule')");
+		remember("rule $rule $err");
+		die "$err\n" if $err ne '' && $err !~ /already exists|does not exist/;
+		$count{rules}++;
+	} ],
 	# A table is written anew beside the old one and takes its name.
 	[ 6, sub {
 		my $name = one_of(qw(ticket card));
@@ -199,7 +210,7 @@ my @other = (
 		$count{swapped}++;
 	} ],
 	[ 4, sub {
-		my $name = one_of(qw(closed card ad log member));
+		my $name = one_of(qw(closed card ad log member contact));
 
 		run_sql("SELECT custseg.untrack($source{$name})") if $told{$name} =~ /track => true/;
 		run_sql("SELECT custseg.drop_source($source{$name})");
@@ -209,7 +220,7 @@ my @other = (
 
 sub other
 {
-	my $pick = random(114);
+	my $pick = random(122);
 
 	foreach my $action (@other)
 	{
@@ -243,6 +254,10 @@ my @compared = (
 	contents_sql(),
 	"SELECT 'profile_event ' || count(*) || ' ' || md5(string_agg(concat_ws(' ', customer_id, e.source_id, e.event, custseg.timeline_send(timeline)), ',' ORDER BY customer_id, event_id))
 		FROM custseg.profile_event LEFT JOIN custseg.event e USING (event_id)",
+	"SELECT 'person_handle ' || count(*) || ' ' || md5(string_agg(h::text, ',' ORDER BY h::text COLLATE \"C\")) FROM custseg.person_handle h",
+	"SELECT 'links by rule ' || count(*) || ' ' || md5(string_agg(concat_ws(' ', customer_id, other_id, rule), ',' ORDER BY customer_id, other_id))
+		FROM custseg.person_link WHERE unlinked_at IS NULL AND rule NOT IN ('hand', 'moved')",
+	"SELECT 'link_conflict ' || count(*) || ' ' || md5(string_agg((to_jsonb(c) - 'found_at')::text, ',' ORDER BY about COLLATE \"C\", rule COLLATE \"C\")) FROM custseg.link_conflict c WHERE kind <> 'proposal'",
 	"SELECT 'spend_day ' || count(*) || ' ' || md5(string_agg(s::text, ',' ORDER BY s::text COLLATE \"C\")) FROM custseg.spend_day s");
 my $contents = join ' UNION ALL ', @compared;
 
