@@ -37,6 +37,23 @@ COMMENT ON TABLE custseg.change_gap IS
 COMMENT ON COLUMN custseg.change_gap.source_id IS 'the source';
 COMMENT ON COLUMN custseg.change_gap.xact IS 'the transaction';
 
+CREATE TABLE custseg.change_move (
+    source_id integer NOT NULL,
+    xact xid8 NOT NULL,
+    from_key text COLLATE "C" NOT NULL,
+    to_key text COLLATE "C" NOT NULL,
+    known boolean
+);
+ALTER TABLE custseg.change_move ALTER COLUMN from_key SET STORAGE PLAIN, ALTER COLUMN to_key SET STORAGE PLAIN;
+ALTER TABLE custseg.change_move REPLICA IDENTITY FULL;
+COMMENT ON TABLE custseg.change_move IS
+'Customers from whom an UPDATE of a tracked source moved rows to another, until a refresh has read both: who has no order left then is linked to the other (custseg.person_link, rule moved).';
+COMMENT ON COLUMN custseg.change_move.source_id IS 'the source';
+COMMENT ON COLUMN custseg.change_move.xact IS 'the transaction that changed it';
+COMMENT ON COLUMN custseg.change_move.from_key IS 'the customer''s key before';
+COMMENT ON COLUMN custseg.change_move.to_key IS 'and after';
+COMMENT ON COLUMN custseg.change_move.known IS 'set by a refresh, before it reads: whether the customer had orders until then';
+
 CREATE FUNCTION custseg.track_change() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_track_change';
 COMMENT ON FUNCTION custseg.track_change() IS

@@ -4,14 +4,11 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 
 #include "common/bulk.h"
 #include "common/guard.h"
@@ -26,21 +23,10 @@ PG_FUNCTION_INFO_V1(custseg_drop_link_rule);
 
 #define MOST_PEOPLE	1000
 
-/* Without a statement: most shops have no rule, and a refresh or a desk waits for the answer. */
-static bool
-IsEmpty(const char *table)
-{
-	Relation	rel = table_open(OwnRelation(table), AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(rel) == 0;
-
-	table_close(rel, AccessShareLock);
-	return empty;
-}
-
 bool
 LinkRulesInUse(void)
 {
-	return !IsEmpty("link_rule") || !IsEmpty("link_pending");
+	return !NeverUsed("link_rule") || !NeverUsed("link_pending");
 }
 
 int

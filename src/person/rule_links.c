@@ -291,6 +291,15 @@ MeetCandidates(Work *work, const LinkRule *rule)
 	}
 }
 
+static int
+CompareWanted(const void *a, const void *b)
+{
+	const Wanted *x = a;
+	const Wanted *y = b;
+
+	return x->a != y->a ? x->a - y->a : x->b - y->b;
+}
+
 static void
 ApplyRule(Work *work, const LinkRule *rule)
 {
@@ -302,6 +311,9 @@ ApplyRule(Work *work, const LinkRule *rule)
 	for (int i = 0; i < graph->n_groups; i++)
 		if (graph->groups[i].kind == rule->kind && graph->groups[i].n > 1)
 			(merges ? CandidatesOfMerge : CandidatesOfGroup) (work, rule, &graph->groups[i]);
+	/* Which of several links joins them does not depend on the hashes. */
+	if (work->n_candidates > 1)
+		qsort(work->candidates, work->n_candidates, sizeof(Wanted), CompareWanted);
 	TryCandidates(work);
 	AddGroupConflicts(work, rule);
 	MeetCandidates(work, rule);
@@ -322,15 +334,6 @@ TextArray(const char *const *texts, int n)
 		values[i] = texts[i] ? CStringGetTextDatum(texts[i]) : (Datum) 0;
 	}
 	return PointerGetDatum(construct_md_array(values, nulls, n > 0 ? 1 : 0, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-static int
-CompareWanted(const void *a, const void *b)
-{
-	const Wanted *x = a;
-	const Wanted *y = b;
-
-	return x->a != y->a ? x->a - y->a : x->b - y->b;
 }
 
 /* What rules linked and want no more; those that they want and have are marked. */

@@ -38,7 +38,8 @@ IsKnown(int64 id)
 	return SpiRun("SELECT FROM custseg.profile WHERE customer_id = $1"
 				  " UNION ALL SELECT FROM custseg.profile_part WHERE customer_id = $1"
 				  " UNION ALL SELECT FROM custseg.identity WHERE customer_id = $1"
-				  " UNION ALL SELECT FROM custseg.person WHERE customer_id = $1 LIMIT 1",
+				  " UNION ALL SELECT FROM custseg.person WHERE customer_id = $1"
+				  " UNION ALL SELECT FROM custseg.link_conflict WHERE kind = 'proposal' AND $1 = ANY (customers) LIMIT 1",
 				  1, types, values, NULL) > 0;
 }
 

@@ -27,7 +27,9 @@
 #include "refresh/collect_events.h"
 #include "refresh/collect_handles.h"
 #include "refresh/forget.h"
+#include "refresh/moves.h"
 #include "refresh/persons.h"
+#include "refresh/reappear.h"
 #include "refresh/spend.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
@@ -250,11 +252,33 @@ KeepForgotten(Run *run)
 		RunCommit(run);
 }
 
+/* Who has no order left is one with who has them now; that needs the parts, which a single source has none of until then. */
+static void
+FollowMoves(Refresh *refresh, const ChangeFollower *follower)
+{
+	Run		   *run = refresh->run;
+
+	RunStage(run, STAGE_WRITE);
+	if (!refresh->parts && (refresh->sources_changed || refresh->baseline))
+		return;
+	if (!MovesLink(run, refresh->parts))
+		return;
+	if (!refresh->parts)
+	{
+		KeepAsPart();
+		refresh->parts = true;
+		StateKeepsParts(true);
+	}
+	RunCommit(run);
+	FollowLinks(run, follower);
+}
+
 void
 StageCollect(Refresh *refresh)
 {
 	Run		   *run = refresh->run;
 	bool		anew = refresh->sources_changed || refresh->zone_changed;
+	bool		moved;
 	ChangeFollower follower = {
 		.standing = refresh->baseline ? NULL : &refresh->standing,
 		.cause = anew ? CAUSE_SETTING : CAUSE_DATA
@@ -272,6 +296,7 @@ StageCollect(Refresh *refresh)
 		StateMarkMixture(refresh->sources_changed != NULL, refresh->zone_changed != NULL);
 	}
 	StateKeepsParts(refresh->parts);
+	moved = MovesBegin();
 	RunCommit(run);				/* what is seen of us while we read */
 	KeepForgotten(run);
 
@@ -289,6 +314,9 @@ StageCollect(Refresh *refresh)
 		FollowLinks(run, &follower);
 	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh, true),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
+	if (moved)
+		FollowMoves(refresh, &follower);
+	ForgetProposals();
 	FollowLinkRules(run, refresh->sources, refresh->parts, &follower);
 	CollectSpend(run);
 	KeepForgotten(run);

@@ -270,6 +270,7 @@ ChangeLogDrop(int source_id)
 
 	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_move WHERE source_id = $1", 1, types, values, NULL);
 }
 
 /*
@@ -293,6 +294,9 @@ ChangeLogForgetKeys(Datum namespaces, Datum keys)
 		   "   CROSS JOIN LATERAL (SELECT coalesce(u.key, u.customer::text) <> ALL ($2) AS stays) w) o"
 		   " WHERE b.ctid = l.ctid AND m.source_id = l.source_id AND m.namespace = ANY ($1) AND l.customers IS NOT NULL"
 		   " AND NOT o.all_stay", 2, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_move l USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
+		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND k.key IN (l.from_key, l.to_key)",
+		   2, types, values, NULL);
 }
 
 void

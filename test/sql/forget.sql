@@ -186,6 +186,15 @@ CALL custseg.refresh('2024-05-20', rebuild => true);
 SELECT count(*) FILTER (WHERE customer_id IN (22, 31)) AS forgotten, count(*) > 0 AS others FROM custseg.person_handle;
 SELECT count(*) AS wrong FROM custseg.verify(1000);
 
+-- And that orders were moved to them, or from them.
+UPDATE shop.orders SET c = 40 WHERE c = 41;
+UPDATE shop.orders SET c = 42 WHERE c = 43;
+SELECT from_key, to_key FROM custseg.change_move ORDER BY 1;
+SELECT custseg.forget('shop', '40') + custseg.forget('shop', '43') AS two;
+SELECT count(*) FROM custseg.change_move;
+CALL custseg.refresh('2024-05-20');
+SELECT count(*) AS wrong FROM custseg.verify(1000);
+
 -- Nobody is let to it.
 CREATE ROLE regress_custseg_anybody;
 GRANT USAGE ON SCHEMA custseg TO regress_custseg_anybody;

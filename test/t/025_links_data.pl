@@ -70,5 +70,49 @@ $node->safe_psql('split', "SELECT custseg.add_link_rule('phone', medium => 'phon
 	$refresh); $refresh, rebuild => true)");
 is($node->safe_psql('split', $standings), $node->safe_psql('halves', $standings), 'nor does the rule link them again whom somebody parted');
 
+# CDNOW: a history that an UPDATE gives to somebody new.
+SKIP: {
+	my $master = "$data/cdnow_master.csv";
+	my $read = -e $master ? "'$master'" : -e "$master.gz" ? "PROGRAM 'gzip -dc $master.gz'" : undef;
+	skip 'no cdnow_master.csv', 11 unless defined $read;
+
+	$refresh = "CALL custseg.refresh(as_of => '1998-07-01'";
+	foreach my $tracked (0, 1)
+	{
+		my $db = $tracked ? 'tracked' : 'untracked';
+		my $ask = sub { return $node->safe_psql($db, $_[0]); };
+
+		$node->safe_psql('postgres', "CREATE DATABASE $db");
+		$ask->("CREATE EXTENSION custseg; CREATE SCHEMA shop;
+			CREATE TABLE shop.orders (customer_id int, paid_at date, amount numeric(12,2), cds int);
+			\\copy shop.orders FROM $read CSV HEADER
+			CREATE INDEX ON shop.orders (customer_id)");
+		$ask->("SELECT custseg.add_orders('shop.orders', 'customer_id', 'paid_at', 'amount', track => " . ($tracked ? 'true' : 'false') . "); $refresh)");
+		my $alike = "SELECT customer_id, count(*) OVER (PARTITION BY timeline) AS n FROM custseg.profile";
+		is($ask->("SELECT count(*), count(*) FILTER (WHERE n > 1) FROM ($alike) a"), '23570|5112', "$db: customers, and those whose history others have, too");
+		my ($one, $two) = split /\|/, $ask->("SELECT min(customer_id) FILTER (WHERE n = 1), min(customer_id) FILTER (WHERE n > 1) FROM ($alike) a");
+		$ask->("UPDATE shop.orders SET customer_id = 900001 WHERE customer_id = $one; UPDATE shop.orders SET customer_id = 900002 WHERE customer_id = $two; $refresh)");
+		my $links = $ask->(q{SELECT string_agg(customer_id || '-' || other_id || ' ' || rule, ', ' ORDER BY other_id) FROM custseg.person_link});
+		my $proposed = $ask->(q{SELECT string_agg(array_to_string(customers, '-') || ' ' || rule || ' ' || kind, ', ') FROM custseg.link_conflict});
+		if ($tracked)
+		{
+			is($links, "$one-900001 moved, $two-900002 moved", 'tracked: both are links');
+			is($proposed, '', 'tracked: nothing is proposed');
+			$ask->("SELECT custseg.unlink('shop', '$one', 'shop', '900001'), custseg.unlink('shop', '$two', 'shop', '900002'); $refresh)");
+			is($ask->('SELECT count(*) FROM custseg.person'), '0', 'tracked: and can be undone');
+			is($ask->('SELECT count(*) FROM custseg.verify(300)'), '0', 'tracked: all is what the shop says');
+			next;
+		}
+		is($links, '', 'untracked: nobody is linked');
+		is($proposed, "$one-900001 moved proposal", 'untracked: what is unique is proposed, and nothing else');
+		my ($do) = $ask->('SELECT what_to_do FROM custseg.link_conflict') =~ /(SELECT custseg\.link\(.*?\))/;
+		$ask->("$refresh)");
+		is($ask->('SELECT count(*) FROM custseg.link_conflict'), '1', 'untracked: it stays so');
+		$ask->("$do; $refresh)");
+		is($ask->('SELECT string_agg(customer_id::text, $$-$$ ORDER BY customer_id) FROM custseg.person'), "$one-900001", 'untracked: what is said to do links them');
+		is($ask->('SELECT count(*) FROM custseg.link_conflict'), '0', 'untracked: and then nothing is to be done');
+	}
+}
+
 $node->stop;
 done_testing();
