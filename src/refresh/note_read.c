@@ -27,6 +27,7 @@ SampleAsJson(const Source *source, const RejectSample *sample)
 		{COLUMN_AT, sample->at},
 		{COLUMN_AMOUNT, sample->amount},
 		{COLUMN_VALUE, sample->amount},
+		{COLUMN_PRODUCT, sample->amount},
 		{COLUMN_ORDER_ID, sample->order_id},
 		{COLUMN_EVENT, sample->order_id},
 	};
@@ -62,7 +63,7 @@ void
 NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCounts *counts)
 {
 	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] ? ' ' : 'n'};
+	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] || source->kind == SOURCE_LINES ? ' ' : 'n'};
 	Datum		values[7];
 
 	values[0] = Int32GetDatum(source->source_id);

@@ -25,6 +25,7 @@
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
+#include "refresh/collect_lines.h"
 #include "refresh/persons.h"
 #include "refresh/spend.h"
 #include "refresh/stages.h"
@@ -341,6 +342,8 @@ StageCalibrate(Refresh *refresh)
 
 	run->calibrated = CalibrateIfDue(run, refresh->baseline || run->asked.rebuild ||
 									 refresh->sources_changed != NULL || refresh->zone_changed != NULL);
+	if (run->calibrated)
+		RelearnProducts(run, refresh->event_sources, refresh->baseline ? NULL : &refresh->standing);
 	if (run->calibrated)
 	{
 		char	   *digest = RulesDigest(run->context, &run->rules);
