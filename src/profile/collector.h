@@ -44,6 +44,14 @@ typedef enum RejectReason
 	REJECT_VALUE_RANGE,
 	REJECT_VALUE_NEGATIVE,
 	REJECT_NO_EVENT,
+	REJECT_NO_LINE_AMOUNT,		/* as of amounts, in their order */
+	REJECT_LINE_NAN,
+	REJECT_LINE_INFINITE,
+	REJECT_LINE_PRECISION,
+	REJECT_LINE_RANGE,
+	REJECT_NO_ORDER,
+	REJECT_NO_PRODUCT,
+	REJECT_PRODUCT_LENGTH,
 	REJECT_TOTAL_RANGE,
 } RejectReason;
 
@@ -62,7 +70,7 @@ typedef struct RejectSample
 	uint64		place;			/* in the source, where processes share the read */
 	char	   *customer;
 	char	   *at;
-	char	   *amount;			/* or value */
+	char	   *amount;			/* or value, or product */
 	char	   *order_id;		/* or event */
 } RejectSample;
 
@@ -71,7 +79,7 @@ typedef struct CollectCounts
 	int			processes;		/* that read the source */
 	int64		rows;			/* with an accepted status, and of events that are listed */
 	StatusCounts *statuses;		/* of all rows; NULL without a status column */
-	int64		not_listed;		/* rows of other events */
+	int64		not_listed;		/* rows of other events, and lines that do not count */
 	int64		customers;		/* that have a timeline */
 	int64		forgotten;		/* rows of customers who were forgotten, and that are in none of the above */
 	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
@@ -144,7 +152,7 @@ extern const CollectCounts *CollectorCounts(const Collector *collector);
 #define SHOWN_MOST 200
 extern char *ShownValue(TupleTableSlot *slot, int column);
 
-/* How many rows were left out, whatever the reason. */
+/* How many rows were left out, whatever the reason. (reason.c) */
 extern int64 RejectedRows(const CollectCounts *counts);
 
 /* Close temporary files. Must run even after an error. */

@@ -29,6 +29,7 @@ SampleAsJson(const Source *source, const RejectSample *sample)
 		{COLUMN_AT, sample->at},
 		{COLUMN_AMOUNT, sample->amount},
 		{COLUMN_VALUE, sample->amount},
+		{COLUMN_PRODUCT, sample->amount},
 		{COLUMN_ORDER_ID, sample->order_id},
 		{COLUMN_EVENT, sample->order_id},
 	};
@@ -72,7 +73,7 @@ void
 NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCounts *counts)
 {
 	Oid			types[8] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID};
-	char		no_layout[8] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] ? ' ' : 'n', ' '};
+	char		no_layout[8] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] || source->kind == SOURCE_LINES ? ' ' : 'n', ' '};
 	Datum		values[8];
 	Forgotten  *forgotten = NULL;
 

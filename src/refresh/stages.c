@@ -26,6 +26,7 @@
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
 #include "refresh/collect_handles.h"
+#include "refresh/collect_lines.h"
 #include "refresh/forget.h"
 #include "refresh/moves.h"
 #include "refresh/persons.h"
@@ -389,6 +390,8 @@ StageCalibrate(Refresh *refresh)
 
 	run->calibrated = CalibrateIfDue(run, refresh->baseline || run->asked.rebuild ||
 									 refresh->sources_changed != NULL || refresh->zone_changed != NULL);
+	if (run->calibrated)
+		RelearnProducts(run, refresh->event_sources, refresh->baseline ? NULL : &refresh->standing);
 	if (run->calibrated)
 	{
 		char	   *digest = RulesDigest(run->context, &run->rules);
