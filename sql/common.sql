@@ -41,6 +41,10 @@ CREATE TABLE custseg.settings_choice (
     activity_value_share double precision CHECK (activity_value_share BETWEEN 0.001 AND 0.999),
     angry_refund_share double precision CHECK (angry_refund_share BETWEEN 0.001 AND 1),
     angry_last_refund_share double precision CHECK (angry_last_refund_share BETWEEN 0.001 AND 1),
+    recall_bargain_share double precision CHECK (recall_bargain_share BETWEEN 0.001 AND 1),
+    recall_bestseller_share double precision CHECK (recall_bestseller_share BETWEEN 0.001 AND 1),
+    bargain_price_share numeric CHECK (bargain_price_share BETWEEN 0.001 AND 0.999),
+    bestseller_quantile double precision CHECK (bestseller_quantile BETWEEN 0.001 AND 0.999),
     lost_days integer CHECK (lost_days BETWEEN 1 AND 36600),
     lost_multiple double precision CHECK (lost_multiple BETWEEN 1 AND 100),
     silence_gap_quantile double precision CHECK (silence_gap_quantile BETWEEN 0.001 AND 0.999),
@@ -73,6 +77,10 @@ COMMENT ON COLUMN custseg.settings_choice.activity_orders IS 'rules';
 COMMENT ON COLUMN custseg.settings_choice.activity_value_share IS 'calibration';
 COMMENT ON COLUMN custseg.settings_choice.angry_refund_share IS 'rules';
 COMMENT ON COLUMN custseg.settings_choice.angry_last_refund_share IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.recall_bargain_share IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.recall_bestseller_share IS 'rules';
+COMMENT ON COLUMN custseg.settings_choice.bargain_price_share IS 'calibration';
+COMMENT ON COLUMN custseg.settings_choice.bestseller_quantile IS 'calibration';
 COMMENT ON COLUMN custseg.settings_choice.lost_days IS 'rules';
 COMMENT ON COLUMN custseg.settings_choice.lost_multiple IS 'rules';
 COMMENT ON COLUMN custseg.settings_choice.silence_gap_quantile IS 'calibration, rules';
@@ -100,6 +108,10 @@ COMMENT ON CONSTRAINT settings_choice_activity_orders_check ON custseg.settings_
 COMMENT ON CONSTRAINT settings_choice_activity_value_share_check ON custseg.settings_choice IS 'activity_value_share must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_angry_refund_share_check ON custseg.settings_choice IS 'angry_refund_share must be between 0.001 and 1';
 COMMENT ON CONSTRAINT settings_choice_angry_last_refund_share_check ON custseg.settings_choice IS 'angry_last_refund_share must be between 0.001 and 1';
+COMMENT ON CONSTRAINT settings_choice_recall_bargain_share_check ON custseg.settings_choice IS 'recall_bargain_share must be between 0.001 and 1';
+COMMENT ON CONSTRAINT settings_choice_recall_bestseller_share_check ON custseg.settings_choice IS 'recall_bestseller_share must be between 0.001 and 1';
+COMMENT ON CONSTRAINT settings_choice_bargain_price_share_check ON custseg.settings_choice IS 'bargain_price_share must be between 0.001 and 0.999';
+COMMENT ON CONSTRAINT settings_choice_bestseller_quantile_check ON custseg.settings_choice IS 'bestseller_quantile must be between 0.001 and 0.999';
 COMMENT ON CONSTRAINT settings_choice_lost_days_check ON custseg.settings_choice IS 'lost_days must be between 1 and 36600';
 COMMENT ON CONSTRAINT settings_choice_lost_multiple_check ON custseg.settings_choice IS 'lost_multiple must be between 1 and 100';
 COMMENT ON CONSTRAINT settings_choice_silence_gap_quantile_check ON custseg.settings_choice IS 'silence_gap_quantile must be between 0.001 and 0.999';
@@ -127,6 +139,10 @@ SELECT coalesce(s.time_zone, 'UTC') AS time_zone,
        coalesce(s.activity_value_share, 0.2) AS activity_value_share,
        coalesce(s.angry_refund_share, 0.5) AS angry_refund_share,
        coalesce(s.angry_last_refund_share, 0.5) AS angry_last_refund_share,
+       coalesce(s.recall_bargain_share, 0.5) AS recall_bargain_share,
+       coalesce(s.recall_bestseller_share, 0.25) AS recall_bestseller_share,
+       coalesce(s.bargain_price_share, 0.9) AS bargain_price_share,
+       coalesce(s.bestseller_quantile, 0.95) AS bestseller_quantile,
        coalesce(s.lost_days, 365) AS lost_days,
        coalesce(s.lost_multiple, 2.0) AS lost_multiple,
        coalesce(s.silence_gap_quantile, 0.9) AS silence_gap_quantile,
@@ -158,6 +174,10 @@ COMMENT ON COLUMN custseg.settings.activity_orders IS 'orders within activity_da
 COMMENT ON COLUMN custseg.settings.activity_value_share IS 'top share of customers by mean order value for whom one recent order is enough for high_potential; default 0.2';
 COMMENT ON COLUMN custseg.settings.angry_refund_share IS 'refunded share of gross spend from which a customer who left counts as angry; default 0.5';
 COMMENT ON COLUMN custseg.settings.angry_last_refund_share IS 'share of the last order day from which a refund that was the last event makes a customer who left angry; default 0.5';
+COMMENT ON COLUMN custseg.settings.recall_bargain_share IS 'share of the money of order lines that was spent at a bargain from which a sleeper is a bargain_buyer; default 0.5';
+COMMENT ON COLUMN custseg.settings.recall_bestseller_share IS 'share of it that was spent on bestsellers from which one who is not is a bestseller_buyer; default 0.25';
+COMMENT ON COLUMN custseg.settings.bargain_price_share IS 'share of a product''s usual price up to which a line is a bargain; default 0.9; it counts from the next calibration on';
+COMMENT ON COLUMN custseg.settings.bestseller_quantile IS 'quantile of the products'' buyers from which a product is a bestseller; default 0.95; it counts from the next calibration on';
 COMMENT ON COLUMN custseg.settings.lost_days IS 'fewest days without an order before a customer is lost; default 365';
 COMMENT ON COLUMN custseg.settings.lost_multiple IS 'how many times the own silence must pass before a customer is lost; default 2';
 COMMENT ON COLUMN custseg.settings.silence_gap_quantile IS 'personal silence begins at this quantile of the customer''s own gaps at the latest; default 0.9';

@@ -12,7 +12,7 @@ COMMENT ON TABLE custseg.event IS
 COMMENT ON COLUMN custseg.event.event_id IS 'number of the event';
 COMMENT ON COLUMN custseg.event.source_id IS 'the source that tells of it';
 COMMENT ON COLUMN custseg.event.event IS 'what the source calls it';
-COMMENT ON COLUMN custseg.event.meaning IS 'what it means to custseg: complaint, resolved, login, registration, delivered, ticket, cart, nps; NULL: nothing';
+COMMENT ON COLUMN custseg.event.meaning IS 'what it means to custseg: complaint, resolved, login, registration, delivered, ticket, cart, nps; of a source of order lines lines, bargain, bestseller; NULL: nothing';
 SELECT pg_catalog.pg_extension_config_dump('custseg.event', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.event_event_id_seq', '');
 
@@ -35,14 +35,17 @@ CREATE VIEW custseg.label_event AS
 SELECT p.customer_id,
        custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'login') AS logins,
        custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'complaint') AS complaints,
-       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'resolved') AS resolved
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'resolved') AS resolved,
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'lines') AS lines,
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'bargain') AS bargain,
+       custseg.merge(p.timeline) FILTER (WHERE e.meaning = 'bestseller') AS bestseller
 FROM (SELECT o.customer_id, o.event_id, o.timeline FROM custseg.profile_event o
       WHERE NOT EXISTS (SELECT FROM custseg.person g WHERE g.customer_id = o.customer_id AND g.person_id <> o.customer_id)
       UNION ALL
       SELECT g.person_id, o.event_id, o.timeline FROM custseg.person g JOIN custseg.profile_event o USING (customer_id)
       WHERE g.person_id <> g.customer_id) p
 JOIN custseg.event e USING (event_id)
-WHERE e.meaning IN ('login', 'complaint', 'resolved')
+WHERE e.meaning IN ('login', 'complaint', 'resolved', 'lines', 'bargain', 'bestseller')
 GROUP BY p.customer_id;
 COMMENT ON VIEW custseg.label_event IS
 'What labels depend on besides orders: a row for every customer to whom such an event happened, by any account of the person.';
@@ -50,6 +53,9 @@ COMMENT ON COLUMN custseg.label_event.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.label_event.logins IS 'all events that mean login; NULL: none';
 COMMENT ON COLUMN custseg.label_event.complaints IS 'all that mean complaint';
 COMMENT ON COLUMN custseg.label_event.resolved IS 'all that mean resolved';
+COMMENT ON COLUMN custseg.label_event.lines IS 'all lines of orders, by the money they came to';
+COMMENT ON COLUMN custseg.label_event.bargain IS 'those of them bought at a bargain';
+COMMENT ON COLUMN custseg.label_event.bestseller IS 'those of the others that were bestsellers';
 
 CREATE FUNCTION custseg.add_events(relation regclass, customer name, at name,
     event name DEFAULT NULL, events text[] DEFAULT NULL, named text DEFAULT NULL, value name DEFAULT NULL,
@@ -67,6 +73,40 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'custseg_occasions';
 COMMENT ON FUNCTION custseg.occasions(bigint[], timestamptz, timestamptz) IS
 'What happened to customers between two moments, both included, a row each: the rows of all sources of events, of every account of the person, as they are in the shop''s tables now. ref and closed are what add_events was told of them; closed is whether it was so by the second moment, and null where no column says. At most 1,000 customers at a time, in no order. A source that cannot be read within a second is a warning. Nothing is stored.';
 REVOKE ALL ON FUNCTION custseg.occasions(bigint[], timestamptz, timestamptz) FROM PUBLIC;
+
+CREATE TABLE custseg.product (
+    source_id integer NOT NULL,
+    product text COLLATE "C" NOT NULL,
+    name text,
+    usual_price numeric NOT NULL,
+    bargain_price numeric NOT NULL,
+    buyers bigint NOT NULL,
+    bestseller boolean NOT NULL,
+    clearance boolean NOT NULL,
+    PRIMARY KEY (source_id, product)
+);
+COMMENT ON TABLE custseg.product IS
+'What each source of order lines says of its products, by which its lines are judged. Written with each calibration, and before a source is read for the first time; between two of them nothing here changes; gone with the refresh after drop_source.';
+COMMENT ON COLUMN custseg.product.source_id IS 'the source of order lines: two may call different products the same';
+COMMENT ON COLUMN custseg.product.product IS 'the product, as the lines call it';
+COMMENT ON COLUMN custseg.product.name IS 'what most of its lines call it in the column that was mapped as name; NULL without one';
+COMMENT ON COLUMN custseg.product.usual_price IS 'the median of its list prices, or of the prices it was sold at where there are none; of prices above zero';
+COMMENT ON COLUMN custseg.product.bargain_price IS 'the price up to which a line is a bargain: usual_price times settings.bargain_price_share of the calibration';
+COMMENT ON COLUMN custseg.product.buyers IS 'customers who bought it: with a line whose quantity and price are above zero';
+COMMENT ON COLUMN custseg.product.bestseller IS 'whether its buyers are as many as at settings.bestseller_quantile of the products that were bought, or more';
+COMMENT ON COLUMN custseg.product.clearance IS 'whether its last line was on clearance';
+SELECT pg_catalog.pg_extension_config_dump('custseg.product', '');
+
+CREATE FUNCTION custseg.add_order_lines(relation regclass, orders integer DEFAULT NULL, order_id name DEFAULT NULL,
+    product name DEFAULT NULL, quantity name DEFAULT NULL, price name DEFAULT NULL,
+    list_price name DEFAULT NULL, unit_cost name DEFAULT NULL, category name DEFAULT NULL, clearance name DEFAULT NULL,
+    name name DEFAULT NULL, customer name DEFAULT NULL, at name DEFAULT NULL,
+    status name DEFAULT NULL, accepted text[] DEFAULT NULL, namespace text DEFAULT NULL,
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL, parse text DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_order_lines';
+COMMENT ON FUNCTION custseg.add_order_lines(regclass, integer, name, name, name, name, name, name, name, name, name, name, name, name, text[], text, boolean, interval, text) IS
+'Registers a table, view, materialized view or foreign table of what orders consisted of, and returns its source number. orders: the number of the source that has the orders, and order_id: the column of the lines that has their numbers; the customers and days are then those of the orders, and the owner of the lines must be allowed to read these. Or customer and at in place of both, as for add_orders. product: what was bought, of any type; quantity and price: how many, and what one cost; lines where one of them is not above zero are left out and counted. list_price: what one usually costs, else that is the median of the prices; clearance: boolean or a number, positive for a line that is a bargain at any price; name: what the product is called; unit_cost and category are noted, and not read yet. status, accepted, namespace, rescan_every and parse: as for add_orders. track: as for add_orders, where the orders are tracked. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_order_lines(regclass, integer, name, name, name, name, name, name, name, name, name, name, name, name, text[], text, boolean, interval, text) FROM PUBLIC;
 
 CREATE TABLE custseg.profile_attribute (
     customer_id bigint NOT NULL,

@@ -238,3 +238,35 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_drop_link_rule';
 COMMENT ON FUNCTION custseg.drop_link_rule(text) IS
 'Forgets a rule of add_link_rule(), or merged_into. The next refresh undoes its links, and forgets the hashes that no other rule needs.';
 REVOKE ALL ON FUNCTION custseg.drop_link_rule(text) FROM PUBLIC;
+
+-- Who was forgotten.
+
+CREATE TABLE custseg.forgotten (
+    hash uuid PRIMARY KEY,
+    forgotten_at timestamptz NOT NULL,
+    forgotten_by text NOT NULL
+);
+COMMENT ON TABLE custseg.forgotten IS
+'Customers who were forgotten, by custseg.forget(), known only by a hash: rows of theirs that the shop''s tables still have are left out by every refresh, and counted as source.rows_forgotten. custseg.readmit() lets one in again.';
+COMMENT ON COLUMN custseg.forgotten.hash IS 'custseg.key_hash() of the customer''s namespace and key';
+COMMENT ON COLUMN custseg.forgotten.forgotten_at IS 'when';
+COMMENT ON COLUMN custseg.forgotten.forgotten_by IS 'the role that did it';
+SELECT pg_catalog.pg_extension_config_dump('custseg.forgotten', '');
+
+CREATE TABLE custseg.forget_pending (
+    hash uuid NOT NULL,
+    customer_id bigint
+);
+ALTER TABLE custseg.forget_pending REPLICA IDENTITY FULL;
+CREATE INDEX forget_pending_customer_id_idx ON custseg.forget_pending (customer_id);
+COMMENT ON TABLE custseg.forget_pending IS
+'Customers who were forgotten since a refresh looked: what one that was running had still written of them is erased by the next, at the latest. Until then they are not handed out. Emptied by each refresh.';
+COMMENT ON COLUMN custseg.forget_pending.hash IS 'as in custseg.forgotten';
+COMMENT ON COLUMN custseg.forget_pending.customer_id IS 'the number the customer had; NULL: none';
+SELECT pg_catalog.pg_extension_config_dump('custseg.forget_pending', '');
+
+CREATE FUNCTION custseg.key_hash(namespace text, key text) RETURNS uuid
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_key_hash';
+COMMENT ON FUNCTION custseg.key_hash(text, text) IS
+'What custseg.forgotten knows a customer by: a hash of 128 bits of the namespace and the key, to the letter, with the salt of custseg.handle_hash(). Draws the salt if there is none yet.';
+REVOKE ALL ON FUNCTION custseg.key_hash(text, text) FROM PUBLIC;

@@ -242,7 +242,7 @@ CREATE INDEX suppressed_handle_customer_idx ON custseg.suppressed_handle (custom
 COMMENT ON TABLE custseg.suppressed_handle IS
 'Phone numbers and e-mail addresses, as hashes, of those who must not be contacted: two accounts with the same one are one person, and neither is contacted. Kept along with custseg.suppression; and each refresh that plans for everybody brings in what the customer table of the shop says.';
 COMMENT ON COLUMN custseg.suppressed_handle.handle IS 'custseg.handle_hash() of a phone number or e-mail address';
-COMMENT ON COLUMN custseg.suppressed_handle.customer_id IS 'the suppressed customer; NULL for somebody of whom the customer table of the shop says so';
+COMMENT ON COLUMN custseg.suppressed_handle.customer_id IS 'the suppressed customer; NULL for somebody of whom the customer table of the shop says so, 0 for one who was forgotten';
 COMMENT ON COLUMN custseg.suppressed_handle.channel IS 'the channel; NULL for every channel';
 COMMENT ON COLUMN custseg.suppressed_handle.until IS 'when it ends; NULL for never';
 SELECT pg_catalog.pg_extension_config_dump('custseg.suppressed_handle', '');

@@ -44,7 +44,7 @@ COMMENT ON FUNCTION custseg.customer_numbers(custseg.timeline, date, custseg.mod
 CREATE VIEW custseg.customer AS
 SELECT p.customer_id, p.customer_key,
        s.r_score, s.f_score, s.m_score,
-       s.tier, s.lifecycle, s.quadrant, s.activity,
+       s.tier, s.lifecycle, s.quadrant, s.activity, s.recall_class,
        s.follow_up_at, s.silent_at, s.lost_at, s.next_eval_at,
        n.*,
        a.registered_on, a.attributes,
@@ -72,6 +72,7 @@ COMMENT ON COLUMN custseg.customer.tier IS 'worth by net spend; NULL for a prosp
 COMMENT ON COLUMN custseg.customer.lifecycle IS 'where the customer stands';
 COMMENT ON COLUMN custseg.customer.quadrant IS 'frequency against value; NULL for a prospect';
 COMMENT ON COLUMN custseg.customer.activity IS 'what the last quarter says';
+COMMENT ON COLUMN custseg.customer.recall_class IS 'what a silent or lost customer bought: mostly at a bargain, bestsellers, or neither; NULL for others';
 COMMENT ON COLUMN custseg.customer.follow_up_at IS 'from this day the customer is at risk and wants care';
 COMMENT ON COLUMN custseg.customer.silent_at IS 'from this day the customer is silent';
 COMMENT ON COLUMN custseg.customer.lost_at IS 'from this day the customer is lost';
@@ -114,7 +115,7 @@ BEGIN ATOMIC
     CROSS JOIN LATERAL (SELECT CASE WHEN (d.models).grouped THEN custseg.group_models(p.customer_id, d.models)
                                     ELSE d.models END AS models) m
     LEFT JOIN custseg.label_event h ON h.customer_id = p.customer_id
-    CROSS JOIN LATERAL custseg.evaluate(ROW(p.timeline, h.logins, h.complaints, h.resolved, NULL, NULL, NULL)::custseg.history,
+    CROSS JOIN LATERAL custseg.evaluate(ROW(p.timeline, h.logins, h.complaints, h.resolved, h.lines, h.bargain, h.bestseller)::custseg.history,
                                         d.day, d.rules) e
     CROSS JOIN LATERAL custseg.customer_numbers(p.timeline, d.day, m.models, e.tier, e.silent_at) n
     LEFT JOIN LATERAL (SELECT min(o.registered_on) AS registered_on, custseg.merge_attributes(o.attributes) AS attributes

@@ -19,6 +19,10 @@ CREATE TYPE custseg.activity AS ENUM ('high_potential', 'mid_active', 'low_silen
 COMMENT ON TYPE custseg.activity IS
 'what the last quarter says; in Chinese: custseg.label_name()';
 
+CREATE TYPE custseg.recall_class AS ENUM ('bargain_buyer', 'bestseller_buyer', 'general');
+COMMENT ON TYPE custseg.recall_class IS
+'what a sleeper bought: bargain_buyer mostly at a bargain, bestseller_buyer bestsellers at full price, general neither; in Chinese: custseg.label_name()';
+
 -- How each tier is treated: defaults here, the shop's choices in the table.
 
 CREATE TABLE custseg.tier_policy_choice (
@@ -97,6 +101,8 @@ CREATE TYPE custseg.rules AS (
     activity_orders integer,
     angry_refund_share double precision,
     angry_last_refund_share double precision,
+    recall_bargain_share double precision,
+    recall_bestseller_share double precision,
     lost_days integer,
     lost_multiple double precision,
     follow_up_days integer[],
@@ -125,6 +131,8 @@ COMMENT ON COLUMN custseg.rules.activity_days IS 'days back that activity looks 
 COMMENT ON COLUMN custseg.rules.activity_orders IS 'orders within them that make high_potential';
 COMMENT ON COLUMN custseg.rules.angry_refund_share IS 'refunded share of gross from which a customer who left is angry';
 COMMENT ON COLUMN custseg.rules.angry_last_refund_share IS 'share of the last order day from which refunds since then, as the last event, make a customer who left angry';
+COMMENT ON COLUMN custseg.rules.recall_bargain_share IS 'share of the money of lines spent at a bargain from which a sleeper is a bargain_buyer';
+COMMENT ON COLUMN custseg.rules.recall_bestseller_share IS 'share of it spent on bestsellers from which another is a bestseller_buyer';
 COMMENT ON COLUMN custseg.rules.lost_days IS 'fewest days from the last order to lost';
 COMMENT ON COLUMN custseg.rules.lost_multiple IS 'fewest multiples of the silence from the last order to lost';
 COMMENT ON COLUMN custseg.rules.follow_up_days IS 'days to follow_up_at of tier high, mid and low';
@@ -152,7 +160,7 @@ BEGIN ATOMIC
     SELECT ROW(m.calibration_id, c.r_cuts, c.f_cuts, c.m_cuts,
                c.tier_high_cut, c.tier_mid_cut, c.quadrant_m_cut, c.order_value_cut,
                coalesce(s.quadrant_f_orders, least(greatest(custseg.frequent_orders(), c.f_cuts[3]), 2147483647)::integer), s.activity_days, s.activity_orders, s.angry_refund_share,
-               s.angry_last_refund_share, s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
+               s.angry_last_refund_share, s.recall_bargain_share, s.recall_bestseller_share, s.lost_days, s.lost_multiple, p.follow_up_days, p.silent_days,
                p.personal, p.silent_min_days, p.silent_max_days, s.silence_gap_quantile, s.silence_p_alive,
                CASE WHEN any_personal AND (m.gap).means IS NOT NULL THEN m.gap END,
                CASE WHEN with_alive THEN m.purchase_model END,
@@ -179,6 +187,7 @@ CREATE TYPE custseg.evaluation AS (
     lifecycle custseg.lifecycle,
     quadrant custseg.quadrant,
     activity custseg.activity,
+    recall_class custseg.recall_class,
     follow_up_at date,
     silent_at date,
     lost_at date,
@@ -192,6 +201,7 @@ COMMENT ON COLUMN custseg.evaluation.tier IS 'worth by net spend; NULL for a pro
 COMMENT ON COLUMN custseg.evaluation.lifecycle IS 'where the customer stands';
 COMMENT ON COLUMN custseg.evaluation.quadrant IS 'frequency against value; NULL for a prospect';
 COMMENT ON COLUMN custseg.evaluation.activity IS 'what the last quarter says';
+COMMENT ON COLUMN custseg.evaluation.recall_class IS 'what a silent or lost customer bought; NULL for others';
 COMMENT ON COLUMN custseg.evaluation.follow_up_at IS 'from this day the customer is at risk and wants care';
 COMMENT ON COLUMN custseg.evaluation.silent_at IS 'from this day the customer is silent';
 COMMENT ON COLUMN custseg.evaluation.lost_at IS 'from this day the customer is lost';
@@ -217,14 +227,14 @@ COMMENT ON COLUMN custseg.history.orders IS 'orders and refunds, as in custseg.p
 COMMENT ON COLUMN custseg.history.logins IS 'events that mean login';
 COMMENT ON COLUMN custseg.history.complaints IS 'events that mean complaint';
 COMMENT ON COLUMN custseg.history.resolved IS 'events that mean resolved';
-COMMENT ON COLUMN custseg.history.lines IS 'lines of orders, with their money; no label depends on them yet';
-COMMENT ON COLUMN custseg.history.bargain IS 'those of them bought at a bargain; no label depends on them yet';
-COMMENT ON COLUMN custseg.history.bestseller IS 'those of them that were bestsellers; no label depends on them yet';
+COMMENT ON COLUMN custseg.history.lines IS 'lines of orders, with their money';
+COMMENT ON COLUMN custseg.history.bargain IS 'those of them bought at a bargain';
+COMMENT ON COLUMN custseg.history.bestseller IS 'those of the others that were bestsellers';
 
 CREATE FUNCTION custseg.evaluate(history custseg.history, as_of date, rules custseg.rules) RETURNS custseg.evaluation
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'custseg_evaluate_history';
 COMMENT ON FUNCTION custseg.evaluate(custseg.history, date, custseg.rules) IS
-'The same with what else happened. A complaint on the last order day or later, that nothing resolved on its day or later, makes a customer who left angry_churn; a login within the last quarter makes one without an order mid_active.';
+'The same with what else happened. A complaint on the last order day or later, that nothing resolved on its day or later, makes a customer who left angry_churn; a login within the last quarter makes one without an order mid_active. What a sleeper''s lines were decides on recall_class; without any, the orders on promotion do.';
 
 CREATE FUNCTION custseg.silences(t custseg.timeline, as_of date, rules custseg.rules)
 RETURNS TABLE (began date, ended date, tier custseg.tier, days integer)
@@ -246,6 +256,7 @@ CREATE TABLE custseg.standing (
     lifecycle custseg.lifecycle NOT NULL,
     quadrant custseg.quadrant,
     activity custseg.activity NOT NULL,
+    recall_class custseg.recall_class,
     follow_up_at date,
     silent_at date,
     lost_at date,
@@ -262,6 +273,7 @@ COMMENT ON COLUMN custseg.standing.tier IS 'worth by net spend; NULL for a prosp
 COMMENT ON COLUMN custseg.standing.lifecycle IS 'where the customer stands';
 COMMENT ON COLUMN custseg.standing.quadrant IS 'frequency against value; NULL for a prospect';
 COMMENT ON COLUMN custseg.standing.activity IS 'what the last quarter says';
+COMMENT ON COLUMN custseg.standing.recall_class IS 'what a silent or lost customer bought: mostly at a bargain, bestsellers, or neither; NULL for others';
 COMMENT ON COLUMN custseg.standing.follow_up_at IS 'from this day the customer is at risk and wants care';
 COMMENT ON COLUMN custseg.standing.silent_at IS 'from this day the customer is silent';
 COMMENT ON COLUMN custseg.standing.lost_at IS 'from this day the customer is lost';
@@ -284,7 +296,7 @@ COMMENT ON TABLE custseg.transition IS
 'Every change of a label or tag. The first refresh over a shop''s past sets a baseline and writes none.';
 COMMENT ON COLUMN custseg.transition.transition_id IS 'running number';
 COMMENT ON COLUMN custseg.transition.customer_id IS 'the customer';
-COMMENT ON COLUMN custseg.transition.label IS 'tier, lifecycle, quadrant or activity; tag for a manual tag';
+COMMENT ON COLUMN custseg.transition.label IS 'tier, lifecycle, quadrant, activity or recall_class; tag for a manual tag';
 COMMENT ON COLUMN custseg.transition.from_value IS 'what it was; NULL: nothing';
 COMMENT ON COLUMN custseg.transition.to_value IS 'what it is now; NULL: nothing';
 COMMENT ON COLUMN custseg.transition.at IS 'the moment the refresh worked for, or that of the manual change';
@@ -320,7 +332,8 @@ FROM custseg.standing s
 CROSS JOIN LATERAL (VALUES ('tier'::text, s.tier::text),
                            ('lifecycle', s.lifecycle::text),
                            ('quadrant', s.quadrant::text),
-                           ('activity', s.activity::text)) AS l (tag, value)
+                           ('activity', s.activity::text),
+                           ('recall_class', s.recall_class::text)) AS l (tag, value)
 WHERE l.value IS NOT NULL
 UNION ALL
 SELECT m.customer_id, m.tag, m.note, 'manual'::text
@@ -334,7 +347,7 @@ SELECT * FROM (SELECT DISTINCT ON (g.person_id, m.tag) g.person_id, m.tag, m.not
 COMMENT ON VIEW custseg.tag IS
 'What every customer is tagged with now: the labels, and the tags that people set.';
 COMMENT ON COLUMN custseg.tag.customer_id IS 'the customer';
-COMMENT ON COLUMN custseg.tag.tag IS 'tier, lifecycle, quadrant, activity, or the name of a manual tag';
+COMMENT ON COLUMN custseg.tag.tag IS 'tier, lifecycle, quadrant, activity, recall_class, or the name of a manual tag';
 COMMENT ON COLUMN custseg.tag.value IS 'the label''s value, or the manual tag''s note';
 COMMENT ON COLUMN custseg.tag.source IS 'label or manual';
 

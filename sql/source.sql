@@ -3,7 +3,7 @@
 
 CREATE TABLE custseg.source_mapping (
     source_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind text NOT NULL CHECK (kind IN ('orders', 'events', 'people', 'contact', 'spend')),
+    kind text NOT NULL CHECK (kind IN ('orders', 'events', 'lines', 'people', 'contact', 'spend')),
     relation regclass NOT NULL,
     schema_name name NOT NULL,
     relation_name name NOT NULL,
@@ -16,6 +16,7 @@ CREATE TABLE custseg.source_mapping (
     rows_accepted bigint,
     rows_rejected bigint,
     rows_left_out bigint,
+    rows_forgotten bigint,
     customers bigint,
     rescan_every interval CHECK (rescan_every >= '0'),
     tracked_since timestamptz,
@@ -27,14 +28,15 @@ CREATE TABLE custseg.source_mapping (
     failed_at timestamptz,
     follow boolean NOT NULL DEFAULT false,
     owner_name name,
-    parse text CHECK (parse IN ('YMD', 'DMY', 'MDY'))
+    parse text CHECK (parse IN ('YMD', 'DMY', 'MDY')),
+    orders_source integer
 );
 CREATE UNIQUE INDEX source_mapping_once_idx ON custseg.source_mapping (kind, relation) WHERE kind <> 'events';
 CREATE UNIQUE INDEX source_mapping_contact_idx ON custseg.source_mapping (namespace) WHERE kind = 'contact';
 COMMENT ON TABLE custseg.source_mapping IS
 'How each registered table of the shop is read. Written by add_orders, add_customers and drop_source; look at it through custseg.source.';
 COMMENT ON COLUMN custseg.source_mapping.source_id IS 'number of the source';
-COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; events: what else happened to customers; people: who there is, and attributes; contact: names, handles and opt-outs; spend: what the shop spends';
+COMMENT ON COLUMN custseg.source_mapping.kind IS 'orders: purchases are read from it; events: what else happened to customers; lines: what orders consisted of; people: who there is, and attributes; contact: names, handles and opt-outs; spend: what the shop spends';
 COMMENT ON COLUMN custseg.source_mapping.relation IS 'the table, view or foreign table; must still carry the name beside it';
 COMMENT ON COLUMN custseg.source_mapping.schema_name IS 'schema of the relation when it was added';
 COMMENT ON COLUMN custseg.source_mapping.relation_name IS 'name of the relation when it was added';
@@ -46,7 +48,8 @@ COMMENT ON COLUMN custseg.source_mapping.last_read IS 'when the last complete re
 COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read that have an accepted status, or all where no status decides: rows_accepted + rows_rejected';
 COMMENT ON COLUMN custseg.source_mapping.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; see custseg.rejected';
-COMMENT ON COLUMN custseg.source_mapping.rows_left_out IS 'rows beside those whose status is not accepted (see custseg.source_status) or whose event is not listed (custseg.event). NULL where neither decides';
+COMMENT ON COLUMN custseg.source_mapping.rows_left_out IS 'rows beside those whose status is not accepted (see custseg.source_status) or whose event is not listed (custseg.event); of lines also those whose quantity or price is not above zero, or whose order does not count. NULL where nothing decides';
+COMMENT ON COLUMN custseg.source_mapping.rows_forgotten IS 'rows beside those whose customers were forgotten (custseg.forget)';
 COMMENT ON COLUMN custseg.source_mapping.customers IS 'customers found by the last complete read';
 COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is read again only so long after its last read; NULL: with every refresh';
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
@@ -59,6 +62,7 @@ COMMENT ON COLUMN custseg.source_mapping.failed_at IS 'when that was';
 COMMENT ON COLUMN custseg.source_mapping.follow IS 'a relation that took its name is read in its place if it is of the same owner and has the same types; see custseg.set_follow';
 COMMENT ON COLUMN custseg.source_mapping.owner_name IS 'owner of the relation when that was last looked at: who must own another that is followed';
 COMMENT ON COLUMN custseg.source_mapping.parse IS 'the order of day, month and year in texts, which may then be days and amounts; NULL: they may not';
+COMMENT ON COLUMN custseg.source_mapping.orders_source IS 'of lines: the source of orders that they belong to; NULL where the lines have customers of their own';
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.source_mapping_source_id_seq', '');
 
@@ -73,7 +77,7 @@ CREATE TABLE custseg.source_column (
 COMMENT ON TABLE custseg.source_column IS
 'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
 COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
-COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name, phone, email, do_not_contact, merged_into (the key of the customer that this one was merged into), channel (what is spent on)';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), ref and closed (what the shop calls it, and whether it was closed), coupon, product, quantity, price, list_price, unit_cost, category, clearance (of a line of an order), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name (of a customer, or of a product), phone, email, do_not_contact, merged_into (the key of the customer that this one was merged into), channel (what is spent on)';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
 COMMENT ON COLUMN custseg.source_column.type IS 'its type, without the domain, when that was last looked at: what the column of another relation that is followed must have';
@@ -164,14 +168,14 @@ SELECT m.source_id, m.kind, m.relation,
             WHEN c.oid IS NULL THEN 'the relation no longer exists'
             ELSE 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
        END AS problem,
-       m.failed_at, m.follow, m.parse
+       m.failed_at, m.follow, m.parse, m.rows_forgotten, m.orders_source
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
 COMMENT ON VIEW custseg.source IS
 'The registered sources: whose they are, when they were last read and with what result.';
 COMMENT ON COLUMN custseg.source.source_id IS 'number of the source, for drop_source and refresh';
-COMMENT ON COLUMN custseg.source.kind IS 'orders, events, people, contact or spend';
+COMMENT ON COLUMN custseg.source.kind IS 'orders, events, lines, people, contact or spend';
 COMMENT ON COLUMN custseg.source.relation IS 'the shop''s relation';
 COMMENT ON COLUMN custseg.source.owner IS 'owner of the relation now: the role as which it is read';
 COMMENT ON COLUMN custseg.source.tracked_since IS 'since when its changes are tracked; NULL: it is read whole';
@@ -180,7 +184,7 @@ COMMENT ON COLUMN custseg.source.last_read IS 'when the last complete read began
 COMMENT ON COLUMN custseg.source.rows_read IS 'rows of the last read that have an accepted status, or all where no status decides: rows_accepted + rows_rejected';
 COMMENT ON COLUMN custseg.source.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source.rows_rejected IS 'rows that cannot be used; custseg.rejected says why';
-COMMENT ON COLUMN custseg.source.rows_left_out IS 'rows beside those whose status is not accepted (custseg.source_status has them by status) or whose event is not listed; NULL where neither decides';
+COMMENT ON COLUMN custseg.source.rows_left_out IS 'rows beside those whose status is not accepted (custseg.source_status has them by status) or whose event is not listed; of lines also those whose quantity or price is not above zero, or whose order does not count; NULL where nothing decides';
 COMMENT ON COLUMN custseg.source.columns IS 'its columns, by the role each plays (custseg.source_column)';
 COMMENT ON COLUMN custseg.source.accepted IS 'values of the status column that count';
 COMMENT ON COLUMN custseg.source.namespace IS 'the set of keys that its customer column belongs to: sources that share it share their customers';
@@ -188,6 +192,8 @@ COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';
 COMMENT ON COLUMN custseg.source.parse IS 'the order of day, month and year in texts, which may then be days and amounts; NULL: they may not';
+COMMENT ON COLUMN custseg.source.rows_forgotten IS 'rows of the last read that are in none of the other counts, because their customers were forgotten (custseg.forget)';
+COMMENT ON COLUMN custseg.source.orders_source IS 'of lines: the source of orders that they belong to';
 COMMENT ON COLUMN custseg.source.follow IS 'a relation that took its name is read in its place; see custseg.set_follow';
 
 CREATE FUNCTION custseg.set_follow(source integer, follow boolean) RETURNS void

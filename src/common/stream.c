@@ -132,6 +132,16 @@ PlanBySortedIndexBegin(void)
 	return level;
 }
 
+int
+PlanWholeBegin(void)
+{
+	int			level = NewGUCNestLevel();
+
+	SetForPlanning("enable_nestloop", "off");
+	SetForPlanning("jit", "off");
+	return level;
+}
+
 void
 PlanByIndexEnd(int level)
 {

@@ -37,4 +37,10 @@ extern int	PlanInOrderBegin(void);
 extern int	PlanBySortedIndexBegin(void);
 extern void PlanByIndexEnd(int level);
 
+/*
+ * Until PlanByIndexEnd, large tables are joined as a whole: of tables without
+ * statistics the planner may think that few rows are left.
+ */
+extern int	PlanWholeBegin(void);
+
 #endif							/* CUSTSEG_STREAM_H */

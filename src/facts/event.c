@@ -53,7 +53,7 @@ ListEventSources(void)
 
 	if (NeverAny())
 		return NIL;
-	sources = ListSources(SOURCE_EVENTS);
+	sources = list_concat(ListSources(SOURCE_EVENTS), ListSources(SOURCE_LINES));
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT source_id, event_id, event, coalesce(meaning IN " LABEL_MEANINGS ", false)"
 					   " FROM custseg.event ORDER BY event_id", 0, NULL), NULL, NULL);

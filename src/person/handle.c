@@ -179,6 +179,13 @@ PlainOther(StringInfo plain, const unsigned char *p, const unsigned char *end)
 
 /* ------------------------------------------------------------------ hashes */
 
+/* A database without an encoding may hold any bytes, and has only them. */
+static char *
+InUtf8(const char *text)
+{
+	return GetDatabaseEncoding() == PG_SQL_ASCII ? unconstify(char *, text) : pg_server_to_any(text, strlen(text), PG_UTF8);
+}
+
 static Handle
 Hashed(const HandleSalt *salt, const char *medium, const char *plain, int len)
 {
@@ -202,9 +209,12 @@ Handle
 KeyHash(const HandleSalt *salt, const char *namespace, const char *key)
 {
 	char	   *medium = psprintf("key of %s", namespace);
-	Handle		hash = Hashed(salt, medium, key, strlen(key));
+	char	   *utf8 = InUtf8(key);
+	Handle		hash = Hashed(salt, medium, utf8, strlen(utf8));
 
 	pfree(medium);
+	if (utf8 != key)
+		pfree(utf8);
 	return hash;
 }
 
@@ -220,7 +230,7 @@ HandleHash(const HandleSalt *salt, const char *medium, const char *handle)
 
 	if (handle == NULL)
 		return no_handle;
-	utf8 = pg_server_to_any(handle, strlen(handle), PG_UTF8);
+	utf8 = InUtf8(handle);
 	begin = (const unsigned char *) utf8;
 	end = begin + strlen(utf8);
 	initStringInfo(&plain);

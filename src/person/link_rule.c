@@ -132,6 +132,27 @@ LinksNoteAll(void)
 	SpiRun("INSERT INTO custseg.link_pending (customer_id) VALUES (NULL)", 0, NULL, NULL, NULL);
 }
 
+void
+LinksForget(Datum ids)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	if (LinkRulesInUse())
+	{
+		SpiRun("INSERT INTO custseg.link_pending (customer_id) SELECT other_id FROM custseg.person_link"
+			   "  WHERE customer_id = ANY ($1) AND unlinked_at IS NULL AND other_id <> ALL ($1)"
+			   " UNION SELECT customer_id FROM custseg.person_link"
+			   "  WHERE other_id = ANY ($1) AND unlinked_at IS NULL AND customer_id <> ALL ($1)", 1, types, &ids, NULL);
+		/* One of those who have the same handle leads to all. */
+		SpiRun("INSERT INTO custseg.link_pending (customer_id, kind, hash) SELECT o.customer_id, o.kind, o.hash FROM"
+			   " (SELECT DISTINCT hash FROM custseg.person_handle WHERE customer_id = ANY ($1)) h"
+			   " CROSS JOIN LATERAL (SELECT p.customer_id, p.kind, p.hash FROM custseg.person_handle p"
+			   "  WHERE p.hash = h.hash AND p.customer_id <> ALL ($1) ORDER BY p.customer_id LIMIT 1) o", 1, types, &ids, NULL);
+	}
+	SpiRun("DELETE FROM custseg.link_conflict WHERE customers && $1", 1, types, &ids, NULL);
+	SpiRun("DELETE FROM custseg.person_link WHERE customer_id = ANY ($1) OR other_id = ANY ($1)", 1, types, &ids, NULL);
+}
+
 /* ------------------------------------------------- adding and dropping rules */
 
 static bool

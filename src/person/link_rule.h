@@ -65,4 +65,7 @@ extern void LinksNoteChanged(const int64 *ids, int n);
 /* Rules are to look at everybody. */
 extern void LinksNoteAll(void);
 
+/* Take away all links of customers, whose handles go next, and what is said of them; the others are looked at again. */
+extern void LinksForget(Datum ids);
+
 #endif							/* CUSTSEG_LINK_RULE_H */

@@ -27,6 +27,7 @@
 
 PG_FUNCTION_INFO_V1(custseg_unsuppress);
 
+#define FORGOTTEN_CUSTOMER "0"	/* nobody's number */
 #define LONGEST_WAIT	1000	/* ms, for a desk that has not committed */
 
 static void
@@ -194,11 +195,27 @@ SuppressedBecause(int64 customer_id, const Handle *handle, const char *channel, 
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT x.reason FROM custseg.suppression x WHERE x.customer_id = $1"
 					   " AND (x.channel IS NULL OR x.channel = $2) AND (x.until IS NULL OR x.until > $3)"
-					   " UNION ALL SELECT coalesce('customer ' || h.customer_id, 'somebody') || ', who has the same number, must not be contacted'"
+					   " UNION ALL SELECT coalesce('customer ' || nullif(h.customer_id, " FORGOTTEN_CUSTOMER "), 'somebody') || ', who has the same number, must not be contacted'"
 					   " FROM custseg.suppressed_handle h WHERE h.handle = $4"
 					   " AND (h.channel IS NULL OR h.channel = $2) AND (h.until IS NULL OR h.until > $3) LIMIT 1",
 					   4, types), values, IsHandle(handle) ? NULL : "   n");
 	return SPI_processed > 0 ? SpiText(0, 1) : NULL;
+}
+
+/* What somebody said holds for the number, whoever else has it. */
+void
+SuppressionsForget(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	SpiRun("INSERT INTO custseg.suppressed_handle AS s (handle, customer_id, channel, until)"
+		   " SELECT DISTINCT ON (h.handle, h.channel) h.handle, " FORGOTTEN_CUSTOMER ", h.channel, h.until"
+		   " FROM custseg.suppressed_handle h WHERE h.customer_id = ANY ($1)"
+		   " ORDER BY h.handle, h.channel, h.until DESC NULLS FIRST"
+		   " ON CONFLICT (handle, customer_id, channel) DO UPDATE"
+		   " SET until = CASE WHEN EXCLUDED.until IS NOT NULL THEN greatest(s.until, EXCLUDED.until) END"
+		   " WHERE s.until IS NOT NULL", 1, types, &customers, NULL);
+	SpiRun("DELETE FROM custseg.suppressed_handle WHERE customer_id = ANY ($1)", 1, types, &customers, NULL);
 }
 
 static void

@@ -52,4 +52,7 @@ extern char *SuppressedBecause(int64 customer_id, const Handle *handle, const ch
 /* Let custseg.suppressed_handle say what they are now. Inside SPI. */
 extern void StoreOptOuts(const OptOuts *opt_outs);
 
+/* Of customers (bigint[]) who are forgotten only the numbers stay that must not be called, and nobody's. */
+extern void SuppressionsForget(Datum customers);
+
 #endif							/* CUSTSEG_SUPPRESS_H */

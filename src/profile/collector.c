@@ -57,7 +57,7 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 	c->batch_context = AllocSetContextCreate(own, "custseg collected batch", ALLOCSET_DEFAULT_SIZES);
 	c->source = source;
 	c->key_kind = source->key_kind;
-	c->has_order = source->column[COLUMN_ORDER_ID] != NULL;
+	c->has_order = source->kind == SOURCE_ORDERS && source->column[COLUMN_ORDER_ID] != NULL;
 	PlacesOfRead(source, &c->at);
 	c->number = source->type[COLUMN_AMOUNT];
 	if (source->kind == SOURCE_EVENTS)
@@ -66,6 +66,8 @@ CollectorCreate(MemoryContext context, const Source *source, const char *time_zo
 		c->event_bits = EventBits(source->n_events);
 		c->number = source->column[COLUMN_VALUE] ? source->type[COLUMN_VALUE] : INT4OID;
 	}
+	if (source->kind == SOURCE_LINES)
+		LinesPrepare(c);
 	c->time_zone = pstrdup(time_zone);
 	c->days = DayMapperCreate(time_zone);
 	c->limits.first = Max(limits->first, -DAY_LIMIT);
@@ -123,16 +125,6 @@ CollectorCounts(const Collector *collector)
 	return &collector->counts;
 }
 
-int64
-RejectedRows(const CollectCounts *counts)
-{
-	int64		rejected = 0;
-
-	for (int reason = 0; reason < REJECT_REASONS; reason++)
-		rejected += counts->rejected[reason];
-	return rejected;
-}
-
 char *
 ShownValue(TupleTableSlot *slot, int column)
 {
@@ -144,8 +136,8 @@ ShownValue(TupleTableSlot *slot, int column)
 		return NULL;
 	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid, &output, &varlena);
 	text = OidOutputFunctionCall(output, slot->tts_values[column]);
-	if (strlen(text) > 200)
-		text[pg_mbcliplen(text, strlen(text), 200)] = '\0';
+	if (strlen(text) > SHOWN_MOST)
+		text[pg_mbcliplen(text, strlen(text), SHOWN_MOST)] = '\0';
 	return text;
 }
 
@@ -162,8 +154,8 @@ RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason)
 		sample->place = c->read ? SharedReadPlace(c->read) : n;
 		sample->customer = ShownValue(slot, READ_CUSTOMER);
 		sample->at = ShownValue(slot, READ_AT);
-		sample->amount = ShownValue(slot, READ_AMOUNT);
-		sample->order_id = c->has_order ? ShownValue(slot, c->at.order_id) :
+		sample->amount = ShownValue(slot, c->lines ? c->at.product : READ_AMOUNT);
+		sample->order_id = c->at.order_id >= 0 ? ShownValue(slot, c->at.order_id) :
 			c->at.event >= 0 ? ShownValue(slot, c->at.event) : NULL;
 		MemoryContextSwitchTo(old);
 	}
@@ -184,7 +176,8 @@ DayReason(Collector *c, bool day_ok, DateADT day)
 static inline RejectReason
 NumberReason(const Collector *c, RejectReason of_amount)
 {
-	return c->events ? of_amount + (REJECT_NO_VALUE - REJECT_NO_AMOUNT) : of_amount;
+	return c->lines ? of_amount + (REJECT_NO_LINE_AMOUNT - REJECT_NO_AMOUNT) :
+		c->events ? of_amount + (REJECT_NO_VALUE - REJECT_NO_AMOUNT) : of_amount;
 }
 
 static inline AmountStatus
@@ -503,11 +496,15 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 		c->counts.not_listed++;
 		return true;
 	}
+	if (c->lines && !LineCounts(c, slot))
+		return true;
 	if (unlikely(++c->counts.rows % REPORT_ROWS == 0))
 		ReportRows(c);
 
 	if (unlikely(event == NO_EVENT))
 		return RejectRow(c, slot, REJECT_NO_EVENT), true;
+	if (c->lines && unlikely(!LineIsWhole(c, slot)))
+		return true;
 	if (unlikely(isnull[READ_CUSTOMER]))
 		return RejectRow(c, slot, REJECT_NO_CUSTOMER), true;
 	if (unlikely(isnull[READ_AT]))
@@ -534,6 +531,11 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 
 	row = PartitionReserve(c->rows, partition, c->row_size);
 	RowPut(c, row, amount, c->events ? EventDayPack(event, day) : (int32) ((uint32) day << 1 | promotion), id, key, order);
+	if (c->lines && (event = LineEventOf(c, slot)) >= 0)
+	{
+		row = PartitionReserve(c->rows, partition, c->row_size);
+		RowPut(c, row, amount, EventDayPack(event, day), id, key, order);
+	}
 	return true;
 }
 
@@ -556,6 +558,8 @@ Startup(DestReceiver *self, int operation, TupleDesc desc)
 		expected[c->at.event] = TEXTOID;
 	if (c->at.status >= 0)
 		expected[c->at.status] = TEXTOID;
+	if (c->lines)
+		LinesExpect(c, expected);
 	for (int i = 0; i < c->at.columns; i++)
 		if (desc->natts != c->at.columns || getBaseType(TupleDescAttr(desc, i)->atttypid) != expected[i])
 			ereport(ERROR,

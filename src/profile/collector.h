@@ -44,6 +44,14 @@ typedef enum RejectReason
 	REJECT_VALUE_RANGE,
 	REJECT_VALUE_NEGATIVE,
 	REJECT_NO_EVENT,
+	REJECT_NO_LINE_AMOUNT,		/* as of amounts, in their order */
+	REJECT_LINE_NAN,
+	REJECT_LINE_INFINITE,
+	REJECT_LINE_PRECISION,
+	REJECT_LINE_RANGE,
+	REJECT_NO_ORDER,
+	REJECT_NO_PRODUCT,
+	REJECT_PRODUCT_LENGTH,
 	REJECT_TOTAL_RANGE,
 } RejectReason;
 
@@ -62,7 +70,7 @@ typedef struct RejectSample
 	uint64		place;			/* in the source, where processes share the read */
 	char	   *customer;
 	char	   *at;
-	char	   *amount;			/* or value */
+	char	   *amount;			/* or value, or product */
 	char	   *order_id;		/* or event */
 } RejectSample;
 
@@ -71,8 +79,9 @@ typedef struct CollectCounts
 	int			processes;		/* that read the source */
 	int64		rows;			/* with an accepted status, and of events that are listed */
 	StatusCounts *statuses;		/* of all rows; NULL without a status column */
-	int64		not_listed;		/* rows of other events */
+	int64		not_listed;		/* rows of other events, and lines that do not count */
 	int64		customers;		/* that have a timeline */
+	int64		forgotten;		/* rows of customers who were forgotten, and that are in none of the above */
 	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
 	int64		rejected[REJECT_REASONS];
 	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
@@ -85,6 +94,7 @@ typedef struct Collected
 	int			event_id;		/* 0 but for sources of events */
 	char	   *key;			/* NULL for native ids */
 	struct varlena *timeline;	/* NULL: a customer who is stored, and of whom nothing was collected */
+	int64		rows;			/* of the source, that it was made of */
 	bool		stored;			/* of a difference: there is a stored row */
 } Collected;
 
@@ -138,10 +148,11 @@ extern bool CollectorNext(Collector *collector, int wanted, Collected **customer
 
 extern const CollectCounts *CollectorCounts(const Collector *collector);
 
-/* A value as a sample shows it, in the current memory context. */
+/* A value as a sample shows it, of so many bytes at most, in the current memory context. */
+#define SHOWN_MOST 200
 extern char *ShownValue(TupleTableSlot *slot, int column);
 
-/* How many rows were left out, whatever the reason. */
+/* How many rows were left out, whatever the reason. (reason.c) */
 extern int64 RejectedRows(const CollectCounts *counts);
 
 /* Close temporary files. Must run even after an error. */

@@ -37,6 +37,14 @@ const char *const reject_reasons[REJECT_REASONS] = {
 	[REJECT_VALUE_RANGE] = "value is out of range",
 	[REJECT_VALUE_NEGATIVE] = "value is negative",
 	[REJECT_NO_EVENT] = "event is null",
+	[REJECT_NO_LINE_AMOUNT] = "quantity or price is null",
+	[REJECT_LINE_NAN] = "quantity or price is NaN",
+	[REJECT_LINE_INFINITE] = "quantity or price is infinite",
+	[REJECT_LINE_PRECISION] = "quantity times price has more than 4 decimals",
+	[REJECT_LINE_RANGE] = "quantity times price is out of range",
+	[REJECT_NO_ORDER] = "the line has no order",
+	[REJECT_NO_PRODUCT] = "product is null or empty",
+	[REJECT_PRODUCT_LENGTH] = "product is longer than 512 bytes",
 	[REJECT_TOTAL_RANGE] = "the customer's amounts add up out of range",
 };
 

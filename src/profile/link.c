@@ -17,6 +17,7 @@
 #include "common/guard.h"
 #include "common/input.h"
 #include "common/spi.h"
+#include "person/forgotten.h"
 #include "person/identity.h"
 #include "person/link_rule.h"
 #include "person/person.h"
@@ -42,6 +43,18 @@ IsKnown(int64 id)
 				  1, types, values, NULL) > 0;
 }
 
+/* Nobody is linked to somebody who is not there on purpose. */
+static void
+CheckForgotten(const char *namespace, const char *key)
+{
+	if (KeyIsForgotten(namespace, key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the customer with the key \"%s\" in namespace \"%s\" was forgotten", key, namespace),
+				 errhint("Who comes back of their own wish is let in again with SELECT custseg.readmit(%s, %s).",
+						 quote_literal_cstr(namespace), quote_literal_cstr(key))));
+}
+
 static int64
 CustomerByNumber(const char *text)
 {
@@ -49,10 +62,13 @@ CustomerByNumber(const char *text)
 	int64		id;
 
 	if (!KeyIsNumber(text + ours, strlen(text + ours), &id) || !IsKnown(id = ours ? -id : id))
+	{
+		CheckForgotten(SHOP_NAMESPACE, text);
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no customer with the customer_id %s", quote_literal_cstr(text)),
 				 errhint("See custseg.customer; without a namespace a customer is named by the customer_id.")));
+	}
 	return id;
 }
 
@@ -73,6 +89,8 @@ CustomerByKey(const char *namespace, char *key)
 					 errhint("Name the one you mean by the customer_id: NULL as the namespace, and the customer_id as the key.")));
 		id = number;
 	}
+	if (id == 0)
+		CheckForgotten(namespace, key);
 	if (id == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -72,6 +72,7 @@
 #define SHARED_TIMELINES	UINT64CONST(0xC5E6000000000008)
 #define SHARED_ACCEPTED		UINT64CONST(0xC5E6000000000009)
 #define SHARED_EVENTS		UINT64CONST(0xC5E600000000000A)
+#define SHARED_PRODUCTS		UINT64CONST(0xC5E600000000000B)
 
 /* What a process tells the others. */
 typedef struct Part
@@ -294,6 +295,7 @@ CustsegCollectMain(dsm_segment *segment, shm_toc *toc)
 		source.column[column] = shared->mapped[column] ? "" : NULL;
 	source.accepted = PointerGetDatum(shm_toc_lookup(toc, SHARED_ACCEPTED, true));
 	source.events = source.n_events > 0 ? shm_toc_lookup(toc, SHARED_EVENTS, false) : NULL;
+	source.products = source.kind == SOURCE_LINES ? shm_toc_lookup(toc, SHARED_PRODUCTS, false) : NULL;
 	work.collector = c = CollectorCreate(CurrentMemoryContext, &source, shared->time_zone, &shared->limits, shared->memory_limit);
 	CollectorShare(c, shared->n_parts);
 	c->seed = shared->seed;
@@ -408,12 +410,16 @@ CollectWith(Collector *c, const Source *source, int helpers)
 	if (c->at.status >= 0)
 		EstimateShared(context, VARSIZE(DatumGetPointer(source->accepted)));
 	EstimateShared(context, events);
+	if (source->products)
+		EstimateShared(context, source->products->size);
 	InitializeParallelDSM(context);
 
 	work.shared = shared = AllocateShared(context->toc, SHARED_COLLECTION, sizeof(Collection));
 	shared->source = *source;
 	if (source->events)
 		memcpy(AllocateShared(context->toc, SHARED_EVENTS, events), source->events, source->n_events * sizeof(SourceEvent));
+	if (source->products)
+		memcpy(AllocateShared(context->toc, SHARED_PRODUCTS, source->products->size), source->products, source->products->size);
 	strlcpy(shared->schema_name, source->schema_name, NAMEDATALEN);
 	strlcpy(shared->relation_name, source->relation_name, NAMEDATALEN);
 	for (int column = 0; column < MAPPED_COLUMNS; column++)

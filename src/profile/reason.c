@@ -40,3 +40,13 @@ TimeTextReason(ParseStatus status)
 
 	return reasons[status];
 }
+
+int64
+RejectedRows(const CollectCounts *counts)
+{
+	int64		rejected = 0;
+
+	for (int reason = 0; reason < REJECT_REASONS; reason++)
+		rejected += counts->rejected[reason];
+	return rejected;
+}

@@ -8,6 +8,7 @@
 #include "executor/tuptable.h"
 #include "profile/collector.h"
 #include "profile/partition.h"
+#include "profile/products.h"
 #include "source/read.h"
 #include "source/share.h"
 #include "tcop/dest.h"
@@ -65,6 +66,8 @@ struct Collector
 	KeyKind		key_kind;
 	bool		has_order;
 	EventTable *events;			/* of a source of events; else NULL */
+	bool		lines;			/* it is one of lines of orders, which become three events: */
+	int			line_event[LINE_EVENTS];
 	int			event_bits;		/* that tell a customer's from each other; 0 where there is one, or none */
 	Oid			number;			/* type of the amount or value */
 	ReadPlaces	at;				/* where a row has its columns */
@@ -99,6 +102,8 @@ struct Collector
 
 	/* While customers are handed out. */
 	int			next_partition;
+	bool		knows_forgotten;
+	struct Forgotten *forgotten;	/* NULL: nobody */
 	Collected  *results;
 	int			n_results;
 	int			max_results;
@@ -116,6 +121,23 @@ extern void RejectRow(Collector *c, TupleTableSlot *slot, RejectReason reason);
 /* The day and the amount of a row, where they are texts; false, and the row is rejected, where they cannot be read. (take_text.c) */
 extern bool TakeDayText(Collector *c, TupleTableSlot *slot, int32 *day);
 extern bool TakeAmountText(Collector *c, TupleTableSlot *slot, int64 *amount);
+
+/* Lines of orders. (lines.c) */
+
+/* What is to be known of them before the first row. */
+extern void LinesPrepare(Collector *c);
+
+/* The types of what a row has beyond events. */
+extern void LinesExpect(const Collector *c, Oid *expected);
+
+/* Whether the row is a line that counts, or one that is rejected for what it is; the others are left out. */
+extern bool LineCounts(Collector *c, TupleTableSlot *slot);
+
+/* Whether it has an order and a product: else it is rejected. */
+extern bool LineIsWhole(Collector *c, TupleTableSlot *slot);
+
+/* What a line is besides one, as the source's event; -1: nothing else. */
+extern int	LineEventOf(const Collector *c, TupleTableSlot *slot);
 
 /* Be one of several that collect: use only a share of the memory. */
 extern void CollectorShare(Collector *collector, int processes);

@@ -416,3 +416,18 @@ TaskRelease(int64 task_id)
 					   " claimed_at = NULL, lease_until = NULL, wake_at = NULL WHERE task_id = $1",
 					   1, types), values, NULL);
 }
+
+/* Words of people may say who it was. */
+void
+TasksForget(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	SpiRun("UPDATE custseg.task u SET customer_id = NULL, handle = NULL, reason = 'forgotten', message = '', note = NULL,"
+		   " outcome = CASE WHEN u.state IN ('open', 'claimed') THEN 'forgotten'"
+		   "  WHEN u.state = 'failed' AND u.outcome <> 'lease_expired' THEN 'failed' ELSE u.outcome END,"
+		   " closed_at = coalesce(u.closed_at, pg_catalog.clock_timestamp()), lease_until = NULL, wake_at = NULL,"
+		   " state = CASE WHEN u.state IN ('open', 'claimed') THEN 'withdrawn' ELSE u.state END," SLOT_KEPT
+		   " WHERE u.customer_id = ANY ($1) OR u.episode_id IN"
+		   " (SELECT e.episode_id FROM custseg.episode e WHERE e.customer_id = ANY ($1))", 1, types, &customers, NULL);
+}

@@ -57,6 +57,13 @@ extern void TasksMerge(const Moment *now, ArrayType *customers);
 /* End those that nobody holds and that make no sense any more, though their episodes go on. */
 extern void TasksEndSenseless(const Moment *now, ArrayType *customers);
 
+/*
+ * Take customers (bigint[]) who are forgotten out of their tasks. What came of
+ * them stays; what nobody has reported on is withdrawn, and who holds one can
+ * still say that the contact was made.
+ */
+extern void TasksForget(Datum customers);
+
 /* Withdraw those of a playbook that nobody holds. The numbers of their episodes. */
 extern int64 *TasksWithdrawPlaybook(const char *playbook, TimestampTz as_of, int *n);
 

@@ -29,4 +29,7 @@ extern void DrawArms(const Changes *audience, const Moment *now);
 /* Persons of these customers (bigint[]) who have no arm yet have that of their accounts. */
 extern void ArmsMerge(Datum customers);
 
+/* Those of customers who are forgotten, while their keys are still known. */
+extern void ArmsForget(Datum customers);
+
 #endif							/* CUSTSEG_ARM_H */

@@ -20,6 +20,7 @@
 
 #include "common/attempt.h"
 #include "common/spi.h"
+#include "facts/product.h"
 #include "person/identity.h"
 #include "profile/counts.h"
 #include "profile/writer.h"
@@ -236,6 +237,7 @@ ReadWhole(void *arg)
 		read->snapshot = MemoryContextStrdup(run->context, ChangeLogSnapshot());
 	}
 	(void) ReadDayLimits(source->source_id, run->now.day, &read->limits);
+	ProductsLoad(run->context, source);
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &read->limits,
 									 (Size) custseg_work_mem * 1024);
 	if (source->key_kind == KEY_NATIVE && read->compare)

@@ -17,6 +17,7 @@
 #include "facts/event.h"
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
+#include "refresh/collect_lines.h"
 #include "track/change_log.h"
 
 /* Events whose source was dropped, and what is still stored of them. */
@@ -60,6 +61,8 @@ DropGone(Run *run, const ChangeFollower *follower)
 	while (RemoveGone(run, &own))
 		RunCommit(run);
 	SpiRun("DELETE FROM custseg.event WHERE event_id IN (" GONE ")", 0, NULL, NULL, NULL);
+	SpiRun("DELETE FROM custseg.product p WHERE NOT EXISTS"
+		   " (SELECT FROM custseg.source_mapping m WHERE m.source_id = p.source_id)", 0, NULL, NULL, NULL);
 	RunCommit(run);
 }
 
@@ -76,6 +79,8 @@ CollectEvents(Run *run, List *sources, const char *reread_all, const ChangeFollo
 		ChangeFollower own = *follower;
 		char	   *snapshot = NULL;
 
+		if (!LearnFirstProducts(run, source))
+			continue;
 		TargetOfEvents(&target, source);
 		CollectOne(run, source, &target, &own, reread_all, true, &snapshot);
 		if (snapshot)

@@ -23,6 +23,7 @@
 #include "common/ids.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "facts/product.h"
 #include "refresh/incremental.h"
 #include "refresh/trust.h"
 #include "source/follow.h"
@@ -233,6 +234,7 @@ ReadChanges(void *arg)
 	else
 		read->ids = IdentityNumbers(source->namespace, changed->n, keys = changed->keys);
 	(void) ReadDayLimits(source->source_id, run->now.day, &read->limits);
+	ProductsLoad(run->context, source);
 	run->collector = CollectorCreate(run->context, source, run->settings->time_zone, &read->limits, SMALL_COLLECTION);
 	read->rows = ReadSomeCustomers(source, run->collector, keys, read->ids, changed->n, &read->n_rows);
 }

@@ -12,6 +12,8 @@
 #include "fmgr.h"
 #include "utils/memutils.h"
 
+#include "facts/event.h"
+#include "refresh/collect_lines.h"
 #include "refresh/stages.h"
 
 PG_FUNCTION_INFO_V1(custseg_refresh);
@@ -62,6 +64,8 @@ CalibrateAlone(Run *run)
 	State		state;
 	char	   *before;
 	char	   *after;
+	List	   *sources;
+	bool		evaluated;
 
 	RunBegin(run);
 	MemoryContextSwitchTo(run->context);
@@ -87,9 +91,20 @@ CalibrateAlone(Run *run)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is nothing to calibrate on: nobody has an order up to that day"),
 				 errhint("Pass the moment to calibrate for: CALL custseg.calibrate(as_of => ...).")));
+	evaluated = state.pending == CAUSE_NONE && state.rules != NULL && strcmp(before, state.rules) == 0;
+	if (evaluated)
+	{
+		Moment		then = run->now;
+
+		then.day = state.day;
+		StandingBegin(&standing, &then, run->rules, run->context);
+	}
+	MemoryContextSwitchTo(run->context);
+	sources = ListEventSources();
+	MemoryContextSwitchTo(run->batch);
+	RelearnProducts(run, sources, evaluated ? &standing : NULL);
 	after = RulesDigest(run->context, &run->rules);
-	if (state.pending == CAUSE_NONE && state.rules != NULL && strcmp(before, state.rules) == 0 &&
-		strcmp(before, after) != 0)
+	if (evaluated && strcmp(before, after) != 0)
 	{
 		StateWrite(&(StateChange) {.pending = CAUSE_CALIBRATION});
 		RunCommit(run);

@@ -26,6 +26,8 @@
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
 #include "refresh/collect_handles.h"
+#include "refresh/collect_lines.h"
+#include "refresh/forget.h"
 #include "refresh/moves.h"
 #include "refresh/persons.h"
 #include "refresh/reappear.h"
@@ -242,6 +244,15 @@ RereadBecause(const Refresh *refresh, bool orders)
 		asked->rebuild && asked->only_source == 0 ? "a rebuild was asked for" : NULL;
 }
 
+/* People who were forgotten since a refresh looked, and whom one that was running may have written since. */
+static void
+KeepForgotten(Run *run)
+{
+	RunStage(run, STAGE_WRITE);
+	if (EraseStragglers())
+		RunCommit(run);
+}
+
 /* Who has no order left is one with who has them now; that needs the parts, which a single source has none of until then. */
 static void
 FollowMoves(Refresh *refresh, const ChangeFollower *follower)
@@ -288,6 +299,7 @@ StageCollect(Refresh *refresh)
 	StateKeepsParts(refresh->parts);
 	moved = MovesBegin();
 	RunCommit(run);				/* what is seen of us while we read */
+	KeepForgotten(run);
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
@@ -308,6 +320,7 @@ StageCollect(Refresh *refresh)
 	ForgetProposals();
 	FollowLinkRules(run, refresh->sources, refresh->parts, &follower);
 	CollectSpend(run);
+	KeepForgotten(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
 	StateWrite(&(StateChange) {
@@ -377,6 +390,8 @@ StageCalibrate(Refresh *refresh)
 
 	run->calibrated = CalibrateIfDue(run, refresh->baseline || run->asked.rebuild ||
 									 refresh->sources_changed != NULL || refresh->zone_changed != NULL);
+	if (run->calibrated)
+		RelearnProducts(run, refresh->event_sources, refresh->baseline ? NULL : &refresh->standing);
 	if (run->calibrated)
 	{
 		char	   *digest = RulesDigest(run->context, &run->rules);

@@ -200,6 +200,7 @@ TellOddities(Run *run, const Source *source, const CollectCounts *counts)
 		if (source->customers != 0)
 			TellRun(run, left_out == 0 ? psprintf("%s has no %s", NamedSource(source), what) :
 					psprintf("%s has no %s: none of its " INT64_FORMAT " rows %s", NamedSource(source), what, left_out,
+							 source->kind == SOURCE_LINES ? "is a line of an order that counts" :
 							 source->column[COLUMN_EVENT] ? "is one that is listed" : "has an accepted status"));
 		return;
 	}

@@ -31,6 +31,8 @@
 #include "common/stream.h"
 #include "facts/event.h"
 #include "facts/people_compare.h"
+#include "facts/product.h"
+#include "person/forgotten.h"
 #include "person/person.h"
 #include "refresh/incremental.h"
 #include "refresh/spend.h"
@@ -211,6 +213,7 @@ ReadTruth(Source *source, const char *time_zone, DateADT day, const Sample *samp
 	(void) ReadDayLimits(source->source_id, day, &limits);
 	SourceOpen(source);
 	keys = IdentityKeys(source, sample->n, sample->ids);
+	ProductsLoad(CurrentMemoryContext, source);
 	collector = CollectorCreate(CurrentMemoryContext, source, time_zone, &limits,
 								(Size) custseg_work_mem * 1024);
 	PG_TRY();
@@ -244,6 +247,7 @@ LeaveOutPending(List *sources, Sample *sample)
 	if (tracked != NIL)
 		ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
 	PersonsPending(sample->ids, sample->n, pending);
+	ForgottenPending(sample->ids, sample->n, pending);
 	for (int i = 0; i < sample->n; i++)
 		if (pending[i])
 			left_out[n_left_out++] = sample->ids[i];
@@ -320,7 +324,7 @@ SampleEvents(Source *source, int most, Sample *sample)
 		   " JOIN custseg.event e USING (event_id) WHERE e.source_id = $2 ORDER BY pg_catalog.random() LIMIT $1) p",
 		   2, types, values, NULL);
 	ReadIds(sample);
-	SampleSource(source, most, sample);
+	SampleSource(source->orders ? source->orders : source, most, sample);
 	sample->n = SortIds(sample->ids, sample->n);
 }
 
@@ -446,12 +450,11 @@ VerifyCustomers(int most, ReturnSetInfo *result)
 									EXPECTED
 									" SELECT w.id, 'standing', s.stored::text, c.concluded::text FROM wanted w"
 									" LEFT JOIN expected e ON e.id = w.id"
-									" LEFT JOIN LATERAL (SELECT ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity,"
+									" LEFT JOIN LATERAL (SELECT ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity, recall_class,"
 									"   follow_up_at, silent_at, lost_at, next_eval_at)::custseg.evaluation AS stored"
 									"  FROM custseg.standing WHERE customer_id = w.id) s ON true"
 									" LEFT JOIN custseg.label_event h ON h.customer_id = w.id"
-									" LEFT JOIN LATERAL (SELECT custseg.evaluate(ROW(e.timeline, h.logins, h.complaints, h.resolved,"
-									"   NULL, NULL, NULL)::custseg.history, (SELECT day FROM custseg.refresh_state),"
+									" LEFT JOIN LATERAL (SELECT custseg.evaluate(ROW(e.timeline, " LABEL_EVENTS ")::custseg.history, (SELECT day FROM custseg.refresh_state),"
 									"   (SELECT custseg.rules())) AS concluded WHERE e.timeline IS NOT NULL) c ON true"
 									" WHERE s.stored::text IS DISTINCT FROM c.concluded::text ORDER BY w.id",
 									types, values);

@@ -56,6 +56,12 @@ const char *const activity_names[ACTIVITIES][2] = {
 	{"low_silent", "低频沉默"},
 };
 
+const char *const recall_class_names[RECALL_CLASSES][2] = {
+	{"bargain_buyer", "清仓低价客"},
+	{"bestseller_buyer", "畅销品老客"},
+	{"general", "通用"},
+};
+
 /* What the orders and refunds say. */
 static void
 GatherOrders(const Rules *rules, const struct varlena *timeline, DateADT day, Facts *facts)
@@ -103,6 +109,7 @@ GatherOrders(const Rules *rules, const struct varlena *timeline, DateADT day, Fa
 			facts->orders += entry.orders;
 		}
 		facts->gross += entry.gross;
+		facts->on_promotion += entry.on_promotion ? entry.gross : 0;
 		facts->refunded += entry.refunded;
 		if (entry.refunded > 0)
 			facts->last_refund = entry.day;
@@ -177,6 +184,33 @@ LastDay(const struct varlena *timeline, DateADT day, Facts *facts)
 	return last;
 }
 
+/* What it came to by a day, and whether more of it is to come. */
+static int64
+MoneyOf(const struct varlena *timeline, DateADT day, Facts *facts)
+{
+	int64		money = 0;
+	TimelineIter iter;
+	TimelineEntry entry;
+
+	if (timeline == NULL)
+		return 0;
+	if (!TimelineIterInit(&iter, timeline))
+		TimelineVersionError();
+	if (iter.head.entries > 0 && iter.head.last_day <= day)
+		return iter.head.gross;
+	while (TimelineIterNext(&iter, &entry))
+	{
+		if (entry.day > day)
+		{
+			if (facts->next_entry == NO_DAY || entry.day < facts->next_entry)
+				facts->next_entry = entry.day;
+			break;
+		}
+		money += entry.gross;
+	}
+	return money;
+}
+
 void
 GatherFacts(const Rules *rules, const Happened *happened, DateADT day, Facts *facts)
 {
@@ -190,6 +224,9 @@ GatherFacts(const Rules *rules, const Happened *happened, DateADT day, Facts *fa
 	facts->last_login = LastDay(happened->logins, day, facts);
 	facts->last_complaint = LastDay(happened->complaints, day, facts);
 	facts->last_resolved = LastDay(happened->resolved, day, facts);
+	facts->lines = MoneyOf(happened->lines, day, facts);
+	facts->bargain = MoneyOf(happened->bargain, day, facts);
+	facts->bestseller = MoneyOf(happened->bestseller, day, facts);
 }
 
 /* A refund of a cent is not anger: it takes back a share of all that was bought, or of what was bought last. */
@@ -252,6 +289,26 @@ ActivityOf(const Rules *rules, const Facts *facts, DateADT day)
 	return ACTIVITY_MID_ACTIVE;
 }
 
+/* What there is of lines or, where none are known, of promotions tells what would bring a sleeper back. */
+static RecallClass
+RecallClassOf(const Rules *rules, const Facts *facts)
+{
+	double		bargain = facts->lines > 0 ? facts->bargain : facts->on_promotion;
+	double		all = facts->lines > 0 ? facts->lines : facts->gross;
+
+	if (all <= 0)
+		return RECALL_GENERAL;
+	if (bargain / all >= rules->recall_bargain_share)
+		return RECALL_BARGAIN_BUYER;
+	return facts->bestseller / all >= rules->recall_bestseller_share ? RECALL_BESTSELLER_BUYER : RECALL_GENERAL;
+}
+
+static bool
+IsSleeper(const Evaluation *evaluation)
+{
+	return evaluation->lifecycle == LIFECYCLE_SILENT || evaluation->lifecycle == LIFECYCLE_LOST;
+}
+
 static DateADT
 NextChange(const Rules *rules, const Facts *facts, DateADT day, const Evaluation *evaluation)
 {
@@ -308,6 +365,7 @@ EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day, Evaluation *e
 		evaluation->tier = NO_LABEL;
 		evaluation->lifecycle = LIFECYCLE_PROSPECT;
 		evaluation->quadrant = NO_LABEL;
+		evaluation->recall_class = NO_LABEL;
 		evaluation->activity = ActivityOf(rules, facts, day);
 		evaluation->follow_up_at = evaluation->silent_at = evaluation->lost_at = NO_DAY;
 		evaluation->next_eval_at = NextChange(rules, facts, day, evaluation);
@@ -334,6 +392,7 @@ EvaluateFacts(const Rules *rules, const Facts *facts, DateADT day, Evaluation *e
 	evaluation->quadrant = QuadrantOf(rules, facts, day >= evaluation->follow_up_at,
 									  day >= evaluation->silent_at);
 	evaluation->activity = ActivityOf(rules, facts, day);
+	evaluation->recall_class = IsSleeper(evaluation) ? RecallClassOf(rules, facts) : NO_LABEL;
 	evaluation->next_eval_at = NextChange(rules, facts, day, evaluation);
 }
 

@@ -24,6 +24,7 @@ typedef struct Evaluation
 	int8		lifecycle;
 	int8		quadrant;
 	int8		activity;
+	int8		recall_class;
 	DateADT		follow_up_at;
 	DateADT		silent_at;
 	DateADT		lost_at;
@@ -49,6 +50,10 @@ typedef struct Facts
 	DateADT		last_login;		/* the last days of what else happened; NO_DAY: it never did */
 	DateADT		last_complaint;
 	DateADT		last_resolved;
+	int64		on_promotion;	/* of gross, on days with a promotion */
+	int64		lines;			/* money of lines; 0: none are known */
+	int64		bargain;		/* of it, at a bargain */
+	int64		bestseller;		/* of the rest, on bestsellers */
 } Facts;
 
 /* What happened to a customer that labels depend on, as timelines; NULL: nothing of the kind. */
@@ -58,6 +63,9 @@ typedef struct Happened
 	const struct varlena *logins;
 	const struct varlena *complaints;
 	const struct varlena *resolved;
+	const struct varlena *lines;
+	const struct varlena *bargain;
+	const struct varlena *bestseller;
 } Happened;
 
 /* The day both clocks and R score start from. */
@@ -91,16 +99,19 @@ extern int32 OwnMedianGap(const Rules *rules, Tier tier, const Facts *facts, int
 extern void EvaluateHappened(const Rules *rules, const Happened *happened, DateADT day,
 							 Evaluation *evaluation);
 
-/* A row's eleven columns of an evaluation, from attribute "first" on, counted from 0. */
-#define EVALUATION_COLUMNS	11
+/* A row's twelve columns of an evaluation, from attribute "first" on, counted from 0. */
+#define EVALUATION_COLUMNS	12
+
+#define LABEL_TYPES			5
 
 typedef struct LabelTypes
 {
-	Oid			types[4];		/* tier, lifecycle, quadrant, activity */
+	Oid			types[LABEL_TYPES]; /* tier, lifecycle, quadrant, activity, recall_class */
 	Oid			tier[TIERS];
 	Oid			lifecycle[LIFECYCLES];
 	Oid			quadrant[QUADRANTS];
 	Oid			activity[ACTIVITIES];
+	Oid			recall_class[RECALL_CLASSES];
 } LabelTypes;
 
 extern void LoadLabelTypes(TupleDesc desc, int first, LabelTypes *types);

@@ -46,6 +46,8 @@ enum
 	RULES_ACTIVITY_ORDERS,
 	RULES_ANGRY_REFUND_SHARE,
 	RULES_ANGRY_LAST_REFUND_SHARE,
+	RULES_RECALL_BARGAIN_SHARE,
+	RULES_RECALL_BESTSELLER_SHARE,
 	RULES_LOST_DAYS,
 	RULES_LOST_MULTIPLE,
 	RULES_FOLLOW_UP_DAYS,
@@ -64,7 +66,8 @@ enum
 static const char *const rules_attributes[RULES_ATTRIBUTES] = {
 	"calibration_id", "r_cuts", "f_cuts", "m_cuts", "tier_high_cut", "tier_mid_cut",
 	"quadrant_m_cut", "order_value_cut", "quadrant_f_orders", "activity_days",
-	"activity_orders", "angry_refund_share", "angry_last_refund_share", "lost_days", "lost_multiple",
+	"activity_orders", "angry_refund_share", "angry_last_refund_share",
+	"recall_bargain_share", "recall_bestseller_share", "lost_days", "lost_multiple",
 	"follow_up_days", "silent_days", "personal", "silent_min_days", "silent_max_days",
 	"gap_quantile", "alive_level", "gap", "alive_model", "alive_params",
 };
@@ -229,6 +232,8 @@ ParseRules(HeapTupleHeader value, Rules *rules)
 	rules->activity_orders = PositiveInt(FIELD(RULES_ACTIVITY_ORDERS));
 	rules->angry_refund_share = PositiveFloat(FIELD(RULES_ANGRY_REFUND_SHARE));
 	rules->angry_last_refund_share = PositiveFloat(FIELD(RULES_ANGRY_LAST_REFUND_SHARE));
+	rules->recall_bargain_share = PositiveFloat(FIELD(RULES_RECALL_BARGAIN_SHARE));
+	rules->recall_bestseller_share = PositiveFloat(FIELD(RULES_RECALL_BESTSELLER_SHARE));
 	rules->lost_days = PositiveInt(FIELD(RULES_LOST_DAYS));
 	rules->lost_multiple = PositiveFloat(FIELD(RULES_LOST_MULTIPLE));
 	if (rules->lost_multiple < 1)
@@ -256,7 +261,7 @@ EnumValue(Oid type, const char *name)
 void
 LoadLabelTypes(TupleDesc desc, int first, LabelTypes *types)
 {
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < LABEL_TYPES; i++)
 		types->types[i] = TupleDescAttr(desc, first + 3 + i)->atttypid;
 	for (int i = 0; i < TIERS; i++)
 		types->tier[i] = EnumValue(types->types[0], tier_names[i][0]);
@@ -266,6 +271,8 @@ LoadLabelTypes(TupleDesc desc, int first, LabelTypes *types)
 		types->quadrant[i] = EnumValue(types->types[2], quadrant_names[i][0]);
 	for (int i = 0; i < ACTIVITIES; i++)
 		types->activity[i] = EnumValue(types->types[3], activity_names[i][0]);
+	for (int i = 0; i < RECALL_CLASSES; i++)
+		types->recall_class[i] = EnumValue(types->types[4], recall_class_names[i][0]);
 }
 
 void
@@ -289,6 +296,8 @@ EvaluationToColumns(const Evaluation *evaluation, const LabelTypes *types,
 	COLUMN(ObjectIdGetDatum(types->quadrant[evaluation->quadrant]),
 		   evaluation->quadrant == NO_LABEL);
 	COLUMN(ObjectIdGetDatum(types->activity[evaluation->activity]), false);
+	COLUMN(ObjectIdGetDatum(types->recall_class[evaluation->recall_class]),
+		   evaluation->recall_class == NO_LABEL);
 	COLUMN(DateADTGetDatum(evaluation->follow_up_at), evaluation->follow_up_at == NO_DAY);
 	COLUMN(DateADTGetDatum(evaluation->silent_at), evaluation->silent_at == NO_DAY);
 	COLUMN(DateADTGetDatum(evaluation->lost_at), evaluation->lost_at == NO_DAY);
@@ -318,10 +327,11 @@ EvaluationFromColumns(const Datum *values, const bool *nulls, const LabelTypes *
 	evaluation->lifecycle = LabelIndex(values[4], nulls[4], types->lifecycle, LIFECYCLES);
 	evaluation->quadrant = LabelIndex(values[5], nulls[5], types->quadrant, QUADRANTS);
 	evaluation->activity = LabelIndex(values[6], nulls[6], types->activity, ACTIVITIES);
-	evaluation->follow_up_at = DAY(7);
-	evaluation->silent_at = DAY(8);
-	evaluation->lost_at = DAY(9);
-	evaluation->next_eval_at = DAY(10);
+	evaluation->recall_class = LabelIndex(values[7], nulls[7], types->recall_class, RECALL_CLASSES);
+	evaluation->follow_up_at = DAY(8);
+	evaluation->silent_at = DAY(9);
+	evaluation->lost_at = DAY(10);
+	evaluation->next_eval_at = DAY(11);
 #undef DAY
 }
 
@@ -438,6 +448,9 @@ custseg_evaluate_history(PG_FUNCTION_ARGS)
 	happened.logins = TIMELINE(HISTORY_LOGINS);
 	happened.complaints = TIMELINE(HISTORY_COMPLAINTS);
 	happened.resolved = TIMELINE(HISTORY_RESOLVED);
+	happened.lines = TIMELINE(HISTORY_LINES);
+	happened.bargain = TIMELINE(HISTORY_BARGAIN);
+	happened.bestseller = TIMELINE(HISTORY_BESTSELLER);
 #undef TIMELINE
 	return Evaluated(fcinfo, &happened);
 }

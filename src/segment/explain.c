@@ -19,6 +19,7 @@
 #include "common/guard.h"
 #include "common/settings.h"
 #include "common/spi.h"
+#include "facts/event.h"
 #include "person/person.h"
 #include "segment/clock.h"
 #include "segment/explain_models.h"
@@ -374,6 +375,24 @@ ExplainActivity(Explanation *why)
 }
 
 static void
+ExplainRecallClass(Explanation *why)
+{
+	const Facts *facts = &why->facts;
+	bool		lines = facts->lines > 0;
+
+	Say(why, "recall_class", recall_class_names[why->now.recall_class][0],
+		psprintf(WORDS("of a silent or lost customer: bargain_buyer from %s of the money at a bargain, bestseller_buyer from %s of it on bestsellers, else general",
+					   "针对沉默或流失客户：特价金额占比达 %s 为清仓低价客，畅销品金额占比达 %s 为畅销品老客，其余为通用"),
+				 Percent(why->rules.recall_bargain_share), Percent(why->rules.recall_bestseller_share)),
+		lines ?
+		psprintf(WORDS("lines of %s: %s (%s) at a bargain, %s (%s) on bestsellers", "订单明细共 %s：特价 %s（%s），畅销品 %s（%s）"),
+				 Money(facts->lines), Money(facts->bargain), Share(facts->bargain, facts->lines),
+				 Money(facts->bestseller), Share(facts->bestseller, facts->lines)) :
+		psprintf(WORDS("no lines are known; of orders of %s, %s (%s) on days with a promotion", "没有订单明细；订单 %s 中促销日 %s（%s）"),
+				 Money(facts->gross), Money(facts->on_promotion), Share(facts->on_promotion, facts->gross)));
+}
+
+static void
 ExplainTags(Explanation *why)
 {
 	Oid			types[1] = {INT8OID};
@@ -407,6 +426,8 @@ ExplainCustomer(Explanation *why)
 	if (!prospect)
 		ExplainQuadrant(why);
 	ExplainActivity(why);
+	if (why->now.recall_class != NO_LABEL)
+		ExplainRecallClass(why);
 	if (!prospect)
 		ExplainClocks(why);
 	Say(why, "next_eval_at", Day(why->now.next_eval_at),
@@ -473,7 +494,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 
 	types[0] = INT8OID;
 	values[0] = PG_GETARG_DATUM(0);
-	SpiRun("SELECT p.timeline, p.customer_id, h.logins, h.complaints, h.resolved FROM custseg.profile p"
+	SpiRun("SELECT p.timeline, p.customer_id, " LABEL_EVENTS " FROM custseg.profile p"
 		   " LEFT JOIN custseg.label_event h USING (customer_id) WHERE p.customer_id = " PERSON_OF("$1"), 1, types, values, NULL);
 	if (SPI_processed == 0)
 		ereport(ERROR,
@@ -482,7 +503,7 @@ custseg_explain(PG_FUNCTION_ARGS)
 				 errhint("Customers come with their orders, or from a source of people: see custseg.customer, or run CALL custseg.refresh().")));
 	why.customer_id = SpiInt64(0, 2, 0);
 	why.timeline = SpiField(0, 1, &isnull);
-	happened = (Happened) {Detoasted(1), Detoasted(3), Detoasted(4), Detoasted(5)};
+	happened = (Happened) {Detoasted(1), Detoasted(3), Detoasted(4), Detoasted(5), Detoasted(6), Detoasted(7), Detoasted(8)};
 	GatherFacts(&why.rules, &happened, why.day, &why.facts);
 	EvaluateFacts(&why.rules, &why.facts, why.day, &why.now);
 	ExplainCustomer(&why);
@@ -505,6 +526,7 @@ custseg_label_name(PG_FUNCTION_ARGS)
 		{"lifecycle", lifecycle_names, LIFECYCLES},
 		{"quadrant", quadrant_names, QUADRANTS},
 		{"activity", activity_names, ACTIVITIES},
+		{"recall_class", recall_class_names, RECALL_CLASSES},
 		{"churn_risk", churn_risk_names, LEVELS},
 		{"potential_value", potential_names, LEVELS},
 	};

@@ -48,6 +48,14 @@ typedef enum Activity
 } Activity;
 #define ACTIVITIES 3
 
+typedef enum RecallClass
+{
+	RECALL_BARGAIN_BUYER,
+	RECALL_BESTSELLER_BUYER,
+	RECALL_GENERAL,
+} RecallClass;
+#define RECALL_CLASSES 3
+
 #define NO_LABEL	(-1)
 
 /* A label as words, in English as stored or in Chinese; NULL for NO_LABEL. */
@@ -55,5 +63,6 @@ extern const char *const tier_names[TIERS][2];
 extern const char *const lifecycle_names[LIFECYCLES][2];
 extern const char *const quadrant_names[QUADRANTS][2];
 extern const char *const activity_names[ACTIVITIES][2];
+extern const char *const recall_class_names[RECALL_CLASSES][2];
 
 #endif							/* CUSTSEG_LABELS_H */

@@ -30,6 +30,8 @@ typedef struct Rules
 	int32		activity_orders;
 	double		angry_refund_share;
 	double		angry_last_refund_share;
+	double		recall_bargain_share;
+	double		recall_bestseller_share;
 	int32		lost_days;
 	double		lost_multiple;
 	int32		follow_up_days[TIERS];

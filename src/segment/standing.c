@@ -97,9 +97,9 @@ StandingIsEmpty(void)
 	return SPI_processed == 0;
 }
 
-#define HAPPENED	4			/* timelines that an evaluation is made of */
+#define HAPPENED	7			/* timelines that an evaluation is made of */
 
-/* "stored" are orders, logins, complaints and what resolved them. */
+/* "stored" are orders, and what the view custseg.label_event has. */
 static void
 EvaluateStanding(StandingRun *run, int64 customer_id, struct varlena *const *stored, int n, Standing *standing)
 {
@@ -108,7 +108,7 @@ EvaluateStanding(StandingRun *run, int64 customer_id, struct varlena *const *sto
 
 	for (int i = 0; i < n; i++)
 		timelines[i] = stored[i] ? pg_detoast_datum_packed(stored[i]) : NULL;
-	happened = (Happened) {timelines[0], timelines[1], timelines[2], timelines[3]};
+	happened = (Happened) {timelines[0], timelines[1], timelines[2], timelines[3], timelines[4], timelines[5], timelines[6]};
 	standing->customer_id = customer_id;
 	EvaluateHappened(&run->rules, &happened, run->now.day, &standing->evaluation);
 	for (int i = 0; i < n; i++)
@@ -161,7 +161,7 @@ StandingBaseline(StandingRun *run)
 	int64		n;
 
 	SpiKeep(plan, run->with_events ?
-			"SELECT p.customer_id, p.timeline, h.logins, h.complaints, h.resolved FROM custseg.profile p"
+			"SELECT p.customer_id, p.timeline, " LABEL_EVENTS " FROM custseg.profile p"
 			" LEFT JOIN custseg.label_event h USING (customer_id)" :
 			"SELECT customer_id, timeline FROM custseg.profile", 0, NULL);
 	SpiStream(*plan, 0, NULL, NULL, BaselineRow, &baseline);
@@ -224,11 +224,11 @@ WriteUpdates(StandingRun *run, Changes *updates)
 						"UPDATE custseg.standing s"
 						" SET r_score = u.r_score, f_score = u.f_score, m_score = u.m_score,"
 						" tier = u.tier, lifecycle = u.lifecycle, quadrant = u.quadrant,"
-						" activity = u.activity, follow_up_at = u.follow_up_at,"
+						" activity = u.activity, recall_class = u.recall_class, follow_up_at = u.follow_up_at,"
 						" silent_at = u.silent_at, lost_at = u.lost_at, next_eval_at = u.next_eval_at"
-						" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+						" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 						" AS u (customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant,"
-						" activity, follow_up_at, silent_at, lost_at, next_eval_at)"
+						" activity, recall_class, follow_up_at, silent_at, lost_at, next_eval_at)"
 						" WHERE s.customer_id = u.customer_id", updates, 0, NULL, NULL);
 	run->updated += updates->n;
 }
@@ -253,7 +253,7 @@ WriteDifference(StandingRun *run, Standings *now, Standings *was, Cause cause)
 	Changes		updates = {COLUMNS};
 	Changes		deletes = {1};
 	Changes		transitions;
-	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0,
+	Oid			columns[COLUMNS] = {INT8OID, INT2OID, INT2OID, INT2OID, 0, 0, 0, 0, 0,
 	DATEOID, DATEOID, DATEOID, DATEOID};
 	int64		replaced = 0;
 	int			i = 0;
@@ -341,7 +341,7 @@ BatchEnd(Batch *batch)
 }
 
 #define STANDING_COLUMNS \
-	"customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant, activity," \
+	"customer_id, r_score, f_score, m_score, tier, lifecycle, quadrant, activity, recall_class," \
 	" follow_up_at, silent_at, lost_at, next_eval_at, ctid"
 
 static void
@@ -366,7 +366,7 @@ EventRow(TupleTableSlot *slot, void *arg)
 }
 
 #define CUSTOMERS_WITH_EVENTS \
-	"SELECT customer_id, p.timeline, h.logins, h.complaints, h.resolved" \
+	"SELECT customer_id, p.timeline, " LABEL_EVENTS \
 	" FROM custseg.label_event h JOIN custseg.profile p USING (customer_id) WHERE "
 
 /* Those evaluated, sorted, some of whose ids are in an array, ... */

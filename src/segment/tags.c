@@ -23,7 +23,7 @@ PG_FUNCTION_INFO_V1(custseg_remove_tag);
 static void
 CheckTagName(const char *tag)
 {
-	static const char *const taken[] = {"tier", "lifecycle", "quadrant", "activity", "churn_risk", "potential_value", "tag"};
+	static const char *const taken[] = {"tier", "lifecycle", "quadrant", "activity", "recall_class", "churn_risk", "potential_value", "tag"};
 	int			length = strlen(tag);
 
 	for (int i = 0; i < lengthof(taken); i++)

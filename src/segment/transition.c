@@ -16,10 +16,11 @@ typedef enum Label
 	LABEL_LIFECYCLE,
 	LABEL_QUADRANT,
 	LABEL_ACTIVITY,
+	LABEL_RECALL_CLASS,
 } Label;
-#define LABELS 4
+#define LABELS 5
 
-static const char *const label_columns[LABELS] = {"tier", "lifecycle", "quadrant", "activity"};
+static const char *const label_columns[LABELS] = {"tier", "lifecycle", "quadrant", "activity", "recall_class"};
 
 void
 TransitionsBegin(Changes *transitions)
@@ -47,6 +48,8 @@ LabelText(const Evaluation *evaluation, Label label)
 			return evaluation->quadrant == NO_LABEL ? NULL : quadrant_names[evaluation->quadrant][0];
 		case LABEL_ACTIVITY:
 			return activity_names[evaluation->activity][0];
+		case LABEL_RECALL_CLASS:
+			return evaluation->recall_class == NO_LABEL ? NULL : recall_class_names[evaluation->recall_class][0];
 	}
 	return NULL;
 }

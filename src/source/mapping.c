@@ -30,6 +30,7 @@
 
 #include "common/spi.h"
 #include "source/follow.h"
+#include "source/lines.h"
 #include "source/mapping.h"
 #include "source/parse_text.h"
 
@@ -76,6 +77,13 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_CLOSED] = {"closed", "boolean, timestamptz, timestamp or date", closed_types},
 	[COLUMN_COUPON] = {"coupon", NULL, NULL},
 	[COLUMN_MERGED_INTO] = {"merged_into", "smallint, integer, bigint, uuid, text or varchar", key_types},
+	[COLUMN_PRODUCT] = {"product", NULL, NULL},
+	[COLUMN_QUANTITY] = {"quantity", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_PRICE] = {"price", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_LIST_PRICE] = {"list_price", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_UNIT_COST] = {"unit_cost", "numeric, an integer or a floating-point number", number_types},
+	[COLUMN_CATEGORY] = {"category", NULL, NULL},
+	[COLUMN_CLEARANCE] = {"clearance", "boolean or a number", promotion_types},
 };
 
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
@@ -87,6 +95,7 @@ static const char *const kind_names[] = {
 	[SOURCE_CONTACT] = "contact",
 	[SOURCE_SPEND] = "spend",
 	[SOURCE_EVENTS] = "events",
+	[SOURCE_LINES] = "lines",
 };
 
 const char *
@@ -130,6 +139,7 @@ SourceFromRow(uint64 row, SourceKind kind)
 	source->follow = SpiInt64(row, 18, 0) != 0;
 	source->owner_name = SpiText(row, 19);
 	source->parse = ParseOrderOf(SpiText(row, 21));
+	source->orders_source = SpiInt64(row, 23, 0);
 	return source;
 }
 
@@ -142,6 +152,24 @@ AddAttribute(Source *source, char *name, char *column, char *type_name)
 	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
 		palloc(sizeof(SourceAttribute));
 	source->attributes[n] = (SourceAttribute) {.name = name,.column = column,.type_name = type_name};
+}
+
+/* Each source of lines has the source of its orders, where there is one. */
+static void
+FindOrders(List *sources)
+{
+	List	   *all = sources == NIL ? NIL : ListSources(SOURCE_ORDERS);
+	ListCell   *cell;
+	ListCell   *other;
+
+	foreach(cell, sources)
+	{
+		Source	   *source = lfirst(cell);
+
+		foreach(other, all)
+			if (((Source *) lfirst(other))->source_id == source->orders_source)
+				source->orders = lfirst(other);
+	}
 }
 
 List *
@@ -160,7 +188,7 @@ ListSources(SourceKind kind)
 					   " m.tracked_since IS NOT NULL, m.tracked_layout,"
 					   " coalesce(m.last_read + m.rescan_every > pg_catalog.clock_timestamp(), false) AND m.problem IS NULL,"
 					   " m.tracked_layout IS NOT NULL AND m.read_home = custseg.home(),"
-					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse, c.name"
+					   " m.problem IS NOT NULL, m.rows_accepted, m.native, m.follow, m.owner_name::text, c.type, m.parse, c.name, m.orders_source"
 					   " FROM custseg.source_mapping m JOIN custseg.source_column c USING (source_id)"
 					   " WHERE m.kind = $1 ORDER BY m.source_id, c.role COLLATE \"C\", c.name COLLATE \"C\"",
 					   1, types), values, NULL);
@@ -183,6 +211,8 @@ ListSources(SourceKind kind)
 			AddAttribute(source, SpiText(row, 22), SpiText(row, 3), SpiText(row, 20));
 	}
 	SPI_freetuptable(SPI_tuptable);
+	if (kind == SOURCE_LINES)
+		FindOrders(sources);
 	return sources;
 }
 
@@ -308,6 +338,13 @@ SourceMayBe(int source_id, Oid relid)
 	return may_be;
 }
 
+/* A column without which nothing can be read of the source. */
+static MappedColumn
+TellingColumn(const Source *source)
+{
+	return source->column[COLUMN_CUSTOMER] ? COLUMN_CUSTOMER : source->kind == SOURCE_SPEND ? COLUMN_AT : COLUMN_ORDER_ID;
+}
+
 void
 SourceOpen(Source *source)
 {
@@ -343,9 +380,11 @@ SourceOpen(Source *source)
 			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
 	for (int i = 0; i < source->n_attributes; i++)
 		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
+	if (source->orders_source != 0)
+		LinesOpen(source);
 	if (source->column[COLUMN_CUSTOMER])
 		(void) KeyKindOf(source->type[COLUMN_CUSTOMER], &source->key_kind);
-	if (source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
+	if (source->column[COLUMN_CUSTOMER] && source->key_kind == KEY_NATIVE && !NumbersAreNative(source))
 		source->key_kind = KEY_NUMBER;
 	if (source->column[COLUMN_CUSTOMER] && source->source_id > 0 && (source->key_kind == KEY_NATIVE) != source->native)
 		ereport(ERROR,
@@ -358,7 +397,7 @@ SourceOpen(Source *source)
 						 source->source_id, source->source_id)));
 
 	if (pg_class_aclcheck(source->relation, source->owner, ACL_SELECT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck(source->relation, source->attno[source->kind == SOURCE_SPEND ? COLUMN_AT : COLUMN_CUSTOMER], source->owner, ACL_SELECT) != ACLCHECK_OK)
+		pg_attribute_aclcheck(source->relation, source->attno[TellingColumn(source)], source->owner, ACL_SELECT) != ACLCHECK_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", which owns relation %s, may not read it",

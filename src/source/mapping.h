@@ -26,6 +26,7 @@ typedef enum SourceKind
 	SOURCE_PEOPLE,				/* who there is, and their attributes */
 	SOURCE_CONTACT,				/* names, handles, opt-outs */
 	SOURCE_EVENTS,				/* what else happened to customers */
+	SOURCE_LINES,				/* what orders consisted of; see lines.h */
 	SOURCE_SPEND,				/* what the shop spends, by day and channel */
 } SourceKind;
 
@@ -52,9 +53,16 @@ typedef enum MappedColumn
 	COLUMN_CLOSED,				/* whether, or when, it was closed */
 	COLUMN_COUPON,				/* with which an order was placed; read where it is asked for */
 	COLUMN_MERGED_INTO,			/* the key of the customer that this one was merged into */
+	COLUMN_PRODUCT,				/* of lines of orders, as all that follows */
+	COLUMN_QUANTITY,
+	COLUMN_PRICE,				/* of one */
+	COLUMN_LIST_PRICE,
+	COLUMN_UNIT_COST,
+	COLUMN_CATEGORY,
+	COLUMN_CLEARANCE,
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_MERGED_INTO + 1)
+#define MAPPED_COLUMNS (COLUMN_CLEARANCE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
@@ -94,6 +102,9 @@ typedef struct Source
 	SourceEvent *events;		/* of a source of events, by ascending event_id (facts/event.h) */
 	int			n_events;
 	bool		moves_labels;	/* by the meaning of one of them */
+	int			orders_source;	/* of lines: whose orders they belong to; 0: they have customers of their own */
+	struct Source *orders;		/* that source; NULL: it is gone */
+	const struct ProductTable *products;	/* of lines, by which they are judged (profile/products.h) */
 	TimestampTz last_read;		/* DT_NOBEGIN before the first */
 	int64		customers;		/* found by that read; -1 before the first */
 	int64		rows;			/* that went into timelines then */

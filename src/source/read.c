@@ -27,6 +27,7 @@
 #include "common/foreign.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "source/lines.h"
 #include "source/read.h"
 
 /*
@@ -47,6 +48,11 @@ SourceCheckPlan(const Source *source, SPIPlanPtr plan)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source)),
+				 errhint("Check custseg.source and refresh again.")));
+	if (source->orders && !list_member_oid(cached->relationOids, source->orders->relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation %s was replaced while it was about to be read", SourceRelation(source->orders)),
 				 errhint("Check custseg.source and refresh again.")));
 }
 
@@ -78,13 +84,13 @@ FindsEqual(HeapTuple index, Oid equality, Oid collation)
 	return op_in_opfamily(equality, get_opclass_family(classes->values[0])) && collations->values[0] == collation;
 }
 
-/* An index whose first column is the customer. */
+/* An index whose first column is that one. */
 static bool
-HasIndex(const Source *source, Relation rel)
+HasIndex(const Source *source, MappedColumn column, Relation rel)
 {
-	AttrNumber	attno = source->attno[COLUMN_CUSTOMER];
+	AttrNumber	attno = source->attno[column];
 	Oid			collation = TupleDescAttr(RelationGetDescr(rel), attno - 1)->attcollation;
-	Oid			equality = lookup_type_cache(source->type[COLUMN_CUSTOMER], TYPECACHE_EQ_OPR)->eq_opr;
+	Oid			equality = lookup_type_cache(source->type[column], TYPECACHE_EQ_OPR)->eq_opr;
 	bool		has = false;
 	ListCell   *cell;
 
@@ -108,13 +114,21 @@ HasIndex(const Source *source, Relation rel)
 }
 
 bool
-HasCustomerIndex(const Source *source)
+HasIndexOn(const Source *source, MappedColumn column)
 {
 	Relation	rel = relation_open(source->relation, AccessShareLock);
-	bool		has = HasIndex(source, rel);
+	bool		has = HasIndex(source, column, rel);
 
 	relation_close(rel, NoLock);
 	return has;
+}
+
+bool
+HasCustomerIndex(const Source *source)
+{
+	if (source->orders)
+		return HasIndexOn(source, COLUMN_ORDER_ID) && HasIndexOn(source->orders, COLUMN_CUSTOMER);
+	return HasIndexOn(source, COLUMN_CUSTOMER);
 }
 
 char *
@@ -197,6 +211,11 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->promotion = source->column[COLUMN_PROMOTION] ? places->columns++ : -1;
 	places->event = source->column[COLUMN_EVENT] ? places->columns++ : -1;
 	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
+	places->product = source->kind == SOURCE_LINES ? places->columns++ : -1;
+	places->price = source->kind == SOURCE_LINES ? places->columns++ : -1;
+	places->sold = source->kind == SOURCE_LINES ? places->columns++ : -1;
+	places->clearance = source->column[COLUMN_CLEARANCE] ? places->columns++ : -1;
+	places->counts = source->orders_source ? places->columns++ : -1;
 }
 
 /* Days, amounts and channels. */
@@ -239,6 +258,8 @@ SelectFrom(const Source *source)
 
 	if (source->kind == SOURCE_SPEND)
 		return SelectSpend(source);
+	if (source->kind == SOURCE_LINES)
+		return LinesStatement(source, LINES_ALL);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT %s", SourceColumn(source, COLUMN_CUSTOMER));
 	if (source->kind == SOURCE_ORDERS)
@@ -313,8 +334,14 @@ SourceTry(Source *source)
 void
 SourceRead(Source *source, DestReceiver *dest)
 {
+	int			level = -1;
+
 	SourceOpen(source);
+	if (source->orders)
+		level = PlanWholeBegin();
 	SourceQuery(source, SelectFrom(source), 0, NULL, NULL, dest);
+	if (level >= 0)
+		PlanByIndexEnd(level);
 }
 
 char *
@@ -342,13 +369,17 @@ SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest)
 {
 	Oid			types[2] = {type, TEXTARRAYOID};
 	Datum		values[2] = {keys, source->accepted};
+	int			nargs = source->column[COLUMN_STATUS] ? 2 : 1;
 	StringInfoData sql;
 	int			level;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "%s WHERE %s%s", SelectFrom(source),
-					 SourceCustomerIsAny(source, 1), SourceFilter(source, 2, " AND "));
+	if (source->orders_source)
+		appendStringInfoString(&sql, LinesStatement(source, LINES_OF_CUSTOMERS));
+	else
+		appendStringInfo(&sql, "%s WHERE %s%s", SelectFrom(source),
+						 SourceCustomerIsAny(source, 1), SourceFilter(source, 2, " AND "));
 	level = PlanBySortedIndexBegin();
-	SourceQuery(source, sql.data, source->column[COLUMN_STATUS] ? 2 : 1, types, values, dest);
+	SourceQuery(source, sql.data, nargs, types, values, dest);
 	PlanByIndexEnd(level);
 }

@@ -26,13 +26,18 @@
 #define SPEND_AMOUNT	1
 #define SPEND_CHANNEL	2
 
-/* Where the others of orders are; -1: not mapped. */
+/* Where the others are; -1: not mapped. */
 typedef struct ReadPlaces
 {
 	int			order_id;
 	int			promotion;		/* boolean */
 	int			event;			/* text */
 	int			status;			/* text */
+	int			product;		/* text; this and what follows of lines */
+	int			price;			/* numeric */
+	int			sold;			/* boolean: quantity and price are above zero */
+	int			counts;			/* boolean: the order does; NULL: there is none. Of lines with orders */
+	int			clearance;		/* boolean */
 	int			columns;		/* in all */
 } ReadPlaces;
 
@@ -81,7 +86,8 @@ extern void SourceQuery(const Source *source, const char *sql, int nargs, Oid *t
 /* Do work that runs code of the relation, as its owner: see RunForeign. */
 extern void SourceForeign(const Source *source, void (*work) (void *arg), void *arg);
 
-/* Whether rows of single customers can be found by an index on the customer column. After SourceOpen. */
+/* Whether rows of single customers can be found by an index, and whether a column has one. After SourceOpen. */
+extern bool HasIndexOn(const Source *source, MappedColumn column);
 extern bool HasCustomerIndex(const Source *source);
 
 #endif							/* CUSTSEG_READ_H */

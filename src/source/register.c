@@ -113,11 +113,11 @@ static int
 StoreMapping(const Source *source)
 {
 	const char *kind = SourceKindName(source->kind);
-	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID};
+	Oid			types[] = {TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID, INT4OID};
 	Datum		values[lengthof(types)] = {CStringGetTextDatum(kind), ObjectIdGetDatum(source->relation),
 		CStringGetTextDatum(source->schema_name), CStringGetTextDatum(source->relation_name),
 	CStringGetTextDatum(source->namespace), (Datum) 0, BoolGetDatum(source->key_kind == KEY_NATIVE)};
-	char		nulls[lengthof(types) + 1] = "          ";
+	char		nulls[lengthof(types) + 1] = "           ";
 	Guard		guard;
 	int			id;
 
@@ -131,6 +131,8 @@ StoreMapping(const Source *source)
 		values[9] = CStringGetTextDatum(ParseOrderName(source->parse));
 	else
 		nulls[9] = 'n';
+	values[10] = Int32GetDatum(source->orders_source);
+	nulls[10] = source->orders_source ? ' ' : 'n';
 
 	GuardEnter(&guard, ExtensionOwner());
 	SpiRun("SELECT FROM custseg.source_mapping WHERE kind = $1 AND relation = $2",
@@ -150,8 +152,8 @@ StoreMapping(const Source *source)
 					 errmsg("%s is already the source of customers of namespace \"%s\"", SpiText(0, 1), source->namespace),
 					 errhint("Forget it first with custseg.drop_source, or make a view over both tables.")));
 	}
-	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, native, follow, owner_name, parse)"
-		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9::name, $10) RETURNING source_id",
+	SpiRun("INSERT INTO custseg.source_mapping (kind, relation, schema_name, relation_name, namespace, accepted, native, follow, owner_name, parse, orders_source)"
+		   " VALUES ($1, $2, $3::name, $4::name, $5, $6, $7, $8, $9::name, $10, $11) RETURNING source_id",
 		   lengthof(types), types, values, nulls);
 	id = SpiInt64(0, 1, 0);
 	StoreColumns(source, id);

@@ -239,6 +239,12 @@ custseg_drop_source(PG_FUNCTION_ARGS)
 	Guard		guard;
 
 	OwnerBegin(&guard);
+	if (SpiRun("SELECT source_id, relation::text FROM custseg.source_mapping WHERE orders_source = $1 ORDER BY 1",
+			   1, types, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("source %d has the orders of the lines in %s, which are source " INT64_FORMAT, id, SpiText(0, 2), SpiInt64(0, 1, 0)),
+				 errhint("SELECT custseg.drop_source(" INT64_FORMAT ") first.", SpiInt64(0, 1, 0))));
 	SpiRun("DELETE FROM custseg.source_mapping WHERE source_id = $1"
 		   " RETURNING relation::oid, tracked_since IS NOT NULL", 1, types, values, NULL);
 	if (SPI_processed == 0)

@@ -9,7 +9,7 @@ use Exporter 'import';
 
 our @EXPORT = qw(differences_sql contents_sql forget_sql $compared);
 
-my $standing = 'r_score, f_score, m_score, tier, lifecycle, quadrant, activity, follow_up_at, silent_at, lost_at, next_eval_at';
+my $standing = 'r_score, f_score, m_score, tier, lifecycle, quadrant, activity, recall_class, follow_up_at, silent_at, lost_at, next_eval_at';
 
 # People by what the shop calls them.
 my $person = "coalesce(i.namespace || '/' || i.key, x.customer_id::text)";
@@ -76,7 +76,7 @@ sub differences_sql
 		'profile AS MATERIALIZED (SELECT person, key, custseg.timeline_send(t) AS bytes FROM truth)',
 		'standing AS MATERIALIZED (SELECT person, e.* FROM truth, state, custseg.evaluate(t, day, rules) e)',
 		"tag AS (SELECT person, tag, value FROM standing,
-			LATERAL (VALUES ('tier', tier::text), ('lifecycle', lifecycle::text), ('quadrant', quadrant::text), ('activity', activity::text)) AS l (tag, value)
+			LATERAL (VALUES ('tier', tier::text), ('lifecycle', lifecycle::text), ('quadrant', quadrant::text), ('activity', activity::text), ('recall_class', recall_class::text)) AS l (tag, value)
 			WHERE value IS NOT NULL)",
 		'piece AS (SELECT person, source_id, custseg.timeline_send(t) AS bytes FROM part WHERE source_id IN (' . join(', ', @parts) . ') AND (SELECT parts FROM custseg.refresh_state))',
 		'says AS MATERIALIZED (' . join(' UNION ALL ', 'SELECT 0 AS source_id, NULL AS person, NULL::timestamptz AS at, NULL::date AS day, NULL AS attributes WHERE false',

@@ -36,7 +36,8 @@ INSERT INTO other SELECT 'settings', * FROM (VALUES
     ('time_zone', 'Asia/Shanghai'), ('language', 'zh'), ('first_day', '1990-01-01'),
     ('tier_high_share', '0.25'), ('tier_mid_share', '0.25'), ('quadrant_f_orders', '5'), ('quadrant_m_percentile', '0.8'),
     ('activity_days', '60'), ('activity_orders', '4'), ('activity_value_share', '0.1'),
-    ('angry_refund_share', '0.6'), ('angry_last_refund_share', '0.6'), ('lost_days', '300'), ('lost_multiple', '3'),
+    ('angry_refund_share', '0.6'), ('angry_last_refund_share', '0.6'), ('recall_bargain_share', '0.6'), ('recall_bestseller_share', '0.3'),
+    ('bargain_price_share', '0.8'), ('bestseller_quantile', '0.9'), ('lost_days', '300'), ('lost_multiple', '3'),
     ('silence_gap_quantile', '0.8'), ('silence_p_alive', '0.4'), ('calibrate_every_days', '1'), ('backlog_days', '30'),
     ('shrink_share', '0.4'), ('purchase_model', 'nbd'), ('margin', '0.3'), ('discount_rate', '0.2'),
     ('model_group', 'tier'), ('model_group_min', '50')) v;

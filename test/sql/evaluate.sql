@@ -11,7 +11,7 @@ SELECT * FROM custseg.evaluate('{2024-01-01:1:20.00}', '2024-01-02', (SELECT cus
 
 CREATE TEMP TABLE cuts AS
 SELECT ROW(1, '{10,30,60,120}', '{1,1,2,4}', '{10,25,60.50,200}', 200, 60.5, 100, 40,
-           3, 91, 3, 0.5, 0.5, 365, 2, '{15,30,60}', '{90,120,180}',
+           3, 91, 3, 0.5, 0.5, 0.5, 0.25, 365, 2, '{15,30,60}', '{90,120,180}',
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules AS r;
 
 -- One story for each label.
@@ -73,11 +73,11 @@ FROM story, cuts, LATERAL custseg.evaluate(t, day, r) e ORDER BY n;
 
 -- What rules cannot be.
 SELECT custseg.evaluate('{}', 'infinity', r) FROM cuts;
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, '{1,2,3}', NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 0, 91, 3, 0.5, 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 'NaN', 0.5, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 365, 0.5, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
-SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 365, 2, '{1,NULL,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, '{1,2,3}', NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 0.5, 0.25, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 0, 91, 3, 0.5, 0.5, 0.5, 0.25, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 'NaN', 0.5, 0.5, 0.25, 365, 2, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 0.5, 0.25, 365, 0.5, '{1,1,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
+SELECT custseg.evaluate('{}', '2024-01-01', ROW(1, NULL, NULL, NULL, 1, 1, 1, 1, 3, 91, 3, 0.5, 0.5, 0.5, 0.25, 365, 2, '{1,NULL,1}', '{2,2,2}', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules);
 SELECT custseg.evaluate(NULL, '2024-01-01', r) IS NULL FROM cuts;
 -- No clock leaves the calendar.
 SELECT (custseg.evaluate('{5874897-12-01:1:1.00}', '5874897-12-31', r)).* FROM cuts;
@@ -153,11 +153,11 @@ SELECT ROW(
     CASE WHEN recent = 0 THEN 'low_silent'
          WHEN recent >= r.activity_orders OR round(gross / orders, 4) > r.order_value_cut THEN 'high_potential'
          ELSE 'mid_active' END,
-    follow_up_at, silent_at, lost_at, NULL)::custseg.evaluation
+    CASE WHEN d >= silent_at THEN 'general' END, follow_up_at, silent_at, lost_at, NULL)::custseg.evaluation
 FROM clocked $$;
 
 CREATE FUNCTION pg_temp.without_next(e custseg.evaluation) RETURNS text LANGUAGE sql AS
-$$ SELECT ROW(e.r_score, e.f_score, e.m_score, e.tier, e.lifecycle, e.quadrant, e.activity,
+$$ SELECT ROW(e.r_score, e.f_score, e.m_score, e.tier, e.lifecycle, e.quadrant, e.activity, e.recall_class,
               e.follow_up_at, e.silent_at, e.lost_at)::text $$;
 
 -- Random histories: bursts and pauses, refunds, free orders, several a day.
@@ -178,10 +178,10 @@ GROUP BY h;
 CREATE TEMP TABLE rule AS
 SELECT 1 AS n, r FROM cuts
 UNION ALL SELECT 2, ROW(2, '{0,0,5,5}', '{1,2,3,9}', '{-5,0,0,100}', 80.1234, -10, 30, 12.3456,
-                        2, 40, 2, 0.3, 0.8, 100, 1.1, '{20,10,100}', '{60,90,60}',
+                        2, 40, 2, 0.3, 0.8, 0.5, 0.25, 100, 1.1, '{20,10,100}', '{60,90,60}',
                         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules
 UNION ALL SELECT 3, ROW(3, '{7,14,21,28}', '{0,1,1,1}', '{0,0,0,0}', 0, 0, 0, 0,
-                        1, 7, 1, 1, 1, 1, 1, '{1,1,1}', '{1,2,3}',
+                        1, 7, 1, 1, 1, 1, 1, 1, 1, '{1,1,1}', '{1,2,3}',
                         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::custseg.rules;
 SELECT count(*) AS cases, count(DISTINCT h.id) AS histories,
        count(*) FILTER (WHERE pg_temp.without_next(custseg.evaluate(t, day, r)) IS DISTINCT FROM

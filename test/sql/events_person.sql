@@ -101,3 +101,6 @@ SELECT * FROM shop.seen;
 SELECT customer_id FROM shop.wrong;
 SELECT what FROM custseg.verify();
 DROP SCHEMA shop CASCADE;
+
+DROP EXTENSION custseg CASCADE;
+CREATE EXTENSION custseg;

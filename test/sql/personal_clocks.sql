@@ -58,7 +58,7 @@ UPDATE custseg.settings SET silence_p_alive = NULL;
 -- What rules cannot be.
 CREATE FUNCTION pg_temp.rules(personal boolean[], fewest int[], most int[], quantile float8, level float8,
                               gap custseg.gap_model, model text, params float8[]) RETURNS custseg.rules LANGUAGE sql AS $$
-SELECT ROW(1, '{10,30,60,120}', '{1,1,2,4}', '{10,25,60.50,200}', 200, 60.5, 100, 40, 3, 91, 3, 0.5, 0.5, 365, 2,
+SELECT ROW(1, '{10,30,60,120}', '{1,1,2,4}', '{10,25,60.50,200}', 200, 60.5, 100, 40, 3, 91, 3, 0.5, 0.5, 0.5, 0.25, 365, 2,
            '{15,30,60}', '{90,120,180}', personal, fewest, most, quantile, level, gap, model, params)::custseg.rules $$;
 SELECT custseg.evaluate('{}', '2024-01-01', pg_temp.rules('{t,t}', '{1,1,1}', '{9,9,9}', 0.9, 0.5, NULL, NULL, NULL));
 SELECT custseg.evaluate('{}', '2024-01-01', pg_temp.rules('{t,t,NULL}', '{1,1,1}', '{9,9,9}', 0.9, 0.5, NULL, NULL, NULL));
@@ -157,7 +157,7 @@ SELECT custseg.silences('{}', 'infinity', r) FROM rule WHERE n = 1;
 
 -- next_eval_at is exact under personal rules too.
 CREATE FUNCTION pg_temp.without_next(e custseg.evaluation) RETURNS text LANGUAGE sql AS
-$$ SELECT ROW(e.r_score, e.f_score, e.m_score, e.tier, e.lifecycle, e.quadrant, e.activity,
+$$ SELECT ROW(e.r_score, e.f_score, e.m_score, e.tier, e.lifecycle, e.quadrant, e.activity, e.recall_class,
               e.follow_up_at, e.silent_at, e.lost_at)::text $$;
 WITH day_by_day AS (
     SELECT h.id, n, day, (e).next_eval_at AS next, pg_temp.without_next(e) AS said,

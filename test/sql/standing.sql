@@ -25,7 +25,7 @@ CREATE VIEW standing_shop.gap AS
 SELECT * FROM (
     SELECT t.*, lag(to_value) OVER w AS was, lag(1) OVER w AS n, lead(1) OVER w IS NULL AS last,
            CASE label WHEN 'tier' THEN s.tier::text WHEN 'lifecycle' THEN s.lifecycle::text
-                WHEN 'quadrant' THEN s.quadrant::text ELSE s.activity::text END AS is
+                WHEN 'quadrant' THEN s.quadrant::text WHEN 'recall_class' THEN s.recall_class::text ELSE s.activity::text END AS is
     FROM custseg.transition t LEFT JOIN custseg.standing s USING (customer_id)
     WHERE label <> 'tag'
     WINDOW w AS (PARTITION BY customer_id, label ORDER BY transition_id)) x

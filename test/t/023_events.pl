@@ -95,8 +95,8 @@ my $contents = q{SELECT count(*) || md5(coalesce(string_agg(concat_ws(' ', custo
 my $misjudged = q{SELECT coalesce(string_agg(concat_ws(' ', customer_id, s.s, 'not', e.e, 'by', h.logins, h.complaints, h.resolved), E'\n'), '')
 	FROM custseg.refresh_state r CROSS JOIN (SELECT custseg.rules() AS rules OFFSET 0) u CROSS JOIN custseg.profile p
 	LEFT JOIN custseg.label_event h USING (customer_id)
-	CROSS JOIN LATERAL (SELECT custseg.evaluate(ROW(p.timeline, h.logins, h.complaints, h.resolved, NULL, NULL, NULL)::custseg.history, r.day, u.rules)::text AS e) e
-	FULL JOIN (SELECT customer_id, ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity, follow_up_at, silent_at, lost_at, next_eval_at)::text AS s
+	CROSS JOIN LATERAL (SELECT custseg.evaluate(ROW(p.timeline, h.logins, h.complaints, h.resolved, h.lines, h.bargain, h.bestseller)::custseg.history, r.day, u.rules)::text AS e) e
+	FULL JOIN (SELECT customer_id, ROW(r_score, f_score, m_score, tier, lifecycle, quadrant, activity, recall_class, follow_up_at, silent_at, lost_at, next_eval_at)::text AS s
 		FROM custseg.standing) s USING (customer_id)
 	WHERE s.s IS DISTINCT FROM e.e};
 
