@@ -60,9 +60,12 @@ typedef enum MappedColumn
 	COLUMN_UNIT_COST,
 	COLUMN_CATEGORY,
 	COLUMN_CLEARANCE,
+	COLUMN_OWNER,				/* who looks after a customer */
+	COLUMN_ZONE,				/* the customer's time zone */
+	COLUMN_LANGUAGE,
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_CLEARANCE + 1)
+#define MAPPED_COLUMNS (COLUMN_LANGUAGE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
@@ -70,6 +73,7 @@ typedef enum MappedColumn
 /* One of the columns that are kept under their names. */
 typedef struct SourceAttribute
 {
+	const char *role;
 	char	   *name;
 	char	   *column;
 	char	   *type_name;		/* base type, when it was registered */
@@ -136,6 +140,8 @@ extern const char *SourceKindName(SourceKind kind);
 
 /* As it stands in source_column. */
 #define ROLE_ATTRIBUTE	"attribute"
+#define ROLE_HANDLE		"handle"
+#define ROLE_CONSENT	"consent"
 extern const char *ColumnRole(MappedColumn column);
 
 /*
