@@ -116,6 +116,7 @@ typedef struct Source
 	bool		tracked;		/* custseg.track() put triggers on it */
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
+	const char *changes_until;	/* of its log, only what this snapshot sees is read in this run; NULL: all */
 	bool		resting;		/* not tracked, and not to be read again yet */
 	ParseOrder	parse;			/* texts may be days and amounts */
 	bool		follow;			/* read whatever has its name, if it is like the one before: see follow.c */
@@ -170,6 +171,13 @@ extern char *SourceRelation(const Source *source);
 
 /* A mapped column as it stands in a query. */
 extern const char *SourceColumn(const Source *source, MappedColumn column);
+
+/* The column whose values triggers note: that of the customer or, of lines, of the order. */
+static inline MappedColumn
+TrackedColumn(const Source *source)
+{
+	return source->orders_source != 0 ? COLUMN_ORDER_ID : COLUMN_CUSTOMER;
+}
 
 /* Can the status column have this value? An enum has only some. After SourceOpen. */
 extern bool StatusCanBe(const Source *source, const char *status);
