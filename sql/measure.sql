@@ -15,7 +15,7 @@ COMMENT ON COLUMN custseg.outcome.episode_id IS 'the episode';
 COMMENT ON COLUMN custseg.outcome.converted_on IS 'day of the first order within the window; NULL: none';
 COMMENT ON COLUMN custseg.outcome.orders IS 'orders within the window, so far';
 COMMENT ON COLUMN custseg.outcome.spend IS 'net spend within the window, so far';
-COMMENT ON COLUMN custseg.outcome.final IS 'the window is over; nothing changes any more';
+COMMENT ON COLUMN custseg.outcome.final IS 'the window is over; nothing changes any more. Of who was forgotten before, it never is';
 COMMENT ON COLUMN custseg.outcome.measured_on IS 'the day of the refresh that last changed the row';
 SELECT pg_catalog.pg_extension_config_dump('custseg.outcome', '');
 
@@ -75,7 +75,7 @@ FROM (SELECT s.playbook, s.goal,
                       ELSE coalesce((SELECT CASE i.namespace WHEN 'shop' THEN i.key ELSE i.namespace || '/' || i.key END
                                      FROM custseg.identity i WHERE i.customer_id = e.customer_id
                                      ORDER BY i.namespace, i.key LIMIT 1), e.customer_id::text) END) COLLATE pg_catalog."default"
-                  CROSS JOIN LATERAL (SELECT CASE WHEN NOT e.mixed AND e.reason IS DISTINCT FROM 'merged' THEN a.share END AS share) x
+                  CROSS JOIN LATERAL (SELECT CASE WHEN NOT e.mixed AND e.reason IS DISTINCT FROM 'merged' THEN coalesce(a.share, e.share) END AS share) x
                   LEFT JOIN custseg.outcome o USING (episode_id)
                   LEFT JOIN (SELECT episode_id, sum(cost) AS cost, count(*) FILTER (WHERE state = 'done') AS done
                              FROM custseg.task GROUP BY episode_id) t USING (episode_id)

@@ -231,7 +231,7 @@ SELECT pg_catalog.pg_extension_config_dump('custseg.suppression_history', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.suppression_history_suppression_history_id_seq', '');
 
 CREATE TABLE custseg.suppressed_handle (
-    handle bigint NOT NULL,
+    handle uuid NOT NULL,
     customer_id bigint,
     channel text,
     until timestamptz,
@@ -241,8 +241,8 @@ ALTER TABLE custseg.suppressed_handle REPLICA IDENTITY FULL;
 CREATE INDEX suppressed_handle_customer_idx ON custseg.suppressed_handle (customer_id);
 COMMENT ON TABLE custseg.suppressed_handle IS
 'Phone numbers and e-mail addresses, as hashes, of those who must not be contacted: two accounts with the same one are one person, and neither is contacted. Kept along with custseg.suppression; and each refresh that plans for everybody brings in what the customer table of the shop says.';
-COMMENT ON COLUMN custseg.suppressed_handle.handle IS 'salted hash of the digits of a phone number, or of an e-mail address in small letters';
-COMMENT ON COLUMN custseg.suppressed_handle.customer_id IS 'the suppressed customer; NULL for somebody of whom the customer table of the shop says so';
+COMMENT ON COLUMN custseg.suppressed_handle.handle IS 'custseg.handle_hash() of a phone number or e-mail address';
+COMMENT ON COLUMN custseg.suppressed_handle.customer_id IS 'the suppressed customer; NULL for somebody of whom the customer table of the shop says so, 0 for one who was forgotten';
 COMMENT ON COLUMN custseg.suppressed_handle.channel IS 'the channel; NULL for every channel';
 COMMENT ON COLUMN custseg.suppressed_handle.until IS 'when it ends; NULL for never';
 SELECT pg_catalog.pg_extension_config_dump('custseg.suppressed_handle', '');

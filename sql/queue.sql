@@ -3,7 +3,7 @@
 CREATE TABLE custseg.task (
     task_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     episode_id bigint NOT NULL,
-    customer_id bigint NOT NULL,
+    customer_id bigint,
     playbook text NOT NULL,
     channel text NOT NULL,
     state text NOT NULL CHECK (state IN ('open', 'claimed', 'done', 'failed', 'withdrawn', 'expired')),
@@ -18,7 +18,7 @@ CREATE TABLE custseg.task (
     slot integer CHECK (slot >= 1),
     attempts integer NOT NULL DEFAULT 0,
     max_attempts integer NOT NULL,
-    handle bigint,
+    handle uuid,
     task_days integer NOT NULL,
     retry_days integer NOT NULL,
     lease interval NOT NULL,
@@ -56,7 +56,7 @@ COMMENT ON TABLE custseg.task IS
 'One thing to do about one customer. claim() hands tasks out, complete() and fail() bring back what came of them.';
 COMMENT ON COLUMN custseg.task.task_id IS 'running number';
 COMMENT ON COLUMN custseg.task.episode_id IS 'the episode';
-COMMENT ON COLUMN custseg.task.customer_id IS 'the customer, who has at most one task that is open or claimed';
+COMMENT ON COLUMN custseg.task.customer_id IS 'the customer, who has at most one task that is open or claimed; NULL: was forgotten';
 COMMENT ON COLUMN custseg.task.playbook IS 'the playbook';
 COMMENT ON COLUMN custseg.task.channel IS 'the channel';
 COMMENT ON COLUMN custseg.task.state IS 'open, claimed, done, failed, withdrawn or expired';
@@ -71,7 +71,7 @@ COMMENT ON COLUMN custseg.task.slot_day IS 'the day whose capacity it uses';
 COMMENT ON COLUMN custseg.task.slot IS 'its place in that day''s capacity; NULL when it was withdrawn before anybody claimed it';
 COMMENT ON COLUMN custseg.task.attempts IS 'tries that failed so far, those of earlier tasks of the episode and leases that ran out included';
 COMMENT ON COLUMN custseg.task.max_attempts IS 'failed tries after which it is given up, from the playbook';
-COMMENT ON COLUMN custseg.task.handle IS 'salted hash of the phone number or e-mail address; NULL where no customer table is mapped';
+COMMENT ON COLUMN custseg.task.handle IS 'custseg.handle_hash() of the phone number or e-mail address; NULL where there is none, or no customer table';
 COMMENT ON COLUMN custseg.task.task_days IS 'days for which it is worth doing, also after a failed try, from the playbook';
 COMMENT ON COLUMN custseg.task.retry_days IS 'days until the next try, from the playbook';
 COMMENT ON COLUMN custseg.task.lease IS 'how long extend() extends it, from the channel';
@@ -82,8 +82,8 @@ COMMENT ON COLUMN custseg.task.claimed_role IS 'role that claimed it, and may br
 COMMENT ON COLUMN custseg.task.claimed_at IS 'as of when it was last claimed';
 COMMENT ON COLUMN custseg.task.lease_until IS 'until when it is the worker''s; others can claim it afterwards';
 COMMENT ON COLUMN custseg.task.wake_at IS 'when it can be claimed next: end of the lease, or time of the next try; NULL when at once';
-COMMENT ON COLUMN custseg.task.outcome IS 'what came of it: the outcome of complete(), the reason of fail(), lease_expired when nobody brought it back in time, or why it was withdrawn';
-COMMENT ON COLUMN custseg.task.note IS 'what the worker noted';
+COMMENT ON COLUMN custseg.task.outcome IS 'what came of it: the outcome of complete(), the reason of fail(), lease_expired when nobody brought it back in time, or why it was withdrawn: forgotten, where custseg.forget() did';
+COMMENT ON COLUMN custseg.task.note IS 'what the worker noted; not kept of customers who were forgotten';
 COMMENT ON COLUMN custseg.task.cost IS 'cost of the tries made so far';
 COMMENT ON COLUMN custseg.task.closed_at IS 'as of when it ended';
 SELECT pg_catalog.pg_extension_config_dump('custseg.task', '');

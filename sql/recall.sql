@@ -22,7 +22,7 @@ CREATE TABLE custseg.episode (
     goal text NOT NULL,
     playbook text NOT NULL,
     version integer NOT NULL,
-    customer_id bigint NOT NULL,
+    customer_id bigint,
     since date NOT NULL,
     eligible_at timestamptz NOT NULL,
     eligible_on date NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE custseg.episode (
     opened_run bigint,
     opened_by text NOT NULL CHECK (opened_by IN ('data', 'time', 'backlog')),
     closed_at timestamptz,
+    share double precision,
     UNIQUE (customer_id, goal, since)
 );
 CREATE INDEX episode_waiting_idx ON custseg.episode (priority DESC, customer_id) WHERE state IN ('waiting', 'unreachable');
@@ -48,7 +49,7 @@ COMMENT ON COLUMN custseg.episode.episode_id IS 'running number';
 COMMENT ON COLUMN custseg.episode.goal IS 'the goal';
 COMMENT ON COLUMN custseg.episode.playbook IS 'the playbook that opened it';
 COMMENT ON COLUMN custseg.episode.version IS 'version of the playbook then';
-COMMENT ON COLUMN custseg.episode.customer_id IS 'the customer';
+COMMENT ON COLUMN custseg.episode.customer_id IS 'the customer; NULL: was forgotten';
 COMMENT ON COLUMN custseg.episode.since IS 'day of the last order before it: what tells this silence from another';
 COMMENT ON COLUMN custseg.episode.eligible_at IS 'when it was opened; stamped before the arm is read';
 COMMENT ON COLUMN custseg.episode.eligible_on IS 'the shop''s day of that moment: orders on later days count, for both arms';
@@ -59,11 +60,12 @@ COMMENT ON COLUMN custseg.episode.mixed IS 'accounts of the customer were in bot
 COMMENT ON COLUMN custseg.episode.state IS
 'waiting: for a free slot; watching: a control; contacting: has or had a task; unreachable: see reason, looked up again on look_again_on; converted: ordered within the window; expired; exhausted: given up after the tries allowed, or declined; withdrawn: see reason';
 COMMENT ON COLUMN custseg.episode.reason IS
-'why it is in that state: ordered, no_contact, no_handle, opted_out, suppressed, no_template, channel_off, disabled, not_silent, angry_churn, gone (all of the customer''s orders are), merged (the customer is one person with another, whose episode goes on), no_order, not_contacted, declined, wrong_contact, failed';
+'why it is in that state: ordered, no_contact, no_handle, opted_out, suppressed, no_template, channel_off, disabled, not_silent, angry_churn, forgotten, gone (all of the customer''s orders are), merged (the customer is one person with another, whose episode goes on), no_order, not_contacted, declined, wrong_contact, failed';
 COMMENT ON COLUMN custseg.episode.priority IS 'net spend on the day it was opened: the best come first';
 COMMENT ON COLUMN custseg.episode.look_again_on IS 'when an unreachable customer is looked up again';
 COMMENT ON COLUMN custseg.episode.opened_run IS 'the refresh that opened it; NULL when enable() did';
 COMMENT ON COLUMN custseg.episode.opened_by IS 'cause of the silence, data or time; backlog when enable() found the customer silent already';
 COMMENT ON COLUMN custseg.episode.closed_at IS 'as of when it ended';
+COMMENT ON COLUMN custseg.episode.share IS 'of who was forgotten: the holdout under which the arm was drawn, which else stands in custseg.arm';
 SELECT pg_catalog.pg_extension_config_dump('custseg.episode', '');
 SELECT pg_catalog.pg_extension_config_dump('custseg.episode_episode_id_seq', '');

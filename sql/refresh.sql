@@ -132,3 +132,23 @@ COMMENT ON COLUMN custseg.progress.evaluated IS 'customers evaluated';
 COMMENT ON COLUMN custseg.progress.batches IS 'transactions committed';
 COMMENT ON COLUMN custseg.progress.pid IS 'its process';
 COMMENT ON COLUMN custseg.progress.activity IS 'what the process says it is doing now';
+
+-- Erasing what refreshes, and people, have written of a customer.
+
+CREATE FUNCTION custseg.forget(customer bigint) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_forget';
+COMMENT ON FUNCTION custseg.forget(bigint) IS
+'Erases all that is kept of a customer, of all accounts that are one person, from every table of custseg; what custseg.export() shows is then nothing. Results stay, without a customer: episodes, outcomes, and the cost of tasks. The key is remembered as a salted hash (custseg.forgotten), so that no refresh, rebuild or new source brings the customer back from the shop''s own tables, which are not touched. Whoever holds a task of the customer may still report on it. Returns how many customers were not forgotten before.';
+REVOKE ALL ON FUNCTION custseg.forget(bigint) FROM PUBLIC;
+
+CREATE FUNCTION custseg.forget(namespace text, key text) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_forget_key';
+COMMENT ON FUNCTION custseg.forget(text, text) IS
+'forget() for the customer with a key in a namespace, whom custseg need not know: then only the key is remembered, so that no source brings that customer in.';
+REVOKE ALL ON FUNCTION custseg.forget(text, text) FROM PUBLIC;
+
+CREATE FUNCTION custseg.readmit(namespace text, key text) RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_readmit';
+COMMENT ON FUNCTION custseg.readmit(text, text) IS
+'Lets a customer in again who was forgotten and comes back of their own wish: the next refresh reads what the shop''s tables have, as of somebody new. What was erased stays so. False when that key was not forgotten.';
+REVOKE ALL ON FUNCTION custseg.readmit(text, text) FROM PUBLIC;

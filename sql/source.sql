@@ -16,6 +16,7 @@ CREATE TABLE custseg.source_mapping (
     rows_accepted bigint,
     rows_rejected bigint,
     rows_left_out bigint,
+    rows_forgotten bigint,
     customers bigint,
     rescan_every interval CHECK (rescan_every >= '0'),
     tracked_since timestamptz,
@@ -48,6 +49,7 @@ COMMENT ON COLUMN custseg.source_mapping.rows_read IS 'rows of that read that ha
 COMMENT ON COLUMN custseg.source_mapping.rows_accepted IS 'rows that went into timelines';
 COMMENT ON COLUMN custseg.source_mapping.rows_rejected IS 'rows that could not; see custseg.rejected';
 COMMENT ON COLUMN custseg.source_mapping.rows_left_out IS 'rows beside those whose status is not accepted (see custseg.source_status) or whose event is not listed (custseg.event); of lines also those whose quantity or price is not above zero, or whose order does not count. NULL where nothing decides';
+COMMENT ON COLUMN custseg.source_mapping.rows_forgotten IS 'rows beside those whose customers were forgotten (custseg.forget)';
 COMMENT ON COLUMN custseg.source_mapping.customers IS 'customers found by the last complete read';
 COMMENT ON COLUMN custseg.source_mapping.rescan_every IS 'an untracked source is read again only so long after its last read; NULL: with every refresh';
 COMMENT ON COLUMN custseg.source_mapping.tracked_since IS 'since when triggers on the table note whose orders change; NULL: they do not';
@@ -75,7 +77,7 @@ CREATE TABLE custseg.source_column (
 COMMENT ON TABLE custseg.source_column IS
 'Which column of each source''s relation plays which role. Written by add_orders, add_customers and drop_source.';
 COMMENT ON COLUMN custseg.source_column.source_id IS 'the source';
-COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), product, quantity, price, list_price, unit_cost, category, clearance (of a line of an order), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name (of a customer, or of a product), phone, email, do_not_contact, channel (what is spent on)';
+COMMENT ON COLUMN custseg.source_column.role IS 'what the column is to us, by the name of the argument that named it: customer, at, amount, order_id (groups lines into orders), event (what happened), value (how much of it), ref and closed (what the shop calls it, and whether it was closed), coupon, product, quantity, price, list_price, unit_cost, category, clearance (of a line of an order), status (decides whether a row counts), promotion (a flag, or a discount that is positive), registered_at, attribute (one of several, kept under its name), name (of a customer, or of a product), phone, email, do_not_contact, handle and consent (of the medium that is its name), owner, zone, language, merged_into (the key of the customer that this one was merged into), channel (what is spent on)';
 COMMENT ON COLUMN custseg.source_column.name IS 'which of several columns with the role; empty where there can be one';
 COMMENT ON COLUMN custseg.source_column.column_name IS 'the column';
 COMMENT ON COLUMN custseg.source_column.type IS 'its type, without the domain, when that was last looked at: what the column of another relation that is followed must have';
@@ -166,7 +168,7 @@ SELECT m.source_id, m.kind, m.relation,
             WHEN c.oid IS NULL THEN 'the relation no longer exists'
             ELSE 'the relation was renamed from ' || pg_catalog.format('%I.%I', m.schema_name, m.relation_name)
        END AS problem,
-       m.failed_at, m.follow, m.parse, m.orders_source
+       m.failed_at, m.follow, m.parse, m.rows_forgotten, m.orders_source
 FROM custseg.source_mapping m
 LEFT JOIN pg_catalog.pg_class c ON c.oid = m.relation
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace;
@@ -190,6 +192,7 @@ COMMENT ON COLUMN custseg.source.added_at IS 'when the source was added';
 COMMENT ON COLUMN custseg.source.problem IS 'why the source is left as it was last read: its relation changed, its last read failed, or found too few customers and is held; NULL when all is well';
 COMMENT ON COLUMN custseg.source.failed_at IS 'when a refresh last wanted to read it and left it as it was; NULL when the last read went well';
 COMMENT ON COLUMN custseg.source.parse IS 'the order of day, month and year in texts, which may then be days and amounts; NULL: they may not';
+COMMENT ON COLUMN custseg.source.rows_forgotten IS 'rows of the last read that are in none of the other counts, because their customers were forgotten (custseg.forget)';
 COMMENT ON COLUMN custseg.source.orders_source IS 'of lines: the source of orders that they belong to';
 COMMENT ON COLUMN custseg.source.follow IS 'a relation that took its name is read in its place; see custseg.set_follow';
 

@@ -37,6 +37,23 @@ COMMENT ON TABLE custseg.change_gap IS
 COMMENT ON COLUMN custseg.change_gap.source_id IS 'the source';
 COMMENT ON COLUMN custseg.change_gap.xact IS 'the transaction';
 
+CREATE TABLE custseg.change_move (
+    source_id integer NOT NULL,
+    xact xid8 NOT NULL,
+    from_key text COLLATE "C" NOT NULL,
+    to_key text COLLATE "C" NOT NULL,
+    known boolean
+);
+ALTER TABLE custseg.change_move ALTER COLUMN from_key SET STORAGE PLAIN, ALTER COLUMN to_key SET STORAGE PLAIN;
+ALTER TABLE custseg.change_move REPLICA IDENTITY FULL;
+COMMENT ON TABLE custseg.change_move IS
+'Customers from whom an UPDATE of a tracked source moved rows to another, until a refresh has read both: who has no order left then is linked to the other (custseg.person_link, rule moved).';
+COMMENT ON COLUMN custseg.change_move.source_id IS 'the source';
+COMMENT ON COLUMN custseg.change_move.xact IS 'the transaction that changed it';
+COMMENT ON COLUMN custseg.change_move.from_key IS 'the customer''s key before';
+COMMENT ON COLUMN custseg.change_move.to_key IS 'and after';
+COMMENT ON COLUMN custseg.change_move.known IS 'set by a refresh, before it reads: whether the customer had orders until then';
+
 CREATE FUNCTION custseg.track_change() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'custseg_track_change';
 COMMENT ON FUNCTION custseg.track_change() IS
@@ -72,19 +89,22 @@ REVOKE ALL ON FUNCTION custseg.add_orders(regclass, name, name, name, name, name
 
 CREATE FUNCTION custseg.add_people(relation regclass, customer name, registered_at name DEFAULT NULL,
     columns name[] DEFAULT NULL, namespace text DEFAULT 'shop',
-    track boolean DEFAULT false, rescan_every interval DEFAULT NULL) RETURNS integer
+    track boolean DEFAULT false, rescan_every interval DEFAULT NULL,
+    phone name DEFAULT NULL, email name DEFAULT NULL, merged_into name DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_people';
-COMMENT ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) IS
-'Registers a table, view, materialized view or foreign table of people the shop knows, whether they have ordered or not, and returns its source number. Everybody in it is a customer; who has no order is a prospect. customer: as for add_orders; registered_at: timestamptz, timestamp or date (the shop''s local time); columns: attributes that are kept under the names of their columns: texts, numbers, booleans, dates, timestamps, uuids or enums. Only these are copied: name no column with names, phone numbers or addresses that you do not want here. Where several rows are of one customer the latest by registered_at counts, and custseg.attribute_conflict shows the others. namespace, track, rescan_every: as for add_orders. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
-REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval, name, name, name) IS
+'Registers a table, view, materialized view or foreign table of people the shop knows, whether they have ordered or not, and returns its source number. Everybody in it is a customer; who has no order is a prospect. customer: as for add_orders; registered_at: timestamptz, timestamp or date (the shop''s local time); columns: attributes that are kept under the names of their columns: texts, numbers, booleans, dates, timestamps, uuids or enums. Only these are copied: name no column with names, phone numbers or addresses that you do not want here. Where several rows are of one customer the latest by registered_at counts, and custseg.attribute_conflict shows the others. namespace, track, rescan_every: as for add_orders. phone, email: columns that rules (add_link_rule) know the same person by; only hashes of them are kept, and only while there is such a rule. merged_into: the column with the key of the customer that this one was merged into; the two are linked, until custseg.unlink(). The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
+REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, boolean, interval, name, name, name) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
-    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false) RETURNS integer
+    do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false,
+    merged_into name DEFAULT NULL, handle jsonb DEFAULT NULL, consent jsonb DEFAULT NULL,
+    owner name DEFAULT NULL, zone name DEFAULT NULL, language name DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
-COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) IS
-'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders. There can be one such table a namespace, and a customer is looked up in that of the own one.';
-REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name, jsonb, jsonb, name, name, name) IS
+'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders; merged_into: the column with the key of the customer that this one was merged into, who is one person with it until custseg.unlink(). With merged_into, or a rule (add_link_rule) over its phone or email, it is read whole by each refresh, and hashes of those are kept. handle: columns of other media than phone and email, and consent: boolean columns that say whether a medium may be used, as objects by medium, {"sms": "sms_ok"}; owner: who looks after the customer; zone and language: the customer''s (custseg.reachable() shows them). There can be one such table a namespace, and a customer is looked up in that of the own one.';
+REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name, jsonb, jsonb, name, name, name) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_spend(relation regclass, day name, amount name, channel name DEFAULT NULL,
     follow boolean DEFAULT false, parse text DEFAULT NULL) RETURNS integer

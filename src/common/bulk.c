@@ -333,3 +333,13 @@ OwnRelation(const char *name)
 				 errhint("Was the extension changed by hand? Reinstall it.")));
 	return relid;
 }
+
+bool
+NeverUsed(const char *name)
+{
+	Relation	rel = table_open(OwnRelation(name), AccessShareLock);
+	bool		never = RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, AccessShareLock);
+	return never;
+}

@@ -34,4 +34,7 @@ extern uint64 BulkClose(BulkWriter *writer);	/* rows written */
 /* The OID of one of the extension's own tables or views. */
 extern Oid	OwnRelation(const char *name);
 
+/* Has one of our own tables no page? Without a statement, for what most shops never use. */
+extern bool NeverUsed(const char *name);
+
 #endif							/* CUSTSEG_BULK_H */

@@ -35,6 +35,7 @@
 #include "common/compat.h"
 #include "facts/attribute.h"
 #include "facts/people.h"
+#include "person/forgotten.h"
 #include "source/read.h"
 #include "timeline/day.h"
 
@@ -84,6 +85,8 @@ struct PeopleReader
 	TupleTableSlot *in;
 	TupleTableSlot *out;
 	bool		more;			/* "out" has a row that was not looked at yet */
+	bool		knows_forgotten;
+	Forgotten  *forgotten;		/* NULL: nobody */
 
 	/* The customer that was handed out last. */
 	Person		person;
@@ -423,13 +426,33 @@ PeopleNext(PeopleReader *reader)
 	MemoryContextReset(reader->customer);
 	old = MemoryContextSwitchTo(reader->customer);
 	TakeWinner(reader);
+	reader->person.rows = 1;
 	while (NextRow(reader) && IsSameCustomer(reader))
+	{
+		reader->person.rows++;
 		TakeOther(reader);
+	}
 	if (reader->person.other_rows > 0)
 		reader->person.digest = hash_combine64(reader->person.digest, reader->person.other_rows);
 	reader->counts.customers++;
 	MemoryContextSwitchTo(old);
 	return &reader->person;
+}
+
+bool
+PersonIsForgotten(PeopleReader *reader, const Person *person)
+{
+	if (!reader->knows_forgotten)
+		reader->forgotten = ForgottenRead(reader->context);
+	reader->knows_forgotten = true;
+	if (reader->forgotten == NULL ||
+		!(person->key ? IsForgotten(reader->forgotten, reader->source->namespace, person->key) :
+		  IsNumberForgotten(reader->forgotten, person->customer_id)))
+		return false;
+	reader->counts.rows -= person->rows;
+	reader->counts.forgotten += person->rows;
+	reader->counts.customers--;
+	return true;
 }
 
 void

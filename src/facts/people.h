@@ -20,6 +20,7 @@ typedef struct Person
 	char	   *attributes;		/* a JSON object; NULL: not shown yet, or the source has the customer no more */
 	int64		other_rows;		/* that say something else */
 	char	   *others;			/* what, as a JSON array; NULL without any */
+	int64		rows;			/* that say something of the customer */
 	bool		stored;			/* there is a row of the customer and this source */
 } Person;
 
@@ -46,6 +47,9 @@ extern Person *PeopleNext(PeopleReader *reader);
 
 /* Fill in what the last person's attributes are, in the current memory context. */
 extern void PersonShow(PeopleReader *reader, Person *person);
+
+/* Was the last person forgotten? Then the rows are counted as such. */
+extern bool PersonIsForgotten(PeopleReader *reader, const Person *person);
 
 extern const CollectCounts *PeopleCounts(const PeopleReader *reader);
 extern const PeopleOddities *PeopleOdd(const PeopleReader *reader);

@@ -283,11 +283,14 @@ SortByNumber(ByNumber *by_number, PeopleReader *reader, const char *namespace, i
 		MemoryContext old = MemoryContextSwitchTo(by_number->row);
 
 		person->customer_id = NumberOf(&numbers, person->key);
-		PersonShow(reader, person);
-		ExecClearTuple(in);
-		PersonToColumns(person, in->tts_values, in->tts_isnull);
-		ExecStoreVirtualTuple(in);
-		tuplesort_puttupleslot(by_number->sort, in);
+		if (person->customer_id != 0 || !PersonIsForgotten(reader, person))
+		{
+			PersonShow(reader, person);
+			ExecClearTuple(in);
+			PersonToColumns(person, in->tts_values, in->tts_isnull);
+			ExecStoreVirtualTuple(in);
+			tuplesort_puttupleslot(by_number->sort, in);
+		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(by_number->row);
 	}

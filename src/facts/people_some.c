@@ -61,6 +61,8 @@ GatherPeople(const Source *source, PeopleReader *reader, char **keys, const int6
 					 errmsg("%s shows customers that were not asked for", SourceRelation(source)),
 					 errdetail("Customer %s is one of them.", quote_literal_cstr(key)),
 					 errhint("A function it calls says that it is IMMUTABLE or STABLE and is not; mark it VOLATILE.")));
+		if (PersonIsForgotten(reader, person))
+			continue;
 		PersonShow(reader, person);
 		if (person->key)
 		{

@@ -67,7 +67,10 @@ PeopleWalk(const PeopleWalkAlong *walk)
 		else
 		{
 			person->stored = stored && stored->customer_id == person->customer_id;
-			if (!person->stored || !IsAsStored(walk, person, stored))
+			/* Where there are keys, that was asked when they were looked up. */
+			if (!person->stored && person->key == NULL && walk->reader && PersonIsForgotten(walk->reader, person))
+				 /* left out */ ;
+			else if (!person->stored || !IsAsStored(walk, person, stored))
 			{
 				Show(walk, person);
 				walk->differs(person, walk->to);

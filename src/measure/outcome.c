@@ -6,7 +6,8 @@
  * customer was reached, refused or never called makes no difference to how they
  * are measured, or the arms would not be comparable any more. It counts the
  * orders of the days after eligible_on, up to window_days; once that window is
- * over the outcome is final and stays, whatever arrives late.
+ * over the outcome is final and stays, whatever arrives late. Of who was forgotten
+ * what is final stays, and the rest is measured no more.
  */
 #include "postgres.h"
 
@@ -25,10 +26,10 @@ PG_FUNCTION_INFO_V1(custseg_measure_outcomes);
 /* Episodes are opened one transaction at a time, so new ones have higher ids. */
 #define TO_MEASURE \
 	"SELECT e.* FROM custseg.episode e" \
-	" WHERE e.episode_id > $3" \
+	" WHERE e.episode_id > $3 AND e.customer_id IS NOT NULL" \
 	" UNION ALL" \
 	" SELECT e.* FROM custseg.outcome m JOIN custseg.episode e USING (episode_id) WHERE NOT m.final" \
-	" AND ($2 IS NULL OR e.customer_id = ANY ($2))"
+	" AND e.customer_id IS NOT NULL AND ($2 IS NULL OR e.customer_id = ANY ($2))"
 
 /*
  * Profiles are looked up one by one, in their order: the windows that are open

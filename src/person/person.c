@@ -197,27 +197,30 @@ StoreGroups(Groups *groups)
 }
 
 int64 *
-PersonsWorkOut(int most, int *n)
+PersonsTake(int most, int *n)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(most)};
-	Groups		groups;
 	int64	   *taken;
-	int64	   *touched;
 
-	/*
-	 * Off the list before anything is read: what is committed after that has a
-	 * note of its own that stays.
-	 */
 	SpiRun("DELETE FROM custseg.person_pending WHERE customer_id = ANY (ARRAY("
 		   "SELECT DISTINCT customer_id FROM custseg.person_pending ORDER BY customer_id LIMIT $1)) RETURNING customer_id",
 		   1, types, values, NULL);
 	taken = FoundIds(n);
-	if (*n == 0)
-		return NULL;
 	*n = SortIds(taken, *n);
-	touched = Touched(taken, *n, n);
-	groups = (Groups) {.ids = touched,.n = *n};
+	return *n > 0 ? taken : NULL;
+}
+
+/*
+ * They are off the list before anything is read: what is committed after that has
+ * a note of its own that stays.
+ */
+int64 *
+PersonsWorkOut(const int64 *taken, int n_taken, int *n)
+{
+	int64	   *touched = Touched(taken, n_taken, n);
+	Groups		groups = {.ids = touched,.n = *n};
+
 	MakeGroups(&groups);
 	StoreGroups(&groups);
 	return touched;

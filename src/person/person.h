@@ -28,12 +28,14 @@ extern void PersonsNoteIfLinked(int64 id);
 /* Work out everybody anew. */
 extern void PersonsNoteAll(void);
 
+/* Take some customers whose links changed, "most" or fewer, ascending; NULL when there are none. */
+extern int64 *PersonsTake(int most, int *n);
+
 /*
- * Take some customers whose links changed, "most" or fewer, and work out which
- * customers are one person now: of all who are, or were, one with any of them.
- * All these, ascending; NULL when there are none.
+ * Work out which customers are one person now: of all who are, or were, one with
+ * any of these. All of them, ascending.
  */
-extern int64 *PersonsWorkOut(int most, int *n);
+extern int64 *PersonsWorkOut(const int64 *taken, int n_taken, int *n);
 
 /* Customers and all who are one person with one of them, ascending, each once. */
 extern int64 *WithMembers(const int64 *ids, int n, int *n_all);

@@ -27,6 +27,7 @@
 
 PG_FUNCTION_INFO_V1(custseg_unsuppress);
 
+#define FORGOTTEN_CUSTOMER "0"	/* nobody's number */
 #define LONGEST_WAIT	1000	/* ms, for a desk that has not committed */
 
 static void
@@ -56,7 +57,7 @@ static void
 SuppressHandles(const Suppression *suppression, int64 customer_id)
 {
 	Contact		contact = {.customer_id = customer_id};
-	int64		handles[3] = {suppression->handle};
+	Handle		handles[3] = {suppression->handle};
 	ErrorData  *error = ContactsMapped() ? Attempt(LookUp, &contact) : NULL;
 
 	if (error)
@@ -68,18 +69,20 @@ SuppressHandles(const Suppression *suppression, int64 customer_id)
 						 (long long) suppression->customer_id)));
 	else if (contact.found)
 	{
-		handles[1] = HandleHash(HandleSalt(), &contact, false);
-		handles[2] = HandleHash(HandleSalt(), &contact, true);
+		HandleSalt	salt = ReadHandleSalt();
+
+		handles[1] = ContactHandle(&salt, &contact, false);
+		handles[2] = ContactHandle(&salt, &contact, true);
 	}
 	for (int i = 0; i < lengthof(handles); i++)
 	{
-		Oid			types[] = {INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID};
-		Datum		values[] = {Int64GetDatum(handles[i]), Int64GetDatum(customer_id),
+		Oid			types[] = {UUIDOID, INT8OID, TEXTOID, TIMESTAMPTZOID};
+		Datum		values[] = {UUIDPGetDatum(&handles[i]), Int64GetDatum(customer_id),
 			suppression->channel ? CStringGetTextDatum(suppression->channel) : (Datum) 0,
 		TimestampTzGetDatum(suppression->until)};
 		char		nulls[] = {' ', ' ', suppression->channel ? ' ' : 'n', suppression->forever ? 'n' : ' '};
 
-		if (handles[i] != NO_HANDLE)
+		if (IsHandle(&handles[i]))
 			SpiRun("INSERT INTO custseg.suppressed_handle AS s (handle, customer_id, channel, until)"
 				   " VALUES ($1, $2, $3, $4) ON CONFLICT (handle, customer_id, channel) DO UPDATE"
 				   " SET until = CASE WHEN EXCLUDED.until IS NOT NULL THEN greatest(s.until, EXCLUDED.until) END"
@@ -90,8 +93,8 @@ SuppressHandles(const Suppression *suppression, int64 customer_id)
 void
 StoreOptOuts(const OptOuts *opt_outs)
 {
-	Oid			types[] = {INT8ARRAYOID};
-	Datum		values[] = {IdArray(opt_outs->handles, opt_outs->n)};
+	Oid			types[] = {UUIDARRAYOID};
+	Datum		values[] = {HandleArray(opt_outs->handles, opt_outs->n)};
 
 	SpiRun("WITH told AS MATERIALIZED (SELECT unnest($1) AS handle),"
 		   " taken_back AS (DELETE FROM custseg.suppressed_handle s WHERE s.customer_id IS NULL"
@@ -182,21 +185,37 @@ SuppressAccounts(Datum customers)
 }
 
 char *
-SuppressedBecause(int64 customer_id, int64 handle, const char *channel, TimestampTz as_of)
+SuppressedBecause(int64 customer_id, const Handle *handle, const char *channel, TimestampTz as_of)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, INT8OID};
+	Oid			types[] = {INT8OID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
 	Datum		values[] = {Int64GetDatum(customer_id), CStringGetTextDatum(channel), TimestampTzGetDatum(as_of),
-	Int64GetDatum(handle)};
+	UUIDPGetDatum(handle)};
 
 	SpiRunPlan(SpiKeep(&kept,
 					   "SELECT x.reason FROM custseg.suppression x WHERE x.customer_id = $1"
 					   " AND (x.channel IS NULL OR x.channel = $2) AND (x.until IS NULL OR x.until > $3)"
-					   " UNION ALL SELECT coalesce('customer ' || h.customer_id, 'somebody') || ', who has the same number, must not be contacted'"
+					   " UNION ALL SELECT coalesce('customer ' || nullif(h.customer_id, " FORGOTTEN_CUSTOMER "), 'somebody') || ', who has the same number, must not be contacted'"
 					   " FROM custseg.suppressed_handle h WHERE h.handle = $4"
 					   " AND (h.channel IS NULL OR h.channel = $2) AND (h.until IS NULL OR h.until > $3) LIMIT 1",
-					   4, types), values, NULL);
+					   4, types), values, IsHandle(handle) ? NULL : "   n");
 	return SPI_processed > 0 ? SpiText(0, 1) : NULL;
+}
+
+/* What somebody said holds for the number, whoever else has it. */
+void
+SuppressionsForget(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	SpiRun("INSERT INTO custseg.suppressed_handle AS s (handle, customer_id, channel, until)"
+		   " SELECT DISTINCT ON (h.handle, h.channel) h.handle, " FORGOTTEN_CUSTOMER ", h.channel, h.until"
+		   " FROM custseg.suppressed_handle h WHERE h.customer_id = ANY ($1)"
+		   " ORDER BY h.handle, h.channel, h.until DESC NULLS FIRST"
+		   " ON CONFLICT (handle, customer_id, channel) DO UPDATE"
+		   " SET until = CASE WHEN EXCLUDED.until IS NOT NULL THEN greatest(s.until, EXCLUDED.until) END"
+		   " WHERE s.until IS NOT NULL", 1, types, &customers, NULL);
+	SpiRun("DELETE FROM custseg.suppressed_handle WHERE customer_id = ANY ($1)", 1, types, &customers, NULL);
 }
 
 static void
@@ -222,7 +241,7 @@ SuppressCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 		.forever = PG_ARGISNULL(first + 2),
 		.reason = ArgText(fcinfo, first + 3, "reason"),
 		.by = GetUserId(),
-		.handle = NO_HANDLE,
+		.handle = no_handle,
 	};
 	Guard		guard;
 

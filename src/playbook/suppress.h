@@ -18,7 +18,7 @@ typedef struct Suppression
 	TimestampTz until;			/* unless forever */
 	const char *reason;
 	Oid			by;				/* the role that says so */
-	int64		handle;			/* one that is known, or NO_HANDLE */
+	Handle		handle;			/* one that is known, or no_handle */
 } Suppression;
 
 /*
@@ -47,9 +47,12 @@ extern bool Suppress(const Suppression *suppression, TimestampTz as_of);
 extern bool SuppressAccounts(Datum customers);
 
 /* Why a customer must not be contacted through a channel at a moment; NULL when that is allowed. */
-extern char *SuppressedBecause(int64 customer_id, int64 handle, const char *channel, TimestampTz as_of);
+extern char *SuppressedBecause(int64 customer_id, const Handle *handle, const char *channel, TimestampTz as_of);
 
 /* Let custseg.suppressed_handle say what they are now. Inside SPI. */
 extern void StoreOptOuts(const OptOuts *opt_outs);
+
+/* Of customers (bigint[]) who are forgotten only the numbers stay that must not be called, and nobody's. */
+extern void SuppressionsForget(Datum customers);
 
 #endif							/* CUSTSEG_SUPPRESS_H */

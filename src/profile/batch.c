@@ -79,7 +79,7 @@ EmitCustomer(Collector *c, int64 id, int event, const TimelineEntry *entries, in
 		return;
 	}
 
-	AddResult(c, &(Collected) {.customer_id = id,.event_id = event_id,.timeline = (struct varlena *) c->out});
+	AddResult(c, &(Collected) {.customer_id = id,.event_id = event_id,.timeline = (struct varlena *) c->out,.rows = rows});
 	size = INTALIGN(size);
 	c->out += size;
 	c->out_left -= size;
@@ -102,6 +102,7 @@ PackBatch(Collector *c, PartitionSet *set, int p, const LocalKeys *locals)
 		else
 			PartitionPut(set, p, &result->customer_id, sizeof(int64));
 		PartitionPut(set, p, &how, sizeof(how));
+		PartitionPut(set, p, &result->rows, sizeof(result->rows));
 		PartitionPut(set, p, result->timeline, size);
 		PartitionPut(set, p, padding, INTALIGN(size) - size);
 	}
@@ -129,6 +130,8 @@ UnpackBatch(Collector *c, char *at, const char *end, LocalKeys *locals)
 		}
 		memcpy(&how, at, sizeof(how));
 		at += sizeof(how);
+		memcpy(&result.rows, at, sizeof(result.rows));
+		at += sizeof(result.rows);
 		result.stored = (how & IS_STORED) != 0;
 		result.event_id = how >> HOW_BITS;
 		if (how & HAS_TIMELINE)

@@ -136,8 +136,8 @@ ShownValue(TupleTableSlot *slot, int column)
 		return NULL;
 	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, column)->atttypid, &output, &varlena);
 	text = OidOutputFunctionCall(output, slot->tts_values[column]);
-	if (strlen(text) > 200)
-		text[pg_mbcliplen(text, strlen(text), 200)] = '\0';
+	if (strlen(text) > SHOWN_MOST)
+		text[pg_mbcliplen(text, strlen(text), SHOWN_MOST)] = '\0';
 	return text;
 }
 

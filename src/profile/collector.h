@@ -81,6 +81,7 @@ typedef struct CollectCounts
 	StatusCounts *statuses;		/* of all rows; NULL without a status column */
 	int64		not_listed;		/* rows of other events, and lines that do not count */
 	int64		customers;		/* that have a timeline */
+	int64		forgotten;		/* rows of customers who were forgotten, and that are in none of the above */
 	DateADT		ahead;			/* the first day that was too late; DATEVAL_NOEND without any */
 	int64		rejected[REJECT_REASONS];
 	RejectSample samples[REJECT_REASONS][REJECT_SAMPLES];
@@ -93,6 +94,7 @@ typedef struct Collected
 	int			event_id;		/* 0 but for sources of events */
 	char	   *key;			/* NULL for native ids */
 	struct varlena *timeline;	/* NULL: a customer who is stored, and of whom nothing was collected */
+	int64		rows;			/* of the source, that it was made of */
 	bool		stored;			/* of a difference: there is a stored row */
 } Collected;
 
@@ -146,7 +148,8 @@ extern bool CollectorNext(Collector *collector, int wanted, Collected **customer
 
 extern const CollectCounts *CollectorCounts(const Collector *collector);
 
-/* A value as a sample shows it, in the current memory context. */
+/* A value as a sample shows it, of so many bytes at most, in the current memory context. */
+#define SHOWN_MOST 200
 extern char *ShownValue(TupleTableSlot *slot, int column);
 
 /* How many rows were left out, whatever the reason. (reason.c) */

@@ -7,12 +7,44 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "person/forgotten.h"
 #include "profile/batch.h"
 #include "profile/compare.h"
 #include "profile/parallel.h"
 #include "profile/split.h"
 
 #define OUT_ENOUGH		(16 * 1024 * 1024)	/* bytes of timelines a batch */
+
+/*
+ * Leave out whoever was forgotten, and count their rows as such. They have no
+ * number of ours and are nowhere stored, so others need not be looked up.
+ */
+static void
+LeaveForgotten(Collector *c)
+{
+	int			n = 0;
+	const Collected *last = NULL;	/* who was left out */
+
+	for (int i = 0; i < c->n_results; i++)
+	{
+		const Collected *result = &c->results[i];
+		bool		native = c->key_kind == KEY_NATIVE;
+		bool		is_last = last && (native ? last->customer_id == result->customer_id : strcmp(last->key, result->key) == 0);
+
+		if (!result->stored && (native || result->customer_id == 0) &&
+			(is_last || (native ? IsNumberForgotten(c->forgotten, result->customer_id) :
+						 IsForgotten(c->forgotten, c->source->namespace, result->key))))
+		{
+			c->counts.rows -= result->rows;
+			c->counts.forgotten += result->rows;
+			c->counts.customers -= !is_last;
+			last = result;
+		}
+		else
+			c->results[n++] = *result;
+	}
+	c->n_results = n;
+}
 
 bool
 CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
@@ -53,6 +85,11 @@ CollectorNext(Collector *c, int wanted, Collected **customers, int *n)
 	if (compare)
 		PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
+	if (!c->knows_forgotten)
+		c->forgotten = ForgottenRead(c->context);
+	c->knows_forgotten = true;
+	if (c->forgotten)
+		LeaveForgotten(c);
 	*customers = c->results;
 	*n = c->n_results;
 	return more;

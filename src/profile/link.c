@@ -17,12 +17,16 @@
 #include "common/guard.h"
 #include "common/input.h"
 #include "common/spi.h"
+#include "person/forgotten.h"
 #include "person/identity.h"
+#include "person/link_rule.h"
 #include "person/person.h"
 #include "source/keys.h"
 
 PG_FUNCTION_INFO_V1(custseg_link);
 PG_FUNCTION_INFO_V1(custseg_unlink);
+
+#define BY_HAND "l.rule IN ('hand', 'moved')"
 
 /* Is there anybody with that number? */
 static bool
@@ -34,8 +38,21 @@ IsKnown(int64 id)
 	return SpiRun("SELECT FROM custseg.profile WHERE customer_id = $1"
 				  " UNION ALL SELECT FROM custseg.profile_part WHERE customer_id = $1"
 				  " UNION ALL SELECT FROM custseg.identity WHERE customer_id = $1"
-				  " UNION ALL SELECT FROM custseg.person WHERE customer_id = $1 LIMIT 1",
+				  " UNION ALL SELECT FROM custseg.person WHERE customer_id = $1"
+				  " UNION ALL SELECT FROM custseg.link_conflict WHERE kind = 'proposal' AND $1 = ANY (customers) LIMIT 1",
 				  1, types, values, NULL) > 0;
+}
+
+/* Nobody is linked to somebody who is not there on purpose. */
+static void
+CheckForgotten(const char *namespace, const char *key)
+{
+	if (KeyIsForgotten(namespace, key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the customer with the key \"%s\" in namespace \"%s\" was forgotten", key, namespace),
+				 errhint("Who comes back of their own wish is let in again with SELECT custseg.readmit(%s, %s).",
+						 quote_literal_cstr(namespace), quote_literal_cstr(key))));
 }
 
 static int64
@@ -45,10 +62,13 @@ CustomerByNumber(const char *text)
 	int64		id;
 
 	if (!KeyIsNumber(text + ours, strlen(text + ours), &id) || !IsKnown(id = ours ? -id : id))
+	{
+		CheckForgotten(SHOP_NAMESPACE, text);
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("there is no customer with the customer_id %s", quote_literal_cstr(text)),
 				 errhint("See custseg.customer; without a namespace a customer is named by the customer_id.")));
+	}
 	return id;
 }
 
@@ -69,6 +89,8 @@ CustomerByKey(const char *namespace, char *key)
 					 errhint("Name the one you mean by the customer_id: NULL as the namespace, and the customer_id as the key.")));
 		id = number;
 	}
+	if (id == 0)
+		CheckForgotten(namespace, key);
 	if (id == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -135,18 +157,40 @@ custseg_link(PG_FUNCTION_ARGS)
 				 errhint("SELECT * FROM custseg.person(%lld) says by whom.", (long long) pair.ids[0])));
 	link = SpiInt64(0, 1, 0);
 	PersonsNotePending(pair.ids, 2);
+	LinksNoteChanged(pair.ids, 2);
 	OwnerEnd(&guard);
 	PG_RETURN_INT64(link);
 }
 
-/* Are they one person by what links there are? */
+/* Are they one person by what links there are? By a rule: only with those that rules made. */
 static bool
-AreOne(const Pair *pair)
+AreOne(const Pair *pair, bool *by_rule)
 {
 	Oid			types[] = {INT8OID, INT8OID};
 	Datum		values[] = {pair->values[0], pair->values[1]};
 
-	return SpiRun("SELECT FROM custseg.person($1) p WHERE p.customer_id = $2 LIMIT 1", 2, types, values, NULL) > 0;
+	*by_rule = false;
+	if (SpiRun("SELECT FROM custseg.person($1) p WHERE p.customer_id = $2 LIMIT 1", 2, types, values, NULL) == 0)
+		return false;
+	*by_rule = SpiRun("WITH RECURSIVE member (id) AS (SELECT $1 UNION SELECT l.id FROM member m CROSS JOIN LATERAL ("
+					  "  SELECT l.other_id AS id FROM custseg.person_link l WHERE l.customer_id = m.id AND l.unlinked_at IS NULL AND " BY_HAND
+					  "  UNION ALL SELECT l.customer_id FROM custseg.person_link l WHERE l.other_id = m.id AND l.unlinked_at IS NULL AND " BY_HAND
+					  ") l) SELECT FROM member WHERE id = $2", 2, types, values, NULL) == 0;
+	return true;
+}
+
+/* Of two whom rules made one person through others: no rule does so from now on. */
+static void
+KeepApart(const Pair *pair)
+{
+	Oid			types[4];
+	Datum		values[4];
+
+	memcpy(types, pair->types, sizeof(types));
+	memcpy(values, pair->values, sizeof(values));
+	SpiRun("INSERT INTO custseg.person_link (customer_id, other_id, rule, linked_at, unlinked_by, unlinked_at, unlink_note)"
+		   " SELECT $1, $2, min(p.rule), now(), $3, now(), $4 FROM custseg.person($1) p WHERE " IS_BY_RULE("p.rule"),
+		   4, types, values, pair->nulls);
 }
 
 Datum
@@ -156,14 +200,17 @@ custseg_unlink(PG_FUNCTION_ARGS)
 	Guard		guard;
 	bool		found;
 	bool		one;
+	bool		by_rule;
 
 	OwnerBegin(&guard);
 	ReadPair(fcinfo, &pair);
 	found = SpiRun("UPDATE custseg.person_link SET unlinked_by = $3, unlinked_at = now(), unlink_note = $4"
 				   " WHERE customer_id = $1 AND other_id = $2 AND unlinked_at IS NULL",
 				   4, pair.types, pair.values, pair.nulls) > 0;
-	one = AreOne(&pair);
-	if (!found)
+	one = AreOne(&pair, &by_rule);
+	if (!found && by_rule)
+		KeepApart(&pair);
+	else if (!found)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("customers %lld and %lld are not linked to each other", (long long) pair.ids[0], (long long) pair.ids[1]),
@@ -171,7 +218,8 @@ custseg_unlink(PG_FUNCTION_ARGS)
 				 errhint("They are one person by other links: SELECT * FROM custseg.person(%lld).", (long long) pair.ids[0]) :
 				 errhint("SELECT * FROM custseg.person(%lld) says whom a customer is linked to.", (long long) pair.ids[0])));
 	PersonsNotePending(pair.ids, 2);
-	if (one)
+	LinksNoteChanged(pair.ids, 2);
+	if (one && !by_rule)
 		ereport(NOTICE,
 				(errmsg("customers %lld and %lld stay one person by other links", (long long) pair.ids[0], (long long) pair.ids[1]),
 				 errhint("SELECT * FROM custseg.person(%lld) shows them.", (long long) pair.ids[0])));

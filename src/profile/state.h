@@ -105,6 +105,8 @@ struct Collector
 
 	/* While customers are handed out. */
 	int			next_partition;
+	bool		knows_forgotten;
+	struct Forgotten *forgotten;	/* NULL: nobody */
 	Collected  *results;
 	int			n_results;
 	int			max_results;

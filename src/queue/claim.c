@@ -70,7 +70,7 @@ typedef struct Picked
 	int64		customer_id;
 	bool		known;			/* the customer has ordered */
 	char	   *customer_key;
-	int64		handle;			/* as it was planned, and then as it is */
+	Handle		handle;			/* as it was planned, and then as it is */
 	Datum		priority;
 	Datum		due_at;
 	TimestampTz expires_at;
@@ -176,7 +176,7 @@ PickTasks(Claim *claim, int most, Datum passed, int *n)
 		(void) SpiField(i, 12, &isnull);
 		picked[i].open = !isnull;
 		picked[i].last_order = (DateADT) SpiInt64(i, 12, 0);
-		picked[i].handle = SpiInt64(i, 13, NO_HANDLE);
+		picked[i].handle = SpiHandle(i, 13);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return picked;
@@ -322,29 +322,32 @@ ReturnTask(Claim *claim, Picked *task, const Contact *contact, TimestampTz check
 static void
 CheckHandles(Claim *claim, Picked *picked, const Contact *contacts, const int64 *ids, int n, HandleState *states)
 {
-	int64	   *handles = palloc(sizeof(int64) * n);
+	Handle	   *handles = palloc(sizeof(Handle) * n);
 	bool	   *changed = palloc(sizeof(bool) * n);
-	uint64		salt = HandleSalt();
+	HandleSalt	salt = ReadHandleSalt();
 
 	for (int i = 0; i < n; i++)
 	{
-		handles[i] = HandleHash(salt, &contacts[i], claim->channel.by_email);
-		changed[i] = picked[i].handle != handles[i] && handles[i] != NO_HANDLE;
-		if (picked[i].handle != handles[i])
-			TaskNoteHandle(picked[i].task_id, handles[i]);
+		bool		other;
+
+		handles[i] = ContactHandle(&salt, &contacts[i], claim->channel.by_email);
+		other = !SameHandle(&picked[i].handle, &handles[i]);
+		changed[i] = other && IsHandle(&handles[i]);
+		if (other)
+			TaskNoteHandle(picked[i].task_id, &handles[i]);
 		picked[i].handle = handles[i];
 	}
 	LookAtHandles(n, handles, ids, claim->channel.name, claim->as_of, changed, states);
 	for (int i = 0; i < n; i++)
-		states[i].taken = states[i].taken || (changed[i] && !LockHandle(handles[i]));
+		states[i].taken = states[i].taken || (changed[i] && !LockHandle(&handles[i]));
 }
 
 /* Is there one among those that are about to be claimed? */
 static bool
 HasHandle(const Picked *tasks, int n, const Picked *task)
 {
-	for (int i = 0; i < n && task->handle != NO_HANDLE; i++)
-		if (tasks[i].handle == task->handle && tasks[i].customer_id != task->customer_id)
+	for (int i = 0; i < n && IsHandle(&task->handle); i++)
+		if (SameHandle(&tasks[i].handle, &task->handle) && tasks[i].customer_id != task->customer_id)
 			return true;
 	return false;
 }

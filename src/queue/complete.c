@@ -37,14 +37,14 @@ typedef struct Held
 {
 	int64		task_id;
 	int64		episode_id;
-	int64		customer_id;
+	int64		customer_id;	/* 0: was forgotten */
 	bool		episode_is_open;
 	char	   *state;
 	char	   *outcome;
 	char	   *channel;
 	int			attempts;
 	int			max_attempts;
-	int64		handle;
+	Handle		handle;
 } Held;
 
 static bool
@@ -107,7 +107,7 @@ HoldTask(int64 task_id, const pg_uuid_t *token, Oid caller)
 
 	held.channel = SpiText(0, 9);
 	held.max_attempts = (int) SpiInt64(0, 10, 1);
-	held.handle = SpiInt64(0, 11, NO_HANDLE);
+	held.handle = SpiHandle(0, 11);
 
 	last = SpiField(0, 2, &unclaimed);
 	if (!unclaimed && memcmp(DatumGetUUIDP(last), token, sizeof(pg_uuid_t)) == 0)
@@ -132,6 +132,11 @@ HoldTask(int64 task_id, const pg_uuid_t *token, Oid caller)
 static void
 RequireOpen(const Held *held)
 {
+	if (held->customer_id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MUST_NOT_CONTACT),
+				 errmsg("the customer of task %lld was forgotten", (long long) held->task_id),
+				 errhint("Do not contact the customer. If the contact was made, complete() or fail() still counts it.")));
 	if (!Is(held->state, "claimed") && !Is(held->state, "open"))
 		StaleToken(held, psprintf("It is %s%s%s.", held->state,
 								  held->outcome ? ": " : "", held->outcome ? held->outcome : ""));
@@ -154,6 +159,18 @@ ContactedAfterAll(const Held *held, TimestampTz as_of)
 	TasksWithdrawContacted(held->episode_id, as_of);
 	if (held->episode_is_open)
 		EpisodeContacted(held->episode_id);
+}
+
+/* What somebody wrote about a customer who was forgotten is not kept. */
+static char *
+Kept(const Held *held, char *text, char *instead)
+{
+	if (held->customer_id != 0 || text == instead)
+		return text;
+	ereport(NOTICE,
+			(errmsg("the customer of task %lld was forgotten: that it was done is counted, what was noted is not kept",
+					(long long) held->task_id)));
+	return instead;
 }
 
 static void
@@ -199,10 +216,10 @@ CompleteCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	{
 		if (Is(held.state, "withdrawn") || Is(held.state, "expired"))
 			ContactedAfterAll(&held, as_of);
-		TaskDone(task_id, outcome, note, as_of);
+		TaskDone(task_id, outcome, Kept(&held, note, NULL), as_of);
 		if (Is(outcome, "declined") || Is(outcome, "wrong_contact"))
 			EndEpisode(&held, "exhausted", outcome, as_of);
-		else if (Is(outcome, "opted_out"))
+		else if (Is(outcome, "opted_out") && held.customer_id != 0)
 		{
 			Suppression suppression = {held.customer_id, NULL, true, 0, "opted_out", caller, held.handle};
 
@@ -238,7 +255,7 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 
 		again = was_open && held.episode_is_open &&
 			held.attempts + (Is(held.state, "claimed") ? 1 : 0) < held.max_attempts;
-		if (again && (because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of)) != NULL)
+		if (again && (because = SuppressedBecause(held.customer_id, &held.handle, held.channel, as_of)) != NULL)
 		{
 			again = false;
 			ereport(NOTICE,
@@ -248,7 +265,7 @@ FailCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 		if (again)
 			due_at = TaskTryAgain(task_id, reason, retry_after, as_of);
 		else
-			TaskFailed(task_id, reason, as_of);
+			TaskFailed(task_id, Kept(&held, reason, "failed"), as_of);
 		if (!again && was_open)
 			EndEpisode(&held, because ? "withdrawn" : "exhausted", because ? "suppressed" : "failed", as_of);
 	}
@@ -273,7 +290,7 @@ ExtendCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	OwnerBegin(&guard);
 	held = HoldTask(task_id, token, caller);
 	RequireOpen(&held);
-	because = SuppressedBecause(held.customer_id, held.handle, held.channel, as_of);
+	because = SuppressedBecause(held.customer_id, &held.handle, held.channel, as_of);
 	if (because != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MUST_NOT_CONTACT),

@@ -168,10 +168,10 @@ SampleMessage(DryRun *run, Lane *lane, const CustomerFacts *facts, const char *n
 static void
 LookAtLanes(DryRun *run, const CustomerFacts *facts, const Contact *contacts, const int64 *ids, int n, bool *suppressed)
 {
-	int64	   *handles = palloc(sizeof(int64) * n);
+	Handle	   *handles = palloc(sizeof(Handle) * n);
 	bool	   *open_too = palloc0(sizeof(bool) * n);
 	HandleState *states = palloc(sizeof(HandleState) * n);
-	uint64		salt = HandleSalt();
+	HandleSalt	salt = ReadHandleSalt();
 
 	for (int l = 0; l < run->nlanes; l++)
 	{
@@ -180,10 +180,10 @@ LookAtLanes(DryRun *run, const CustomerFacts *facts, const Contact *contacts, co
 		if (lane->channel == NULL)
 			continue;
 		for (int i = 0; i < n; i++)
-			handles[i] = LaneOf(run, facts[i].tier) == lane ? HandleHash(salt, &contacts[i], lane->by_email) : NO_HANDLE;
+			handles[i] = LaneOf(run, facts[i].tier) == lane ? ContactHandle(&salt, &contacts[i], lane->by_email) : no_handle;
 		LookAtHandles(n, handles, ids, lane->channel, run->as_of, open_too, states);
 		for (int i = 0; i < n; i++)
-			suppressed[i] |= states[i].suppressed || IsOptOut(&run->opt_outs, handles[i]);
+			suppressed[i] |= states[i].suppressed || IsOptOut(&run->opt_outs, &handles[i]);
 	}
 }
 
@@ -408,7 +408,7 @@ DryRunCall(FunctionCallInfo fcinfo, int first, TimestampTz as_of)
 	SpiRun("SELECT s.backlog_days FROM custseg.settings s", 0, NULL, NULL, NULL);
 	backlog_days = (int) SpiInt64(0, 1, 0);
 
-	(void) HandleSalt();
+	(void) ReadHandleSalt();
 	ReadLanes(&run);
 	LookAtAudience(&run);
 	ReportAudience(&run, run.playbook.holdout, backlog_days);

@@ -54,9 +54,10 @@ typedef struct Planning
 	const Moment *now;
 	bool		chinese;
 	bool		contacts;		/* a customer table is mapped */
-	uint64		salt;			/* of handles */
+	HandleSalt	salt;			/* of handles */
 	ArrayType  *customers;		/* whom to look at; NULL: all */
-	HTAB	   *planned;		/* numbers and handles of those who got a task */
+	HTAB	   *planned;		/* who got a task */
+	HTAB	   *called;			/* and by which handle */
 
 	int			nplaybooks;
 	Playbook   *playbooks;		/* that are on */
@@ -83,7 +84,7 @@ typedef struct Candidate
 	int64		customer_id;
 	const Playbook *playbook;
 	Datum		priority;
-	int64		handle;
+	Handle		handle;
 	bool		suppressed;
 	const char *body;			/* of the message; NULL when there is none */
 	CustomerFacts facts;
@@ -295,9 +296,9 @@ PlanTask(Planning *plan, Decisions *decisions, Candidate *who, int slot)
 		[PLAN_REASON] = CStringGetTextDatum(RenderReason(&who->facts, plan->chinese)),
 		[PLAN_MESSAGE] = CStringGetTextDatum(RenderMessage(who->body, &who->facts)),
 		[PLAN_SLOT] = Int32GetDatum(slot),
-		[PLAN_HANDLE] = Int64GetDatum(who->handle)
+		[PLAN_HANDLE] = UUIDPGetDatum(&who->handle)
 	};
-	bool		nulls[PLAN_COLUMNS] = {false};
+	bool		nulls[PLAN_COLUMNS] = {[PLAN_HANDLE] = !IsHandle(&who->handle)};
 
 	AddChange(&decisions->tasks, values, nulls);
 }
@@ -317,28 +318,35 @@ WriteDecisions(Planning *plan, const Channel *channel, Decisions *decisions)
 		EpisodesPutAside(&decisions->aside);
 }
 
-/* Note that a number of ours, or a handle, has got a task; false if it had. */
+/* Note that a customer, or a handle, has got a task; false if it had. */
 static bool
-IsFirst(Planning *plan, int64 number)
+IsFirst(HTAB *planned, const void *who)
 {
 	bool		found;
 
-	(void) hash_search(plan->planned, &number, HASH_ENTER, &found);
+	(void) hash_search(planned, who, HASH_ENTER, &found);
 	return !found;
+}
+
+static HTAB *
+NobodyPlanned(Size size)
+{
+	return hash_create("custseg planned", 256, &(HASHCTL) {.keysize = size,.entrysize = size,.hcxt = CurrentMemoryContext},
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* The handles of candidates, and what is known of them. */
 static HandleState *
 HandlesOf(Planning *plan, const Channel *channel, Candidate *candidates, const Contact *contacts, const int64 *ids, int n)
 {
-	int64	   *handles = palloc(sizeof(int64) * n);
+	Handle	   *handles = palloc(sizeof(Handle) * n);
 	bool	   *open_too = palloc(sizeof(bool) * n);
 	HandleState *states = palloc0(sizeof(HandleState) * n);
 
 	for (int i = 0; i < n; i++)
 	{
 		open_too[i] = true;
-		handles[i] = candidates[i].handle = HandleHash(plan->salt, &contacts[i], channel->by_email);
+		handles[i] = candidates[i].handle = ContactHandle(&plan->salt, &contacts[i], channel->by_email);
 	}
 	LookAtHandles(n, handles, ids, channel->name, plan->now->as_of, open_too, states);
 	return states;
@@ -404,9 +412,9 @@ PlanChunk(Planning *plan, DayOfChannel *on, Portal portal)
 			reason = who->suppressed ? "suppressed" : who->body == NULL ? "no_template" : NULL;
 		if (reason != NULL)
 			PutAside(plan, &decisions, who, reason, who->playbook->retry_days);
-		else if (!IsFirst(plan, who->customer_id))
+		else if (!IsFirst(plan->planned, &who->customer_id))
 			continue;			/* for another goal */
-		else if (handles && (handles[i].taken || (who->handle != NO_HANDLE && !IsFirst(plan, who->handle))))
+		else if (handles && (handles[i].taken || (IsHandle(&who->handle) && !IsFirst(plan->called, &who->handle))))
 			PutAside(plan, &decisions, who, "same_handle", 1);
 		else
 		{
@@ -447,16 +455,15 @@ FillChannels(void *arg)
 
 	plan->chinese = ReadShopSettings()->chinese;
 	plan->contacts = ContactsMapped();
-	plan->salt = HandleSalt();
+	plan->salt = ReadHandleSalt();
 	if (plan->customers == NULL)
 	{
 		OptOuts		opt_outs = OptOutHandles();
 
 		StoreOptOuts(&opt_outs);
 	}
-	plan->planned = hash_create("custseg planned", 256,
-								&(HASHCTL) {.keysize = sizeof(int64),.entrysize = sizeof(int64),.hcxt = CurrentMemoryContext},
-								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	plan->planned = NobodyPlanned(sizeof(int64));
+	plan->called = NobodyPlanned(sizeof(Handle));
 	channels = ReadDay(plan, &nchannels);
 	for (int i = 0; i < nchannels; i++)
 		FillChannel(plan, &channels[i]);

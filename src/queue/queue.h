@@ -27,6 +27,16 @@ extern int64 QueueFollow(const Moment *now, int64 after_transition);
 extern bool QueueMerge(const Moment *now, Datum customers);
 
 /*
+ * Around working out anew who is one person with some customers: whoever was one
+ * with somebody who must not be contacted, by what the customer table says, must
+ * not be contacted after that either. The end reads that table, which may fail.
+ */
+typedef struct Parting Parting;
+
+extern Parting *PartingBegin(const int64 *ids, int n);
+extern void PartingEnd(const Moment *now, const Parting *parting);
+
+/*
  * Once per refresh, at its end: end what is over, and fill the day's free
  * slots with the best of those who wait. No slot is filled while the customer
  * table cannot be read: *unread is why, or NULL. Looks at all customers; or, where

@@ -33,12 +33,12 @@ BoolArray(const bool *bools, int n)
 }
 
 void
-LookAtHandles(int n, const int64 *handles, const int64 *customers, const char *channel, TimestampTz as_of,
+LookAtHandles(int n, const Handle *handles, const int64 *customers, const char *channel, TimestampTz as_of,
 			  const bool *open_too, HandleState *states)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8ARRAYOID, INT8ARRAYOID, TEXTOID, TIMESTAMPTZOID, BOOLARRAYOID};
-	Datum		values[] = {IdArray(handles, n), IdArray(customers, n), CStringGetTextDatum(channel),
+	Oid			types[] = {UUIDARRAYOID, INT8ARRAYOID, TEXTOID, TIMESTAMPTZOID, BOOLARRAYOID};
+	Datum		values[] = {HandleArray(handles, n), IdArray(customers, n), CStringGetTextDatum(channel),
 	TimestampTzGetDatum(as_of), BoolArray(open_too, n)};
 
 	memset(states, 0, n * sizeof(HandleState));
@@ -49,7 +49,7 @@ LookAtHandles(int n, const int64 *handles, const int64 *customers, const char *c
 					   "  AND (t.state = 'claimed' OR (w.open_too AND t.state = 'open')"
 					   "   OR custseg.day_of(t.claimed_at, z.time_zone) = custseg.day_of($4, z.time_zone)) LIMIT 1)"
 					   " FROM unnest($1, $2, $5) WITH ORDINALITY w (handle, customer_id, open_too, n), custseg.settings z"
-					   " WHERE w.handle <> 0", 5, types), values, NULL);
+					   " WHERE w.handle IS NOT NULL", 5, types), values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		HandleState *state = &states[SpiInt64(row, 1, 0) - 1];
@@ -61,11 +61,17 @@ LookAtHandles(int n, const int64 *handles, const int64 *customers, const char *c
 }
 
 bool
-LockHandle(int64 handle)
+LockHandle(const Handle *handle)
 {
 	LOCKTAG		tag;
+	uint32		high;
+	uint16		low;
+
+	/* As much of it as a lock has room for: now and then somebody waits for nothing. */
+	memcpy(&high, handle->data, sizeof(high));
+	memcpy(&low, handle->data + sizeof(high), sizeof(low));
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("custseg", false)),
-					   (uint32) handle, (uint16) ((uint64) handle >> 32));
+					   high, low);
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }

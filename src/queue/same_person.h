@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "person/handle.h"
 
 typedef struct HandleState
 {
@@ -19,13 +20,13 @@ typedef struct HandleState
  * What is known of n customers' handles for a channel at a moment. Where
  * open_too says so an open task takes a handle, too. Inside SPI.
  */
-extern void LookAtHandles(int n, const int64 *handles, const int64 *customers, const char *channel,
+extern void LookAtHandles(int n, const Handle *handles, const int64 *customers, const char *channel,
 						  TimestampTz as_of, const bool *open_too, HandleState *states);
 
 /*
  * Be the only one until the end of the transaction who claims for a handle that
  * no task had before; false when somebody else is.
  */
-extern bool LockHandle(int64 handle);
+extern bool LockHandle(const Handle *handle);
 
 #endif							/* CUSTSEG_SAME_PERSON_H */

@@ -75,7 +75,7 @@ void
 TasksPlanBegin(Changes *tasks)
 {
 	static const Oid types[] = {INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID,
-	INT4OID, INT8OID};
+	INT4OID, UUIDOID};
 
 	StaticAssertStmt(lengthof(types) == PLAN_COLUMNS, "one type a column");
 	memset(tasks, 0, sizeof(*tasks));
@@ -98,7 +98,7 @@ TasksPlan(const Changes *tasks, const char *channel, Datum lease, Datum cost, co
 						" task_days, retry_days, lease, contact_cost, attempts)"
 						" SELECT u.episode_id, u.customer_id, u.playbook, $12, 'open', u.priority,"
 						" $13, nullif($14, 0), $13, $13 + pg_catalog.make_interval(days => u.task_days),"
-						" u.reason, u.message, $15, u.slot, u.max_attempts, nullif(u.handle, 0),"
+						" u.reason, u.message, $15, u.slot, u.max_attempts, u.handle,"
 						" u.task_days, u.retry_days, $16, $17,"
 						/* Those of an earlier task, which was withdrawn, count. */
 						" coalesce((SELECT t.attempts FROM custseg.task t WHERE t.episode_id = u.episode_id"
@@ -299,13 +299,14 @@ TaskPutOffToTomorrow(int64 task_id, TimestampTz as_of)
 }
 
 void
-TaskNoteHandle(int64 task_id, int64 handle)
+TaskNoteHandle(int64 task_id, const Handle *handle)
 {
 	static SPIPlanPtr kept = NULL;
-	Oid			types[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(task_id), Int64GetDatum(handle)};
+	Oid			types[] = {INT8OID, UUIDOID};
+	Datum		values[] = {Int64GetDatum(task_id), UUIDPGetDatum(handle)};
 
-	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET handle = nullif($2, 0) WHERE task_id = $1", 2, types), values, NULL);
+	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET handle = $2 WHERE task_id = $1", 2, types), values,
+			   IsHandle(handle) ? NULL : " n");
 }
 
 void
@@ -414,4 +415,19 @@ TaskRelease(int64 task_id)
 	SpiRunPlan(SpiKeep(&kept, "UPDATE custseg.task SET state = 'open', token = NULL, claimed_by = NULL, claimed_role = NULL,"
 					   " claimed_at = NULL, lease_until = NULL, wake_at = NULL WHERE task_id = $1",
 					   1, types), values, NULL);
+}
+
+/* Words of people may say who it was. */
+void
+TasksForget(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	SpiRun("UPDATE custseg.task u SET customer_id = NULL, handle = NULL, reason = 'forgotten', message = '', note = NULL,"
+		   " outcome = CASE WHEN u.state IN ('open', 'claimed') THEN 'forgotten'"
+		   "  WHEN u.state = 'failed' AND u.outcome <> 'lease_expired' THEN 'failed' ELSE u.outcome END,"
+		   " closed_at = coalesce(u.closed_at, pg_catalog.clock_timestamp()), lease_until = NULL, wake_at = NULL,"
+		   " state = CASE WHEN u.state IN ('open', 'claimed') THEN 'withdrawn' ELSE u.state END," SLOT_KEPT
+		   " WHERE u.customer_id = ANY ($1) OR u.episode_id IN"
+		   " (SELECT e.episode_id FROM custseg.episode e WHERE e.customer_id = ANY ($1))", 1, types, &customers, NULL);
 }

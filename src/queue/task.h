@@ -10,6 +10,7 @@
 #include "common/changes.h"
 #include "common/moment.h"
 #include "datatype/timestamp.h"
+#include "person/handle.h"
 #include "utils/array.h"
 #include "utils/uuid.h"
 
@@ -56,6 +57,13 @@ extern void TasksMerge(const Moment *now, ArrayType *customers);
 /* End those that nobody holds and that make no sense any more, though their episodes go on. */
 extern void TasksEndSenseless(const Moment *now, ArrayType *customers);
 
+/*
+ * Take customers (bigint[]) who are forgotten out of their tasks. What came of
+ * them stays; what nobody has reported on is withdrawn, and who holds one can
+ * still say that the contact was made.
+ */
+extern void TasksForget(Datum customers);
+
 /* Withdraw those of a playbook that nobody holds. The numbers of their episodes. */
 extern int64 *TasksWithdrawPlaybook(const char *playbook, TimestampTz as_of, int *n);
 
@@ -65,7 +73,7 @@ extern void TasksWithdrawContacted(int64 episode_id, TimestampTz as_of);
 /* For claim(): the task is locked. */
 extern void TaskDrop(int64 task_id, const char *outcome, TimestampTz as_of);
 extern void TaskPutOffToTomorrow(int64 task_id, TimestampTz as_of);
-extern void TaskNoteHandle(int64 task_id, int64 handle);
+extern void TaskNoteHandle(int64 task_id, const Handle *handle);
 
 /* Not for a minute; those that are not open any more are left. */
 extern void TasksPutOff(Datum ids, TimestampTz as_of);

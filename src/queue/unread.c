@@ -13,6 +13,7 @@
 #include "common/spi.h"
 #include "facts/event.h"
 #include "person/identity.h"
+#include "person/forgotten.h"
 #include "person/person.h"
 #include "profile/look.h"
 #include "queue/unread.h"
@@ -87,6 +88,7 @@ struct Probe
 	ChangeLook *changes;		/* in those that are tracked; NULL without any */
 	bool		shared;			/* every customer is one of each source */
 	bool		linked;			/* some are one person with others */
+	bool		forgetting;		/* somebody was just forgotten */
 };
 
 Probe *
@@ -100,6 +102,7 @@ ProbeSources(void)
 	probe->checked_at = GetCurrentTimestamp();
 	probe->shared = true;
 	probe->linked = PersonsLinked();
+	probe->forgetting = ForgettingGoesOn();
 	foreach(cell, sources)
 	{
 		Source	   *source = lfirst(cell);
@@ -144,6 +147,9 @@ AccountChanges(Probe *probe, int n, const int64 *ids, bool *pending)
 		ChangeLogPending(probe->changes, n, ids, pending);
 	else
 		memset(pending, 0, n * sizeof(bool));
+	/* A refresh that was running may have brought them back for a while. */
+	if (probe->forgetting)
+		ForgottenPending(ids, n, pending);
 }
 
 void

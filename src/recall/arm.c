@@ -49,3 +49,12 @@ ArmsMerge(Datum customers)
 		   " ORDER BY a.goal, g.person_id, a.arm = 'control' DESC, a.drawn_at, a.person COLLATE \"C\""
 		   " ON CONFLICT (person, goal) DO NOTHING", 1, types, values, NULL);
 }
+
+void
+ArmsForget(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	SpiRun("DELETE FROM custseg.arm a WHERE a.person = ANY (ARRAY(SELECT " ARM_PERSON("w.id") " FROM unnest($1) w (id)))",
+		   1, types, &customers, NULL);
+}

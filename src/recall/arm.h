@@ -17,7 +17,7 @@
 	" LEFT JOIN LATERAL (SELECT d.arm, d.share FROM custseg.arm d WHERE d.person = a.person" \
 	" ORDER BY d.drawn_at, d.goal COLLATE \"C\" LIMIT 1) r ON true"
 
-/* The arm of such a person; a has person, goal and holdout as in an audience. Needs the salt: see HandleSalt. */
+/* The arm of such a person; a has person, goal and holdout as in an audience. Needs the salt: see ReadHandleSalt. */
 #define ARM_OF_A \
 	"coalesce(r.arm, CASE WHEN ((pg_catalog.hashtextextended(a.goal || E'\\x1f' || a.person," \
 	" (SELECT salt FROM custseg.arm_salt)) >> 11) & 9007199254740991)::float8" \
@@ -28,5 +28,8 @@ extern void DrawArms(const Changes *audience, const Moment *now);
 
 /* Persons of these customers (bigint[]) who have no arm yet have that of their accounts. */
 extern void ArmsMerge(Datum customers);
+
+/* Those of customers who are forgotten, while their keys are still known. */
+extern void ArmsForget(Datum customers);
 
 #endif							/* CUSTSEG_ARM_H */

@@ -35,6 +35,7 @@
 
 #include "common/ids.h"
 #include "common/spi.h"
+#include "person/identity.h"
 #include "person/person.h"
 #include "playbook/audience.h"
 #include "recall/audience.h"
@@ -322,4 +323,18 @@ EpisodeContacted(int64 episode_id)
 
 	SpiRun("UPDATE custseg.episode SET state = 'contacting', reason = NULL, look_again_on = NULL"
 		   " WHERE episode_id = $1", 1, types, values, NULL);
+}
+
+/* As custseg.playbook_result finds the share of the arm. */
+void
+EpisodesForget(Datum customers)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	SpiRun("UPDATE custseg.episode e SET customer_id = NULL,"
+		   " share = (SELECT a.share FROM custseg.arm a WHERE a.goal = e.goal AND a.person = " ARM_PERSON("e.customer_id") "),"
+		   " closed_at = CASE WHEN e.state IN " EPISODE_OPEN " THEN pg_catalog.clock_timestamp() ELSE e.closed_at END,"
+		   " reason = CASE WHEN e.state IN " EPISODE_OPEN " THEN 'forgotten' ELSE e.reason END,"
+		   " state = CASE WHEN e.state IN " EPISODE_OPEN " THEN 'withdrawn' ELSE e.state END, look_again_on = NULL"
+		   " WHERE e.customer_id = ANY ($1)", 1, types, &customers, NULL);
 }

@@ -71,4 +71,7 @@ extern void EpisodeEnd(int64 episode_id, const char *state, const char *reason, 
 /* The customer was contacted, though what was planned had ended. */
 extern void EpisodeContacted(int64 episode_id);
 
+/* Take customers (bigint[]) who are forgotten out of theirs, which keep what results go by: before their arms go. */
+extern void EpisodesForget(Datum customers);
+
 #endif							/* CUSTSEG_EPISODE_H */

@@ -51,7 +51,7 @@ OpenBacklog(const char *playbook, const Moment *now, int64 *episodes, int64 *con
 {
 	Opening		opening = {now};
 
-	(void) HandleSalt();
+	(void) ReadHandleSalt();
 	EachAudience(BacklogAudience(), now, TEXTOID, CStringGetTextDatum(playbook), OpenPortion, &opening);
 	*episodes = opening.episodes;
 	*controls = opening.controls;
@@ -94,7 +94,7 @@ RecallFollow(const Moment *now, int64 after_transition)
 	{
 		Opening		opening = {now};
 
-		(void) HandleSalt();
+		(void) ReadHandleSalt();
 		EachAudience(FreshAudience(), now, INT8OID, values[0], OpenPortion, &opening);
 	}
 	return followed;

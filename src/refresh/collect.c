@@ -29,6 +29,7 @@
 #include "refresh/incremental.h"
 #include "refresh/merge_profile.h"
 #include "refresh/note_read.h"
+#include "refresh/reappear.h"
 #include "refresh/trust.h"
 #include "source/read.h"
 #include "track/change_log.h"
@@ -155,6 +156,7 @@ RemoveUnseen(Run *run, const ProfileTarget *target, const SeenIds *seen, const C
 				ids[gone++] = ids[i];
 		if (gone > 0)
 		{
+			ReappearGone(run, target, ids, gone);
 			ProfileRemove(target, ids, gone, &changes);
 			AfterChanges(run, target, follower, &changes);
 		}
@@ -174,14 +176,23 @@ ApplyProfiles(Run *run, Source *source, const ProfileTarget *target, const Chang
 	while (NextCustomers(run, before, &rows, &n))
 	{
 		if (source->key_kind == KEY_NATIVE)
+		{
+			ReappearDifferences(run, target, rows, n);
 			ProfileWrite(target, rows, n, &changes);
+		}
 		else
 		{
 			IdentityWriter *identities = NULL;
+			bool	   *are_new = palloc(Max(n, 1) * sizeof(bool));
 
+			for (int i = 0; i < n; i++)
+				are_new[i] = rows[i].customer_id == 0;
 			NumberCustomers(&identities, source, rows, n);
 			if (identities)
 				IdentityClose(identities);
+			for (int i = 0; i < n; i++)
+				if (are_new[i])
+					ReappearCame(run, rows[i].customer_id, rows[i].timeline);
 			qsort(rows, n, sizeof(Collected), CompareCollected);
 			for (int i = 0; i < n; i++)
 				MarkSeen(run, &seen, rows[i].customer_id);
@@ -302,10 +313,13 @@ CollectSource(Run *run, Source *source, const ProfileTarget *target, ChangeFollo
 		IdentityRead(source->namespace, KnowKey, run->collector);
 
 	MarkSourceMixed(source);
+	if (!load && !source->tracked && target->events == NULL && follower->cause == CAUSE_DATA)
+		ReappearBegin(run);
 	if (load)
 		LoadProfiles(run, source, target);
 	else
 		ApplyProfiles(run, source, target, follower);
+	ReappearEnd(run, target, sudden);
 
 	RunStage(run, STAGE_WRITE);
 	NoteRead(run, source, &read.record, CollectorCounts(run->collector));

@@ -19,6 +19,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "facts/people_compare.h"
+#include "person/handle_read.h"
 #include "refresh/collect_people.h"
 #include "refresh/incremental.h"
 #include "refresh/note_read.h"
@@ -184,6 +185,7 @@ typedef struct PeopleChanges
 	CollectCounts counts;
 	Person	   *people;
 	int			n;
+	HandlesRead *handles;		/* of all of them; NULL: no rule goes by any */
 } PeopleChanges;
 
 /* The reading alone: if it fails, the log still has them. */
@@ -209,6 +211,23 @@ ReadPeopleChanges(void *arg)
 	else
 		ids = IdentityNumbers(source->namespace, changed->n, keys = changed->keys);
 	read->people = PeopleReadSome(source, run->settings->time_zone, keys, ids, changed->n, true, &read->counts, &read->n);
+	if (read->handles)
+		HandlesReadSome(read->handles, source, changed->n, keys);
+}
+
+/* What rules know them by, once all have their numbers. */
+static void
+WriteHandles(const PeopleChanges *read)
+{
+	const ChangedCustomers *changed = &read->changed;
+	int64	   *ids = changed->ids;
+	int			n = changed->n;
+
+	if (read->handles == NULL)
+		return;
+	if (ids == NULL)
+		n = SortIds(ids = IdentityNumbers(read->source->namespace, n, changed->keys), n);
+	HandlesApplySome(read->handles, read->source, ids, n);
 }
 
 /* Reading changes does not count the customers, but where none is left that is noted. */
@@ -233,6 +252,8 @@ CollectPeopleChanges(Run *run, Source *source, const ProfileTarget *target, cons
 		bool		removed = false;
 
 		RunStage(run, STAGE_COLLECT);
+		if (run->link_rules && HasHandles(run->link_rules, source))
+			read.handles = HandlesBegin(run->link_rules, source);
 		error = Attempt(ReadPeopleChanges, &read);
 		if (error != NULL)
 		{
@@ -252,6 +273,7 @@ CollectPeopleChanges(Run *run, Source *source, const ProfileTarget *target, cons
 		for (int i = 0; i < read.n; i++)
 			removed |= read.people[i].attributes == NULL;
 		NotePending(NumberAndWrite(source, read.people, read.n), read.n, true);
+		WriteHandles(&read);
 		while (MergePending(run, follower))
 			;
 		CountRows(run, source, &read.counts);

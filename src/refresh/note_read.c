@@ -5,10 +5,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
 #include "common/spi.h"
+#include "person/forgotten.h"
 #include "profile/counts.h"
 #include "refresh/incremental.h"
 #include "refresh/note_read.h"
@@ -50,6 +52,14 @@ SampleAsJson(const Source *source, const RejectSample *sample)
 	return any ? json.data : NULL;
 }
 
+/* A row of somebody who was forgotten is not shown; nor, then, is one whose key is not shown to its end. */
+static bool
+OfForgotten(const Forgotten *forgotten, const Source *source, const RejectSample *sample)
+{
+	return sample->customer != NULL &&
+		(strlen(sample->customer) > SHOWN_MOST - MAX_MULTIBYTE_CHAR_LEN || IsForgotten(forgotten, source->namespace, sample->customer));
+}
+
 void
 NoteReason(const Source *source, const char *reason, int64 rows)
 {
@@ -62,9 +72,10 @@ NoteReason(const Source *source, const char *reason, int64 rows)
 void
 NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCounts *counts)
 {
-	Oid			types[7] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID};
-	char		no_layout[7] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] || source->kind == SOURCE_LINES ? ' ' : 'n'};
-	Datum		values[7];
+	Oid			types[8] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID};
+	char		no_layout[8] = {' ', ' ', ' ', ' ', ' ', read->layout ? ' ' : 'n', counts->statuses || source->column[COLUMN_EVENT] || source->kind == SOURCE_LINES ? ' ' : 'n', ' '};
+	Datum		values[8];
+	Forgotten  *forgotten = NULL;
 
 	values[0] = Int32GetDatum(source->source_id);
 	values[1] = TimestampTzGetDatum(read->began);
@@ -73,10 +84,11 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 	values[4] = Int64GetDatum(counts->customers);
 	values[5] = read->layout ? CStringGetTextDatum(read->layout) : (Datum) 0;
 	values[6] = Int64GetDatum(CountsLeftOut(counts));
+	values[7] = Int64GetDatum(counts->forgotten);
 	SpiRun("UPDATE custseg.source_mapping SET last_read = $2, rows_read = $3, rows_accepted = $3 - $4,"
-		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, problem = NULL, failed_at = NULL,"
-		   " read_home = custseg.home() WHERE source_id = $1",
-		   7, types, values, no_layout);
+		   " rows_rejected = $4, customers = $5, tracked_layout = $6, rows_left_out = $7, rows_forgotten = $8,"
+		   " problem = NULL, failed_at = NULL, read_home = custseg.home() WHERE source_id = $1",
+		   8, types, values, no_layout);
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -85,9 +97,13 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 	SpiRun("DELETE FROM custseg.rejected_sample WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.rejected WHERE source_id = $1", 1, types, values, NULL);
 	NoteStatuses(source, counts->statuses);
+	if (RejectedRows(counts) > 0)
+		forgotten = ForgottenRead(CurrentMemoryContext);
 
 	for (int reason = 0; reason < REJECT_REASONS; reason++)
 	{
+		int			n = 0;
+
 		if (counts->rejected[reason] == 0)
 			continue;
 		NoteReason(source, reject_reasons[reason], counts->rejected[reason]);
@@ -97,10 +113,12 @@ NoteRead(Run *run, const Source *source, const ReadRecord *read, const CollectCo
 		{
 			char	   *shown = SampleAsJson(source, &counts->samples[reason][i]);
 
+			if (forgotten && OfForgotten(forgotten, source, &counts->samples[reason][i]))
+				continue;
 			if (shown == NULL && reason == REJECT_TOTAL_RANGE)
 				break;			/* found by sums, not by a row */
 			types[2] = INT4OID;
-			values[2] = Int32GetDatum(i + 1);
+			values[2] = Int32GetDatum(++n);
 			types[3] = TEXTOID;
 			values[3] = CStringGetTextDatum(shown ? shown : "{}");
 			SpiRun("INSERT INTO custseg.rejected_sample VALUES ($1, $2, $3, $4::jsonb)", 4, types, values, NULL);

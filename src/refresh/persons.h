@@ -12,7 +12,7 @@
  * or several accounts, go into one. Where they are kept, also as long as a profile
  * is still to be merged from them.
  */
-extern bool PartsAreWanted(List *sources, bool kept);
+extern bool PartsAreWanted(const Run *run, List *sources, bool kept);
 
 /*
  * Follow what was linked and parted since the last refresh: the profiles of those

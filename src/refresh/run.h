@@ -17,6 +17,7 @@
 #include "common/moment.h"
 #include "common/settings.h"
 #include "facts/people_compare.h"
+#include "person/link_rule.h"
 #include "profile/collector.h"
 
 typedef enum Stage
@@ -59,6 +60,8 @@ typedef struct RunCounts
 	int64		batches;
 } RunCounts;
 
+typedef struct Reappear Reappear;
+
 /* Whom the tasks and outcomes may be about that have to be looked at. */
 typedef struct Touched
 {
@@ -97,6 +100,10 @@ typedef struct Run
 	char	   *reading;		/* the source that is being read */
 	Collector  *collector;		/* to be closed whatever happens */
 	PeopleSpool *people;		/* likewise */
+	LinkRules  *link_rules;		/* NULL: none are in use */
+	Reappear   *reappear;	/* customers who come and go with this read; NULL: nobody looks */
+	bool		links_left;		/* who was linked or parted is left as it was */
+	List	   *handles_left;	/* sources whose handles are as they were last read, though they should not be */
 } Run;
 
 /*

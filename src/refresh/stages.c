@@ -25,8 +25,12 @@
 #include "refresh/calibrate.h"
 #include "refresh/collect.h"
 #include "refresh/collect_events.h"
+#include "refresh/collect_handles.h"
 #include "refresh/collect_lines.h"
+#include "refresh/forget.h"
+#include "refresh/moves.h"
 #include "refresh/persons.h"
+#include "refresh/reappear.h"
 #include "refresh/spend.h"
 #include "refresh/stages.h"
 #include "refresh/trust.h"
@@ -78,7 +82,8 @@ ReadSources(Refresh *refresh)
 	refresh->event_sources = ListEventSources();
 	MemoryContextSwitchTo(old);
 	if (only != 0 && !HasSource(refresh->sources, only) && !HasSource(refresh->event_sources, only) &&
-		!HasSource(ListSources(SOURCE_SPEND), only))
+		!HasSource(ListSources(SOURCE_SPEND), only) &&
+		!(LinkRulesInUse() && HasSource(ListSources(SOURCE_CONTACT), only)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("source %d is not one that a refresh reads", only),
@@ -239,18 +244,50 @@ RereadBecause(const Refresh *refresh, bool orders)
 		asked->rebuild && asked->only_source == 0 ? "a rebuild was asked for" : NULL;
 }
 
+/* People who were forgotten since a refresh looked, and whom one that was running may have written since. */
+static void
+KeepForgotten(Run *run)
+{
+	RunStage(run, STAGE_WRITE);
+	if (EraseStragglers())
+		RunCommit(run);
+}
+
+/* Who has no order left is one with who has them now; that needs the parts, which a single source has none of until then. */
+static void
+FollowMoves(Refresh *refresh, const ChangeFollower *follower)
+{
+	Run		   *run = refresh->run;
+
+	RunStage(run, STAGE_WRITE);
+	if (!refresh->parts && (refresh->sources_changed || refresh->baseline))
+		return;
+	if (!MovesLink(run, refresh->parts))
+		return;
+	if (!refresh->parts)
+	{
+		KeepAsPart();
+		refresh->parts = true;
+		StateKeepsParts(true);
+	}
+	RunCommit(run);
+	FollowLinks(run, follower);
+}
+
 void
 StageCollect(Refresh *refresh)
 {
 	Run		   *run = refresh->run;
 	bool		anew = refresh->sources_changed || refresh->zone_changed;
+	bool		moved;
 	ChangeFollower follower = {
 		.standing = refresh->baseline ? NULL : &refresh->standing,
 		.cause = anew ? CAUSE_SETTING : CAUSE_DATA
 	};
 
 	StateWrite(&(StateChange) {.day = &run->now.day, .pending = refresh->pending});
-	refresh->parts = PartsAreWanted(refresh->sources, refresh->state.parts);
+	BeginLinkRules(run);
+	refresh->parts = PartsAreWanted(run, refresh->sources, refresh->state.parts);
 	if (!refresh->baseline)
 	{
 		if (refresh->parts && !refresh->state.parts)
@@ -260,20 +297,31 @@ StageCollect(Refresh *refresh)
 		StateMarkMixture(refresh->sources_changed != NULL, refresh->zone_changed != NULL);
 	}
 	StateKeepsParts(refresh->parts);
+	moved = MovesBegin();
 	RunCommit(run);				/* what is seen of us while we read */
+	KeepForgotten(run);
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
 	LimitOrders(run, refresh->sources, refresh->event_sources);
 	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
 	if (RereadBecause(refresh, true))
+	{
 		PersonsNoteAll();
+		if (run->link_rules)
+			LinksNoteAll();
+	}
 	/* Who was linked since parts are wanted or not was decided has to wait for the next refresh. */
 	if (refresh->parts)
 		FollowLinks(run, &follower);
 	CollectSources(run, refresh->sources, refresh->parts, RereadBecause(refresh, true),
 				   !refresh->sources_changed && refresh->state.sources != NULL, &follower);
+	if (moved)
+		FollowMoves(refresh, &follower);
+	ForgetProposals();
+	FollowLinkRules(run, refresh->sources, refresh->parts, &follower);
 	CollectSpend(run);
+	KeepForgotten(run);
 
 	/* Days of a source that could not be read are still those of the other zone or first day. */
 	StateWrite(&(StateChange) {

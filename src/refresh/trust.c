@@ -29,7 +29,7 @@
 #define FEWEST_CUSTOMERS	20	/* a smaller shop may come and go */
 #define MOST_REJECTED		0.9 /* of the rows, before it is worth a warning */
 
-static double
+double
 ShrinkShare(void)
 {
 	bool		isnull;
@@ -299,9 +299,9 @@ TellContacts(Run *run, const ErrorData *error)
 	{
 		Source	   *source = lfirst(cell);
 
-		if (error == NULL)
+		if (error == NULL && !list_member_int(run->handles_left, source->source_id))
 			ForgetProblem(source);
-		else if (source->source_id == ContactsReading())
+		else if (error != NULL && source->source_id == ContactsReading())
 		{
 			ereport(WARNING,
 					(errcode(error->sqlerrcode),

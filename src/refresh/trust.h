@@ -21,6 +21,9 @@ typedef struct Expectation
  */
 extern void Expect(const Source *source, const ProfileTarget *target, bool known, Expectation *expected);
 
+/* settings.shrink_share */
+extern double ShrinkShare(void);
+
 /* If so many customers of the target changed, may it have shrunk? */
 extern bool MayShrink(const ProfileTarget *target, int64 changed);
 

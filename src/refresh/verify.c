@@ -32,6 +32,7 @@
 #include "facts/event.h"
 #include "facts/people_compare.h"
 #include "facts/product.h"
+#include "person/forgotten.h"
 #include "person/person.h"
 #include "refresh/incremental.h"
 #include "refresh/spend.h"
@@ -253,6 +254,7 @@ LeaveOutPending(List *sources, Sample *sample)
 	if (tracked != NIL)
 		ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
 	PersonsPending(sample->ids, sample->n, pending);
+	ForgottenPending(sample->ids, sample->n, pending);
 	for (int i = 0; i < sample->n; i++)
 		if (pending[i])
 			left_out[n_left_out++] = sample->ids[i];

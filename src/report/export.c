@@ -2,8 +2,9 @@
  * export.c
  *		All that is kept of a customer, for whoever asks what that is.
  *
- * The tables are looked up in the catalog, so that none is forgotten that is
- * added later: whatever has a column customer_id is about a customer.
+ * The tables are looked up in the catalog, so that none is left out that is
+ * added later: whatever has a column customer_id is about a customer. Where one is
+ * named in another way stands here; forget.c erases the same.
  */
 #include "postgres.h"
 
@@ -19,20 +20,28 @@
 #include "common/spi.h"
 #include "person/identity.h"
 #include "person/person.h"
+#include "report/about.h"
 
 PG_FUNCTION_INFO_V1(custseg_export);
-
-#define OWN_TABLES \
-	"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c" \
-	" JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'customer_id' AND NOT a.attisdropped" \
-	" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0" \
-	" JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid" \
-	" WHERE e.extname = 'custseg' AND d.deptype = 'e' AND c.relkind = 'r' ORDER BY c.relname"
 
 /* The token of a task is the key to it of whoever has claimed it. */
 #define ROWS(from) \
 	"SELECT pg_catalog.jsonb_agg(r.r ORDER BY r.r)::pg_catalog.text" \
 	" FROM (SELECT pg_catalog.to_jsonb(t) - 'token' AS r FROM " from ") r"
+
+/* The keys k of the accounts. */
+#define KEYS \
+	"(SELECT i.namespace, i.key FROM custseg.identity i WHERE i.customer_id = ANY ($1)" \
+	" UNION ALL SELECT '" SHOP_NAMESPACE "', w.id::text FROM unnest($1) w (id) WHERE w.id > 0) k"
+
+#define SAMPLES \
+	"(SELECT s.* FROM custseg.rejected_sample s JOIN custseg.source_mapping m USING (source_id), " KEYS " WHERE " SAMPLE_IS_OF_KEY ") t"
+
+/* An entry may name others, too. */
+#define CHANGES \
+	"(SELECT l.source_id, k.key FROM custseg.change_log l JOIN custseg.source_mapping m USING (source_id)" \
+	" JOIN " KEYS " ON m.namespace = k.namespace AND (coalesce(l.key, l.customer::text) = k.key" \
+	"  OR k.key = ANY (coalesce(l.keys, l.customers::text[])))) t"
 
 /* accounts: those of the customer, a bigint[]. */
 static void
@@ -66,7 +75,7 @@ custseg_export(PG_FUNCTION_ARGS)
 	OwnerBegin(&guard);
 	ids = WithMembers(&customer_id, 1, &n);
 	accounts = IdArray(ids, n);
-	n = (int) SpiRun(OWN_TABLES, 0, NULL, NULL, NULL);
+	n = (int) SpiRun(TABLES_ABOUT_CUSTOMERS, 0, NULL, NULL, NULL);
 	tables = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 		tables[i] = SpiText(i, 1);
@@ -78,6 +87,8 @@ custseg_export(PG_FUNCTION_ARGS)
 			ROWS("custseg.arm t WHERE t.person = ANY (ARRAY(SELECT " ARM_PERSON("m.id") " FROM unnest($1) m (id)))"), accounts);
 	AddRows(&json, "outcome",
 			ROWS("custseg.outcome t JOIN custseg.episode e USING (episode_id) WHERE e.customer_id = ANY ($1)"), accounts);
+	AddRows(&json, "rejected_sample", ROWS(SAMPLES), accounts);
+	AddRows(&json, "change_log", ROWS(CHANGES), accounts);
 	OwnerEnd(&guard);
 
 	if (json.len == 0)

@@ -97,6 +97,28 @@ Anew(const Source *source)
 	return psprintf("register it anew: SELECT custseg.drop_source(%d), then add it again", source->source_id);
 }
 
+/* Its column of a role is there and of the type that the one before had. */
+static void
+CheckSuccessorColumn(const Source *source, Oid successor, const char *role, const char *column, const char *before)
+{
+	char	   *now = ColumnTypeName(successor, column);
+
+	if (now == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("relation %s of source %d was replaced by one without a column \"%s\"",
+						SourceRelation(source), source->source_id, column),
+				 errdetail("It is mapped as %s of the source.", role),
+				 errhint("Give it that column, or %s.", Anew(source))));
+	if (before == NULL || strcmp(now, before) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("relation %s of source %d was replaced by one whose column \"%s\" has type %s, and it had %s",
+						SourceRelation(source), source->source_id, column, now, before ? before : "another"),
+				 errdetail("It is mapped as %s of the source.", role),
+				 errhint("Give the column its old type, or %s.", Anew(source))));
+}
+
 static void
 CheckSuccessor(const Source *source, Oid successor)
 {
@@ -117,28 +139,10 @@ CheckSuccessor(const Source *source, Oid successor)
 				 errhint("ALTER TABLE %s OWNER TO %s, or %s.", SourceRelation(source),
 						 quote_identifier(source->owner_name ? source->owner_name : owner), Anew(source))));
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
-	{
-		const char *before = source->column_type[column];
-		char	   *now;
-
-		if (source->column[column] == NULL)
-			continue;
-		now = ColumnTypeName(successor, source->column[column]);
-		if (now == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("relation %s of source %d was replaced by one without a column \"%s\"",
-							SourceRelation(source), source->source_id, source->column[column]),
-					 errdetail("It is mapped as %s of the source.", ColumnRole(column)),
-					 errhint("Give it that column, or %s.", Anew(source))));
-		if (before == NULL || strcmp(now, before) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("relation %s of source %d was replaced by one whose column \"%s\" has type %s, and it had %s",
-							SourceRelation(source), source->source_id, source->column[column], now, before ? before : "another"),
-					 errdetail("It is mapped as %s of the source.", ColumnRole(column)),
-					 errhint("Give the column its old type, or %s.", Anew(source))));
-	}
+		if (source->column[column])
+			CheckSuccessorColumn(source, successor, ColumnRole(column), source->column[column], source->column_type[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		CheckSuccessorColumn(source, successor, source->attributes[i].role, source->attributes[i].column, source->attributes[i].type_name);
 }
 
 bool
@@ -157,13 +161,27 @@ SourceFollow(Source *source)
 	return true;
 }
 
+static void
+RememberColumn(const Source *source, const char *role, const char *name, const char *column, const char *before)
+{
+	char	   *now = ColumnTypeName(source->relation, column);
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(source->source_id), CStringGetTextDatum(role), CStringGetTextDatum(name), (Datum) 0};
+
+	if (now == NULL || (before != NULL && strcmp(now, before) == 0))
+		return;
+	values[3] = CStringGetTextDatum(now);
+	SpiRun("UPDATE custseg.source_column SET type = $4 WHERE source_id = $1 AND role = $2 AND name = $3",
+		   lengthof(types), types, values, NULL);
+}
+
 /* What its successor is to be like. */
 static void
 Remember(const Source *source)
 {
 	char	   *owner = OwnerName(source->relation);
-	Oid			types[3] = {INT4OID, TEXTOID, TEXTOID};
-	Datum		values[3] = {Int32GetDatum(source->source_id)};
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id)};
 
 	if (owner != NULL && (source->owner_name == NULL || strcmp(owner, source->owner_name) != 0))
 	{
@@ -171,17 +189,11 @@ Remember(const Source *source)
 		SpiRun("UPDATE custseg.source_mapping SET owner_name = $2::name WHERE source_id = $1", 2, types, values, NULL);
 	}
 	for (int column = 0; column < MAPPED_COLUMNS; column++)
-	{
-		const char *before = source->column_type[column];
-		char	   *now = source->column[column] ? ColumnTypeName(source->relation, source->column[column]) : NULL;
-
-		if (now == NULL || (before != NULL && strcmp(now, before) == 0))
-			continue;
-		values[1] = CStringGetTextDatum(ColumnRole(column));
-		values[2] = CStringGetTextDatum(now);
-		SpiRun("UPDATE custseg.source_column SET type = $3 WHERE source_id = $1 AND role = $2 AND name = ''",
-			   3, types, values, NULL);
-	}
+		if (source->column[column])
+			RememberColumn(source, ColumnRole(column), "", source->column[column], source->column_type[column]);
+	for (int i = 0; i < source->n_attributes; i++)
+		RememberColumn(source, source->attributes[i].role, source->attributes[i].name, source->attributes[i].column,
+					   source->attributes[i].type_name);
 }
 
 /* Two sources cannot be one relation. */

@@ -52,6 +52,7 @@ typedef enum MappedColumn
 	COLUMN_REF,					/* what the shop calls it: the number of a ticket */
 	COLUMN_CLOSED,				/* whether, or when, it was closed */
 	COLUMN_COUPON,				/* with which an order was placed; read where it is asked for */
+	COLUMN_MERGED_INTO,			/* the key of the customer that this one was merged into */
 	COLUMN_PRODUCT,				/* of lines of orders, as all that follows */
 	COLUMN_QUANTITY,
 	COLUMN_PRICE,				/* of one */
@@ -59,9 +60,12 @@ typedef enum MappedColumn
 	COLUMN_UNIT_COST,
 	COLUMN_CATEGORY,
 	COLUMN_CLEARANCE,
+	COLUMN_OWNER,				/* who looks after a customer */
+	COLUMN_ZONE,				/* the customer's time zone */
+	COLUMN_LANGUAGE,
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_CLEARANCE + 1)
+#define MAPPED_COLUMNS (COLUMN_LANGUAGE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
@@ -69,8 +73,10 @@ typedef enum MappedColumn
 /* One of the columns that are kept under their names. */
 typedef struct SourceAttribute
 {
+	const char *role;
 	char	   *name;
 	char	   *column;
+	char	   *type_name;		/* base type, when it was registered */
 	Oid			type;			/* base type, after SourceOpen */
 } SourceAttribute;
 
@@ -135,6 +141,8 @@ extern const char *SourceKindName(SourceKind kind);
 
 /* As it stands in source_column. */
 #define ROLE_ATTRIBUTE	"attribute"
+#define ROLE_HANDLE		"handle"
+#define ROLE_CONSENT	"consent"
 extern const char *ColumnRole(MappedColumn column);
 
 /*

@@ -295,10 +295,39 @@ SourceStatement(const Source *source)
 	return SelectFrom(source);
 }
 
+char *
+SourceHandleStatement(const Source *source, const MappedColumn *columns, int n)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s::pg_catalog.text", SourceColumn(source, COLUMN_CUSTOMER));
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&sql, ", %s::pg_catalog.text", SourceColumn(source, columns[i]));
+	appendStringInfo(&sql, " FROM %s", SourceRelation(source));
+	return sql.data;
+}
+
+/* The columns that links go by. */
+static void
+TryHandles(Source *source)
+{
+	static const MappedColumn all[] = {COLUMN_PHONE, COLUMN_EMAIL, COLUMN_MERGED_INTO};
+	MappedColumn mapped[lengthof(all)];
+	int			n = 0;
+
+	for (int i = 0; i < lengthof(all); i++)
+		if (source->column[all[i]])
+			mapped[n++] = all[i];
+	if (n > 0)
+		SourceQuery(source, psprintf("%s LIMIT 0", SourceHandleStatement(source, mapped, n)), 0, NULL, NULL, None_Receiver);
+}
+
 void
 SourceTry(Source *source)
 {
 	SourceQuery(source, psprintf("%s LIMIT 0", SelectFrom(source)), 0, NULL, NULL, None_Receiver);
+	TryHandles(source);
 }
 
 void

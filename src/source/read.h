@@ -42,6 +42,12 @@ typedef struct ReadPlaces
 
 extern void PlacesOfRead(const Source *source, ReadPlaces *places);
 
+/*
+ * The statement that reads handles: the customer and some mapped columns, all as
+ * text. A condition on the customers can follow it. After SourceOpen.
+ */
+extern char *SourceHandleStatement(const Source *source, const MappedColumn *columns, int n);
+
 /* Run the read with no rows, so that a mistake shows. */
 extern void SourceTry(Source *source);
 

@@ -32,6 +32,7 @@
 #include "track/capture.h"
 #include "track/change_log.h"
 #include "track/change_write.h"
+#include "track/move.h"
 
 PG_FUNCTION_INFO_V1(custseg_track_change);
 
@@ -251,14 +252,30 @@ AddRow(const Column *column, TupleTableSlot *slot)
 	}
 }
 
+/* Both customers of a row that was updated. */
+static void
+AddMoved(const Column *column, const TriggerData *trigger)
+{
+	bool		was_null;
+	bool		is_null;
+	Datum		was = slot_getattr(trigger->tg_trigslot, column->attno, &was_null);
+	Datum		is = slot_getattr(trigger->tg_newslot, column->attno, &is_null);
+
+	if (!was_null && !is_null)
+		MoveNote(column->source_id, TupleDescAttr(trigger->tg_trigslot->tts_tupleDescriptor, column->attno - 1), was, is);
+}
+
 /* ------------------------------------------------ the transaction's end */
 
 /* When all its triggers have run. */
 static void
 FlushChanges(void)
 {
+	int			n_moves;
+	const Move *moves = MovesTake(&n_moves);
+
 	CondenseChanges(0);
-	ChangeLogWrite(capture.changes, capture.n);
+	ChangeLogWrite(capture.changes, capture.n, moves, n_moves);
 	capture.n = 0;
 }
 
@@ -388,7 +405,10 @@ custseg_track_change(PG_FUNCTION_ARGS)
 	{
 		AddRow(&column, trigger->tg_trigslot);
 		if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		{
 			AddRow(&column, trigger->tg_newslot);
+			AddMoved(&column, trigger);
+		}
 	}
 	return PointerGetDatum(NULL);
 }

@@ -26,6 +26,7 @@
 
 #include "common/ids.h"
 #include "common/spi.h"
+#include "person/forgotten.h"
 #include "track/change_log.h"
 
 #define FETCH_ENTRIES 1000
@@ -170,7 +171,8 @@ RemoveEntries(const Places *places)
 	values[0] = PointerGetDatum(construct_array(places->tids, places->n, TIDOID, sizeof(ItemPointerData), false,
 												TYPALIGN_SHORT));
 	SpiRunPlan(SpiKeep(&kept, "DELETE FROM custseg.change_log WHERE ctid = ANY ($1)", 1, types), values, NULL);
-	if (SPI_processed != places->n)
+	/* Customers who are forgotten meanwhile go without us. */
+	if (SPI_processed != places->n && !ForgettingGoesOn())
 		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, places->n);
 }
 
@@ -302,6 +304,33 @@ ChangeLogDrop(int source_id)
 
 	SpiRun("DELETE FROM custseg.change_log WHERE source_id = $1", 1, types, values, NULL);
 	SpiRun("DELETE FROM custseg.change_gap WHERE source_id = $1", 1, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_move WHERE source_id = $1", 1, types, values, NULL);
+}
+
+/*
+ * Of entries with several customers the others stay. A refresh may be about to
+ * take the same entries off (see RemoveEntries).
+ */
+void
+ChangeLogForgetKeys(Datum namespaces, Datum keys)
+{
+	Oid			types[2] = {TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[2] = {namespaces, keys};
+
+	SpiRun("DELETE FROM custseg.change_log l USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
+		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND l.customer IS NOT NULL"
+		   " AND coalesce(l.key, l.customer::text) = k.key", 2, types, values, NULL);
+	SpiRun("UPDATE custseg.change_log l SET customers = o.customers, keys = CASE WHEN l.keys IS NOT NULL THEN o.keys END"
+		   " FROM custseg.source_mapping m, custseg.change_log b CROSS JOIN LATERAL"
+		   "  (SELECT coalesce(array_agg(u.customer ORDER BY u.n) FILTER (WHERE w.stays), '{}') AS customers,"
+		   "   coalesce(array_agg(u.key ORDER BY u.n) FILTER (WHERE w.stays), '{}') AS keys, bool_and(w.stays) AS all_stay"
+		   "   FROM ROWS FROM (unnest(b.customers), unnest(b.keys)) WITH ORDINALITY u (customer, key, n)"
+		   "   CROSS JOIN LATERAL (SELECT coalesce(u.key, u.customer::text) <> ALL ($2) AS stays) w) o"
+		   " WHERE b.ctid = l.ctid AND m.source_id = l.source_id AND m.namespace = ANY ($1) AND l.customers IS NOT NULL"
+		   " AND NOT o.all_stay", 2, types, values, NULL);
+	SpiRun("DELETE FROM custseg.change_move l USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
+		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND k.key IN (l.from_key, l.to_key)",
+		   2, types, values, NULL);
 }
 
 void

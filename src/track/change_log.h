@@ -70,6 +70,9 @@ extern void ChangeLogEverything(int source_id);
 extern char *ChangeLogSnapshot(void);
 extern void ChangeLogForget(int source_id, const char *snapshot);
 
+/* Forget customers by namespace and key, two arrays of text as long as each other. */
+extern void ChangeLogForgetKeys(Datum namespaces, Datum keys);
+
 /* Forget all of a source. */
 extern void ChangeLogDrop(int source_id);
 

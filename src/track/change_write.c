@@ -41,6 +41,8 @@ typedef struct Changes
 {
 	const Change *changes;
 	int			n;
+	const Move *moves;
+	int			n_moves;
 } Changes;
 
 /* Of custseg.change_log, as long as that is so. */
@@ -162,6 +164,30 @@ PutRow(Relation log, const Change *changes, int n)
 }
 
 static void
+WriteMoves(const Changes *all)
+{
+	Relation	log;
+
+	if (all->n_moves == 0)
+		return;
+	log = OpenLog(OwnRelation("change_move"));
+	for (int i = 0; i < all->n_moves; i++)
+	{
+		const Move *move = &all->moves[i];
+		Datum		values[MOVE_COLUMNS] = {
+			[MOVE_SOURCE_ID] = Int32GetDatum(move->source_id),
+			[MOVE_XACT] = FullTransactionIdGetDatum(GetTopFullTransactionId()),
+			[MOVE_FROM] = CStringGetTextDatum(move->from),
+			[MOVE_TO] = CStringGetTextDatum(move->to)
+		};
+		bool		nulls[MOVE_COLUMNS] = {false};
+
+		PutTuple(log, MOVE_COLUMNS, values, nulls);
+	}
+	table_close(log, NoLock);
+}
+
+static void
 WriteLog(void *arg)
 {
 	const Changes *all = arg;
@@ -179,6 +205,7 @@ WriteLog(void *arg)
 			at += PutRow(log, &all->changes[at], end - at);
 	}
 	table_close(log, NoLock);
+	WriteMoves(all);
 }
 
 static void
@@ -220,9 +247,9 @@ WriteOrWarn(void *arg)
 }
 
 void
-ChangeLogWrite(const Change *changes, int n)
+ChangeLogWrite(const Change *changes, int n, const Move *moves, int n_moves)
 {
-	Changes		all = {changes, n};
+	Changes		all = {changes, n, moves, n_moves};
 	const char *assertions = GetConfigOption("debug_assertions", true, false);
 	ErrorData  *error;
 

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "track/move.h"
+
 /* A customer of a source; without a number and a key, all of them. */
 typedef struct Change
 {
@@ -24,8 +26,8 @@ IsEverything(const Change *change)
 /*
  * Write changes to the log: each once, in the order of their sources, and of one
  * source all by number before all by key, ascending. Where that fails, a warning
- * says so, and the next refresh reads the sources whole.
+ * says so, and the next refresh reads the sources whole. What moved goes with them.
  */
-extern void ChangeLogWrite(const Change *changes, int n);
+extern void ChangeLogWrite(const Change *changes, int n, const Move *moves, int n_moves);
 
 #endif							/* CUSTSEG_CHANGE_WRITE_H */

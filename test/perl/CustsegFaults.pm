@@ -110,6 +110,9 @@ my %content = (
 	profile => "SELECT $key, x.customer_key, x.timeline FROM custseg.profile x",
 	standing => "SELECT $key, to_jsonb(x) - 'customer_id' FROM custseg.standing x",
 	pending => "SELECT $key FROM custseg.profile_pending x",
+	profile_part => "SELECT x.source_id, $key, x.timeline FROM custseg.profile_part x",
+	profile_event => "SELECT e.source_id, e.event, e.meaning, $key, x.timeline FROM custseg.profile_event x JOIN custseg.event e USING (event_id)",
+	spend_day => 'SELECT * FROM custseg.spend_day',
 	profile_attribute => "SELECT $key, to_jsonb(x) - 'customer_id' FROM custseg.profile_attribute x",
 	attribute_conflict => "SELECT $key, to_jsonb(x) - 'customer_id' FROM custseg.attribute_conflict x",
 	transition => "SELECT $key, to_jsonb(x) - '{transition_id,customer_id,run_id}'::text[] FROM custseg.transition x",
@@ -121,7 +124,7 @@ my %content = (
 	arm => 'SELECT * FROM custseg.arm',
 	person => "SELECT $key, (SELECT i.key FROM custseg.identity i WHERE i.customer_id = x.person_id) FROM custseg.person x",
 	person_link => "SELECT $key, to_jsonb(x) - '{link_id,customer_id,other_id,linked_at,unlinked_at}'::text[] FROM custseg.person_link x",
-	source => q{SELECT to_jsonb(s) - '{added_at,last_read,read_home,relation,problem,failed_at}'::text[] FROM custseg.source_mapping s},
+	source => q{SELECT to_jsonb(s) - '{added_at,last_read,read_home,relation,problem,failed_at,tracked_since,tracked_layout}'::text[] FROM custseg.source_mapping s},
 );
 
 # Count and digest of each, as a hash.

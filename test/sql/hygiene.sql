@@ -31,7 +31,7 @@ SELECT c.oid::regclass AS not_dumped
 FROM pg_class c
 WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind IN ('r', 'p', 'S')
   AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'custseg' AND c.oid = ANY (e.extconfig))
-  AND c.relname NOT IN ('change_log', 'change_gap', 'job_request')
+  AND c.relname NOT IN ('change_log', 'change_gap', 'change_move', 'job_request')
   AND NOT (c.relkind = 'S' AND EXISTS (
       SELECT FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid
       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')

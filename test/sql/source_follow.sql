@@ -199,6 +199,24 @@ RESET ROLE;
 SELECT custseg.set_follow(0, true);
 SELECT follow FROM custseg.source;
 
+-- Attributes are to have their types, too.
+CREATE TABLE shop.club (id bigint, region text, visits integer);
+INSERT INTO shop.club SELECT g, 'north', g FROM generate_series(1, 100) g;
+SELECT custseg.add_people('shop.club', 'id', columns => ARRAY['region', 'visits']) AS club \gset
+SELECT custseg.set_follow(:club, true);
+CALL custseg.refresh('2024-06-01 12:00');
+DROP TABLE shop.club;
+CREATE TABLE shop.club AS SELECT g::bigint AS id, 'south' AS region, g::text AS visits FROM generate_series(1, 100) g;
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT attributes FROM custseg.profile_attribute WHERE customer_id = 3;
+ALTER TABLE shop.club DROP visits;
+CALL custseg.refresh('2024-06-01 12:00');
+ALTER TABLE shop.club ADD visits integer;
+CALL custseg.refresh('2024-06-01 12:00');
+SELECT attributes FROM custseg.profile_attribute WHERE customer_id = 3;
+SELECT custseg.drop_source(:club);
+CALL custseg.refresh('2024-06-01 12:00');
+
 -- The customer table: nobody is handed out while it is swapped away, and followed at once.
 CREATE TABLE shop.people (id bigint, name text, phone text);
 INSERT INTO shop.people SELECT g, 'Name ' || g, '+44' || g FROM generate_series(1, 100) g;

@@ -1,6 +1,6 @@
-# Who is one person: whatever is linked and unlinked, in whatever order, a refresh
-# leaves what reading everything anew would, and without any links what was
-# there before the first.
+# Who is one person: whatever is linked and unlinked, by hand and by rules over
+# numbers that come and go, in whatever order, a refresh leaves what reading
+# everything anew would, and without any links what was there before the first.
 #
 # CUSTSEG_SEED and CUSTSEG_LINKS choose other random numbers, and how many steps.
 use strict;
@@ -27,7 +27,7 @@ $node->start;
 seed($seed);
 
 my $file = PostgreSQL::Test::Utils::tempdir() . '/rows';
-my ($desk, $db, $today, %source, %count, @history);
+my ($desk, $db, $today, %source, %count, @history, $handles);
 
 sub does
 {
@@ -64,11 +64,46 @@ sub somebody
 
 sub linked { return 'FROM custseg.person_link WHERE unlinked_at IS NULL ORDER BY md5(link_id::text || ' . random(1000000) . '::text) LIMIT 1'; }
 
+# Numbers and addresses that many, some and few share, in a table of people and in one that is read whole.
+my %rule = (
+	a => "medium => 'phone', max_people => 5",
+	b => "medium => 'email', max_people => 3",
+	c => "medium => 'email', normalise => 'text', max_people => 40",
+	d => "medium => 'phone', normalise => 'text'");
+
+sub number { return one_of("'tel. " . random(300) . "'", "'" . random(300) . "'", "'+" . random(12) . "'", 'NULL', "'none'"); }
+sub address { return one_of("'A" . random(200) . "\@example.org'", "' a" . random(200) . "\@example.org'", "'a" . random(9) . "\@example.org'", 'NULL', "'desk'"); }
+
+sub handle_step
+{
+	my $table = one_of(qw(cards cards members));
+	my $pick = random(100);
+
+	return "SELECT custseg.drop_link_rule(rule) FROM custseg.link_rule WHERE rule <> 'merged_into' ORDER BY md5(rule || '" . random(1000) . "') LIMIT 1" if $pick < 3;
+	if ($pick < 8)
+	{
+		my $name = one_of(sort keys %rule);
+		return "SELECT custseg.add_link_rule('$name', $rule{$name}) WHERE NOT EXISTS (SELECT FROM custseg.link_rule WHERE rule = '$name')";
+	}
+	my $some = 'id % ' . one_of(17, 59, 97) . ' = ' . random(17);
+	return "UPDATE shop.$table SET phone = " . number() . " WHERE $some" if $pick < 40;
+	return "UPDATE shop.$table SET mail = " . address() . " WHERE $some" if $pick < 65;
+	return "UPDATE shop.$table SET merged = " . one_of('NULL', 1 + random(150), 1 + random(12), 'id', 9999) . " WHERE $some" if $pick < 75;
+	return "UPDATE shop.$table SET phone = NULL, mail = NULL WHERE $some" if $pick < 80;
+	return "DELETE FROM shop.cards WHERE $some" if $pick < 88;
+	return 'INSERT INTO shop.cards SELECT g, ' . number() . ', ' . address() . ' FROM generate_series(' . join(', ', map { $_, $_ + 3 } 1 + random(150)) . ') g ON CONFLICT DO NOTHING';
+}
+
 sub step
 {
 	my $pick = random(100);
 
-	if ($pick < 42)
+	if ($handles && chance(35))
+	{
+		does(handle_step());
+		$count{handles}++;
+	}
+	elsif ($pick < 42)
 	{
 		my $sql = 'SELECT custseg.link(NULL, ' . somebody() . ', NULL, ' . somebody() . ", 'step')";
 		my (undef, $err) = $desk->do($sql);
@@ -106,16 +141,24 @@ sub step
 	return;
 }
 
+# What rules made of it, and how to forget that.
+my $links = join '', map { " UNION ALL SELECT '$_->[0] ' || count(*) || ' ' || coalesce(md5(string_agg(r::text, '' ORDER BY r::text COLLATE \"C\")), '') FROM ($_->[1]) r" }
+  [ person_handle => 'SELECT * FROM custseg.person_handle' ],
+  [ person_link => 'SELECT customer_id, other_id, rule FROM custseg.person_link WHERE unlinked_at IS NULL' ],
+  [ link_conflict => 'SELECT rule, about, kind, customer_id, people, customers, why FROM custseg.link_conflict' ];
+my $forget_links = q{TRUNCATE custseg.person_handle, custseg.person_handle_read, custseg.link_conflict, custseg.link_pending, custseg.person;
+	DELETE FROM custseg.person_link WHERE rule NOT IN ('hand', 'moved') AND unlinked_by IS NULL;};
+
 # In a copy of the database everything is read anew, under the same calibration.
 sub rebuilt
 {
-	my ($before_it) = @_;
+	my ($before_it, $more) = @_;
 
 	$desk->do('\c postgres');
 	$desk->ask("CREATE DATABASE copy TEMPLATE $db");
 	$desk->do('\c copy');
 	$desk->ask(forget_sql(chance(50)) . "\n$before_it\nCALL custseg.refresh('" . moment('12:00') . "', rebuild => true)");
-	my $contents = $desk->ask(contents_sql());
+	my $contents = $desk->ask(contents_sql() . ($more // ''));
 	$desk->do('\c postgres');
 	$desk->ask('DROP DATABASE copy');
 	$desk->do("\\c $db");
@@ -133,11 +176,20 @@ sub run_shop
 	$node->safe_psql('postgres', "CREATE DATABASE $db");
 	$desk = CustsegSession->new($node, $db);
 	$desk->ask("CREATE EXTENSION custseg; UPDATE custseg.settings SET shrink_share = 0; " . shop_sql($today, 3, [ 1 .. 4 ]));
+	$handles = grep { $_ eq 'members' } @tables;
+	$desk->ask("ALTER TABLE shop.members ADD phone text, ADD mail text, ADD merged integer;
+		CREATE TABLE shop.cards (id integer PRIMARY KEY, phone text, mail text, merged integer);
+		INSERT INTO shop.cards SELECT g, 'tel. ' || g % 80, 'a' || g % 100 || '\@example.org' FROM generate_series(1, 150) g;
+		UPDATE shop.members SET phone = (customer % 80)::text");
 	foreach my $table (@tables)
 	{
 		my $track = chance(70) ? 'true' : 'false';
-		$source{$table} = $desk->ask("SELECT custseg.add_orders('shop.$table', $tables{$table}{mapping}, track => $track)");
+		my $add = $tables{$table}{add} // 'add_orders';
+		my $more = $table eq 'members' ? ", phone => 'phone', email => 'mail', merged_into => 'merged'" : '';
+		$source{$table} = $desk->ask("SELECT custseg.$add('shop.$table', $tables{$table}{mapping}, track => $track$more)");
 	}
+	$desk->ask("SELECT custseg.add_customers('shop.cards', 'id', phone => 'phone', email => 'mail', merged_into => 'merged', namespace => '" .
+		one_of('shop', 'pos') . "')") if $handles;
 	refresh();
 	does("SELECT custseg.enable_at('" . moment('12:00') . "', 'silent_customers', force => true)");
 	refresh();
@@ -150,11 +202,13 @@ sub run_shop
 		$next = random(2 + int($n / 25) > 40 ? 40 : 2 + int($n / 25));
 	}
 	refresh();
-	my $contents = $desk->ask(contents_sql());
-	my $anew = rebuilt('');
+	my $contents = $desk->ask(contents_sql() . $links);
+	my $anew = rebuilt($forget_links, $links);
 	die "a rebuild differs\n$contents\n---\n$anew\n" if $contents ne $anew;
 
 	# Without any links it is a shop that never had one.
+	does('SELECT custseg.drop_link_rule(rule) FROM custseg.link_rule');
+	refresh();
 	does('SELECT custseg.unlink(NULL, customer_id::text, NULL, other_id::text) FROM custseg.person_link WHERE unlinked_at IS NULL');
 	refresh();
 	refresh();
@@ -166,7 +220,7 @@ sub run_shop
 	return;
 }
 
-my @shops = ([qw(orders)], [qw(lines orders till)], [qw(till)], [qw(lines web)]);
+my @shops = ([qw(orders)], [qw(lines orders till)], [qw(till)], [qw(lines web)], [qw(members orders till)]);
 foreach my $i (0 .. $#shops)
 {
 	my @tables = @{ $shops[$i] };

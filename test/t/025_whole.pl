@@ -1,4 +1,4 @@
-# The whole customer, incremental = full: orders, events, people, spend and the
+# The whole customer, incremental = full: orders, lines, events, people, spend and the
 # customer table of a shop change at random, accounts are linked and parted,
 # calibrations come, tables are swapped, sources forgotten and added, refreshes
 # killed; and after every refresh a rebuild of a copy leaves the same bytes.
@@ -21,7 +21,8 @@ use Time::HiRes qw(usleep);
 
 my $seed = $ENV{CUSTSEG_SEED} || 4711;
 my $steps = $ENV{CUSTSEG_WHOLE} || 150;
-my ($db, $day, $step, %count, @history) = ('shop', 19800, 0);
+my (@forgotten, %count, @history);
+my ($db, $day, $step) = ('shop', 19800, 0);
 
 my $node = PostgreSQL::Test::Cluster->new('whole');
 $node->init;
@@ -69,9 +70,13 @@ my %value = (
 	value => sub { return chance(4) ? one_of(undef, 'NaN', '-1') : random(300); },
 	number_of => sub { return chance(2) ? undef : 'o' . random(150); },
 	status => sub { return one_of(qw(paid paid paid paid refunded open), undef); },
+	sku => sub { return chance(2) ? undef : 'p' . random(chance(50) ? 4 : 40); },
+	few => sub { return chance(4) ? one_of(undef, 'NaN', '-1', '0') : 1 + random(4); },
+	price => sub { return chance(4) ? one_of(undef, 'Infinity', '-3', '0') : (5 + random(one_of(3, 10))) . '.' . random(10); },
 	what => sub { return chance(2) ? undef : one_of(qw(in in in out help scroll IN)); },
 	region => sub { return one_of(undef, qw(north south west)); },
 	phone => sub { return chance(20) ? undef : '0171 ' . random(40); },
+	heir => sub { return chance(85) ? undef : 1 + random(60); },
 	flag => sub { return one_of('t', 'f', 'f', 'f', undef); },
 	medium => sub { return one_of(qw(search mail), undef); });
 my %table = (
@@ -79,32 +84,40 @@ my %table = (
 	till => [ customer => 'number', at => 'at', amount => 'amount' ],
 	log => [ customer => 'key', at => 'at', what => 'what', n => 'value' ],
 	ticket => [ customer => 'number', at => 'at', closed => 'at' ],
-	member => [ customer => 'number', at => 'at', region => 'region', n => 'value' ],
+	member => [ customer => 'number', at => 'at', region => 'region', n => 'value', phone => 'phone', heir => 'heir' ],
+	item => [ no => 'number_of', sku => 'sku', qty => 'few', price => 'price', sale => 'flag' ],
+	slip => [ customer => 'number', at => 'at', sku => 'sku', qty => 'few', price => 'price' ],
 	card => [ customer => 'number', region => 'region' ],
 	ad => [ at => 'at', amount => 'amount', medium => 'medium' ],
 	contact => [ customer => 'number', phone => 'phone', no_ads => 'flag' ]);
 my %type = (number => 'bigint', key => 'text', at => 'timestamptz', amount => 'numeric', value => 'numeric', number_of => 'text',
-	status => 'text', what => 'text', region => 'text', phone => 'text', flag => 'boolean', medium => 'text');
+	sku => 'text', few => 'numeric', price => 'numeric', status => 'text', what => 'text', region => 'text', phone => 'text', heir => 'bigint', flag => 'boolean', medium => 'text');
 
 # What custseg is told, by the name of a source.
 my %told = (
 	sale => q{add_orders('shop.sale', customer => 'customer', at => 'at', amount => 'amount', order_id => 'no', promotion => 'promo',
 		status => 'status', accepted => '{paid,refunded}', track => true)},
 	till => q{add_orders('shop.till', customer => 'customer', at => 'at', amount => 'amount', namespace => 'pos')},
+	item => q{add_order_lines('shop.item', orders => 1, order_id => 'no', product => 'sku', quantity => 'qty', price => 'price',
+		clearance => 'sale', track => true)},
+	slip => q{add_order_lines('shop.slip', customer => 'customer', at => 'at', product => 'sku', quantity => 'qty', price => 'price', namespace => 'pos')},
 	log => q{add_events('shop.log', customer => 'customer', at => 'at', event => 'what', events => ARRAY['in', 'out', 'help'],
 		value => 'n', track => true, meanings => '{"in": "login", "help": "complaint", "out": "resolved"}')},
 	opened => q{add_events('shop.ticket', customer => 'customer', at => 'at', named => 'opened', meaning => 'complaint')},
 	closed => q{add_events('shop.ticket', customer => 'customer', at => 'closed', named => 'closed', meaning => 'resolved')},
-	member => q{add_people('shop.member', customer => 'customer', registered_at => 'at', columns => ARRAY['region', 'n'], track => true)},
+	member => q{add_people('shop.member', customer => 'customer', registered_at => 'at', columns => ARRAY['region', 'n'], track => true,
+		phone => 'phone', merged_into => 'heir')},
 	card => q{add_people('shop.card', customer => 'customer', columns => ARRAY['region'], namespace => 'pos')},
 	ad => q{add_spend('shop.ad', day => 'at', amount => 'amount', channel => 'medium')},
 	contact => q{add_customers('shop.contact', 'customer', phone => 'phone', do_not_contact => 'no_ads')});
-my @order = qw(sale till log opened closed member card ad contact);
+my @order = qw(sale till item slip log opened closed member card ad contact);
 my %source;
 
 sub columns { my @c = @{ $table{ $_[0] } }; return map { $c[ 2 * $_ ] } 0 .. $#c / 2; }
 sub kind_of { my %kind = @{ $table{ $_[0] } }; return $kind{ $_[1] }; }
 sub literal_of { return literal($value{ kind_of(@_) }->()); }
+
+sub key_of { return $_[0] eq 'ad' ? 'medium' : $_[0] eq 'item' ? 'no' : 'customer'; }
 
 sub insert
 {
@@ -121,15 +134,15 @@ sub create
 
 	return "CREATE TABLE shop.$name (id bigint GENERATED ALWAYS AS IDENTITY, " .
 	  join(', ', map { "$_ $type{ kind_of($name, $_) }" } columns($name)) . ');' .
-	  ($name eq 'ad' ? '' : "CREATE INDEX ON shop.$name (customer);");
+	  ($name eq 'ad' ? '' : "CREATE INDEX ON shop.$name (" . key_of($name) . ");") . ($name eq 'sale' ? 'CREATE INDEX ON shop.sale (no);' : '');
 }
 
 sub change
 {
-	my $name = one_of(qw(sale sale sale till log log ticket member card ad contact));
+	my $name = one_of(qw(sale sale sale item item item slip till log log ticket member card ad contact));
 	my $some = 'id % ' . one_of(7, 31, 97) . ' = ' . random(7);
 	my $column = one_of(columns($name));
-	my $key = $name eq 'ad' ? 'medium' : 'customer';
+	my $key = key_of($name);
 	my $pick = random(100);
 
 	return insert($name, 1 + random(9)) if $pick < 38;
@@ -175,6 +188,29 @@ my @other = (
 		run_sql("SELECT count(CASE WHEN task_id % 3 = 0 THEN custseg.complete_at(" . noon() . ", task_id, token, '" .
 			one_of(qw(reached no_answer opted_out)) . "')::text END) FROM custseg.claim_at(" . noon() . ", '" . one_of(qw(phone sms)) . "', max_tasks => 3)");
 	} ],
+	# Somebody is forgotten, whether they are there or not, and perhaps comes back.
+	[ 7, sub {
+		my $key = one_of("'shop', '" . (1 + random(60)) . "'", "'shop', 'c" . (1 + random(60)) . "'", "'pos', '" . (1 + random(60)) . "'");
+
+		$psql->ask("SET client_min_messages = error; SELECT custseg.forget($key); RESET client_min_messages");
+		remember("forget($key)");
+		push @forgotten, $key;
+		$count{'people forgotten'}++;
+	} ],
+	[ 4, sub {
+		return if !@forgotten;
+		run_sql('SELECT custseg.readmit(' . splice(@forgotten, random(scalar @forgotten), 1) . ')');
+		$count{readmitted}++;
+	} ],
+	[ 8, sub {
+		my $rule = one_of(qw(calls texts));
+
+		my (undef, $err) = $psql->do(chance(60) ? "SELECT custseg.add_link_rule('$rule', medium => 'phone', normalise => '" .
+			($rule eq 'texts' ? 'text' : 'phone') . "', max_people => " . (2 + random(3)) . ')' : "SELECT custseg.drop_link_rule('$rule')");
+		remember("rule $rule $err");
+		die "$err\n" if $err ne '' && $err !~ /already exists|does not exist/;
+		$count{rules}++;
+	} ],
 	# A table is written anew beside the old one and takes its name.
 	[ 6, sub {
 		my $name = one_of(qw(ticket card));
@@ -184,7 +220,7 @@ my @other = (
 		$count{swapped}++;
 	} ],
 	[ 4, sub {
-		my $name = one_of(qw(closed card ad log member));
+		my $name = one_of(qw(closed card ad log member contact item slip));
 
 		run_sql("SELECT custseg.untrack($source{$name})") if $told{$name} =~ /track => true/;
 		run_sql("SELECT custseg.drop_source($source{$name})");
@@ -194,7 +230,7 @@ my @other = (
 
 sub other
 {
-	my $pick = random(103);
+	my $pick = random(122);
 
 	foreach my $action (@other)
 	{
@@ -228,6 +264,10 @@ my @compared = (
 	contents_sql(),
 	"SELECT 'profile_event ' || count(*) || ' ' || md5(string_agg(concat_ws(' ', customer_id, e.source_id, e.event, custseg.timeline_send(timeline)), ',' ORDER BY customer_id, event_id))
 		FROM custseg.profile_event LEFT JOIN custseg.event e USING (event_id)",
+	"SELECT 'person_handle ' || count(*) || ' ' || md5(string_agg(h::text, ',' ORDER BY h::text COLLATE \"C\")) FROM custseg.person_handle h",
+	"SELECT 'links by rule ' || count(*) || ' ' || md5(string_agg(concat_ws(' ', customer_id, other_id, rule), ',' ORDER BY customer_id, other_id))
+		FROM custseg.person_link WHERE unlinked_at IS NULL AND rule NOT IN ('hand', 'moved')",
+	"SELECT 'link_conflict ' || count(*) || ' ' || md5(string_agg((to_jsonb(c) - 'found_at')::text, ',' ORDER BY about COLLATE \"C\", rule COLLATE \"C\")) FROM custseg.link_conflict c WHERE kind <> 'proposal'",
 	"SELECT 'spend_day ' || count(*) || ' ' || md5(string_agg(s::text, ',' ORDER BY s::text COLLATE \"C\")) FROM custseg.spend_day s");
 my $contents = join ' UNION ALL ', @compared;
 

@@ -82,10 +82,18 @@ sub kill_rounds
 			CREATE TABLE shop.people AS
 			SELECT c.id AS id, 'region ' || hashtext(c.id::text) % 9 AS region, timestamptz '2022-01-01 12:00 UTC' + n * interval '1 day' AS since
 			FROM shop.customers c, generate_series(1, 2) n WHERE n = 1 OR hashtext(c.id::text) % 6 = 0;
-			INSERT INTO shop.people SELECT id || '000000', 'new', '2024-01-01' FROM shop.people WHERE hashtext(id::text) % 11 = 0;
+			INSERT INTO shop.people SELECT (id::text || '00000')::} . ($option{text_keys} ? 'text' : 'integer') . q{, 'new', '2024-01-01' FROM shop.people WHERE hashtext(id::text) % 11 = 0;
 			ALTER TABLE shop.people OWNER TO shop;
 			SELECT custseg.add_people('shop.people', 'id', 'since', ARRAY['region']);
 		}) if $option{people};
+		$node->safe_psql($name, q{
+			CREATE TABLE shop.log AS SELECT customer_id, paid_at + interval '1 hour' AS at, CASE WHEN hashtext(customer_id::text) % 3 = 0 THEN 'login' ELSE 'help' END AS what FROM shop.orders;
+			CREATE TABLE shop.complaint AS SELECT customer_id AS client, paid_at + interval '2 days' AS at FROM shop.orders WHERE hashtext(customer_id::text) % 17 = 0;
+			CREATE INDEX ON shop.complaint (client);
+			ALTER TABLE shop.log OWNER TO shop; ALTER TABLE shop.complaint OWNER TO shop;
+			SELECT custseg.add_events('shop.log', 'customer_id', 'at', event => 'what', events => ARRAY['login', 'help'], meanings => '{"login": "login"}');
+			SELECT custseg.add_events('shop.complaint', 'client', 'at', named => 'complaint', meaning => 'complaint', track => true);
+		}) if $option{events};
 	}
 	$node->safe_psql($db, $WAIT_FOR_VICTIM);
 
@@ -99,6 +107,17 @@ sub kill_rounds
 			later_orders($node, $name, $n, $option{text_keys}, $round) if $round > 0;
 			$node->safe_psql($name, qq{UPDATE shop.people SET region = region || '$round' WHERE hashtext(id::text) % 5 = $round;
 				DELETE FROM shop.people WHERE hashtext(region) % 13 = $round}) if $round > 0 && $option{people};
+			$node->safe_psql($name, qq{UPDATE shop.log SET at = at + interval '1 day' WHERE hashtext(customer_id::text) % 11 = $round;
+				DELETE FROM shop.log WHERE hashtext(customer_id::text) % 31 = $round;
+				INSERT INTO shop.complaint SELECT DISTINCT customer_id, timestamptz '2024-06-30 12:00 UTC' + $round * interval '1 day' FROM shop.orders WHERE hashtext(customer_id::text) % 37 = $round;
+				DELETE FROM shop.complaint WHERE hashtext(client::text) % 41 = $round}) if $round > 0 && $option{events};
+			# Rings, pairs and chains of accounts, some of which part again.
+			$node->safe_psql($name, qq{
+				SELECT count(custseg.unlink(NULL, customer_id::text, NULL, other_id::text)) FROM custseg.person_link WHERE unlinked_at IS NULL AND hashtext(note) % 3 = $round % 3;
+				SELECT count(custseg.link('shop', n::text, 'shop', (n + 1 + n % 3)::text, n || 'r$round')) FROM generate_series($round * 10 + 1, $n - 10, 7) n
+					WHERE EXISTS (SELECT FROM custseg.profile_part WHERE customer_id = n) AND EXISTS (SELECT FROM custseg.profile_part WHERE customer_id = n + 1 + n % 3)
+					AND NOT EXISTS (SELECT FROM custseg.person_link WHERE customer_id = n AND other_id = n + 1 + n % 3 AND unlinked_at IS NULL)
+			}) if $round > 0 && $option{links};
 			enable_recall($node, $name, '2024-06-30 12:00 UTC') if $round == 1 && $option{recall};
 		}
 		foreach my $signal (@signals)
@@ -123,10 +142,14 @@ sub kill_rounds
 		'0', "$db: none failed for another reason");
 	is($node->safe_psql($db, q{SELECT count(*) FROM custseg.progress}), '0', "$db: no progress is shown");
 	is($node->safe_psql($db, q{
-		SELECT count(*) FROM (SELECT FROM custseg.transition GROUP BY customer_id, label, from_value, to_value, at HAVING count(*) > 1
+		SELECT count(*) FROM (SELECT FROM custseg.transition GROUP BY customer_id, label, from_value, to_value, at, cause HAVING count(*) > 1
 			UNION ALL SELECT FROM custseg.task t WHERE state IN ('open', 'claimed') GROUP BY customer_id HAVING count(*) > 1) d}),
 		'0', "$db: nothing is there twice");
 	is($node->safe_psql($db, 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', "$db: no temporary file is left");
+
+	is($node->safe_psql($db, 'SELECT count(*) FROM custseg.verify(100000)'), '0', "$db: what is stored is what the shop has");
+	cmp_ok($node->safe_psql($db, 'SELECT count(*) FROM custseg.person'), '>', 100, "$db: some are one person") if $option{links};
+	cmp_ok($node->safe_psql($db, 'SELECT count(*) FROM custseg.profile_event'), '>', 1000, "$db: and there are events") if $option{events};
 
 	# A rebuild finds nothing to correct.
 	$node->safe_psql($db, refresh_sql($days[-1], 'rebuild => true'));
@@ -137,6 +160,7 @@ sub kill_rounds
 kill_rounds(db => 'numbers', customers => 20000, recall => 1, batches => 230, terms => 7, kills => 2);
 kill_rounds(db => 'texts', customers => 6000, text_keys => 1, two_sources => 1, batches => 120, terms => 4, kills => 1);
 kill_rounds(db => 'people', customers => 6000, text_keys => 1, people => 1, recall => 1, batches => 150, terms => 4, kills => 2);
+kill_rounds(db => 'persons', customers => 3000, people => 1, events => 1, links => 1, recall => 1, batches => 130, terms => 3, kills => 3);
 
 # A run dies before it has come to the customers who fell silent meanwhile, and
 # then somebody changes a setting: it is time that made them silent, and they

@@ -97,5 +97,25 @@ is($node->safe_psql('latin', q{SELECT count(*) FILTER (WHERE name_zh = quadrant:
 	'so is every label');
 is(last_run($node, 'latin'), 'succeeded', 'no refresh failed for want of a character');
 
+# Texts that are days and amounts: what has letters that are none in UTF-8, or is too long to be either, is a row that cannot
+# be read, and no more than that.
+my $none = q{convert_from('\xa2a1'::bytea, 'EUC_CN')};
+$node->safe_psql('gb', qq{
+	CREATE TABLE shop.sheet (c bigint, day text, cost text);
+	INSERT INTO shop.sheet VALUES (9001, '2024年3月5日', '1200.50元'), (9002, '2024年3月5日', $none || '5'), (9003, $none || '2024-03-05', '5'),
+		(9004, '2024年3月5日', repeat('五', 3000)), (9005, repeat('年', 3000), '5'), (9006, '2024-03-05', repeat($none, 600000)), (9007, repeat('5' || $none, 400000), '5'),
+		(9008, repeat('年', 500000), repeat('元', 500000)), (9009, '2024年3月5日', '7');
+	ALTER TABLE shop.sheet OWNER TO shop;
+	SELECT custseg.add_orders('shop.sheet', 'c', 'day', 'cost', parse => 'YMD')});
+$node->safe_psql('gb', refresh_sql('2024-07-15'));
+is(last_run($node, 'gb'), 'succeeded', 'long texts, and letters that are none elsewhere, stop no refresh');
+is($node->safe_psql('gb', q{SELECT string_agg(customer_id || ': ' || timeline, ' ' ORDER BY customer_id) FROM custseg.profile WHERE customer_id > 9000}),
+	'9001: {2024-03-05:1:1200.5} 9009: {2024-03-05:1:7}', 'the rows that can be read are');
+is($node->safe_psql('gb', q{SELECT string_agg(reason || ': ' || rows, '; ' ORDER BY reason) FROM custseg.rejected JOIN custseg.source USING (source_id) WHERE relation = 'shop.sheet'::regclass}),
+	'amount cannot be read: 3; time cannot be read: 4', 'and the others are counted');
+is($node->safe_psql('gb', "SELECT (custseg.parse_amount(repeat($none, 3000))).reason, (custseg.parse_time(repeat($none, 3000), 'YMD', 'UTC')).reason"),
+	'amount cannot be read|time cannot be read', 'so say the functions');
+is($node->safe_psql('gb', 'SELECT count(*) FROM custseg.verify(10000)'), '0', 'what is stored is what the shop has');
+
 $node->stop;
 done_testing();
