@@ -122,6 +122,17 @@ FROM custseg.rejected r WHERE source_id = :orders;
 TABLE shop.others EXCEPT TABLE custseg.profile;
 SELECT count(*) AS wrong FROM custseg.verify(1000);
 
+-- By several processes the same.
+SET custseg.max_parallel_workers = 4;
+SET min_parallel_table_scan_size = 0;
+SET custseg.work_mem = '512MB';
+CALL custseg.refresh('2024-05-20', rebuild => true);
+SELECT relation, rows_read, rows_accepted, rows_rejected, rows_left_out, rows_forgotten FROM custseg.source ORDER BY source_id;
+SELECT profiles_written, profiles_removed, (SELECT count(*) FROM shop.traces('778899|Zweig(?!ert)') WHERE n > 0) AS traces FROM custseg.run ORDER BY run_id DESC LIMIT 1;
+RESET custseg.max_parallel_workers;
+RESET min_parallel_table_scan_size;
+RESET custseg.work_mem;
+
 -- A name that is forgotten stays out of links, and of what is claimed.
 \set VERBOSITY default
 SELECT custseg.link('shop', '5', 'shop', '778899');
@@ -154,6 +165,18 @@ CREATE TABLE shop.incremental AS SELECT customer_key, customer_id > 0 AS number,
 CALL custseg.refresh('2024-05-20', rebuild => true);
 SELECT count(*) FROM (TABLE shop.incremental EXCEPT SELECT customer_key, customer_id > 0, timeline FROM custseg.profile) d;
 SELECT count(*) FROM custseg.person_link;
+
+-- Whoever else comes when most of a source are forgotten comes one by one, and not all at once.
+CREATE TABLE shop.gym (c bigint, at date, amount numeric);
+INSERT INTO shop.gym SELECT 2000 + g, '2024-01-05', 5 FROM generate_series(1, 60) g;
+SELECT custseg.add_orders('shop.gym', 'c', 'at', 'amount') AS gym \gset
+CALL custseg.refresh('2024-05-20');
+SELECT sum(custseg.forget(2000 + g)) FROM generate_series(1, 45) g;
+CALL custseg.refresh('2024-05-20');
+INSERT INTO shop.gym VALUES (2061, '2024-05-18', 5);
+CALL custseg.refresh('2024-05-20');
+SELECT rows_read, rows_forgotten, (SELECT count(*) FROM custseg.profile WHERE customer_id > 2000) AS profiles,
+       (SELECT DISTINCT cause FROM custseg.transition WHERE customer_id = 2061) AS cause FROM custseg.source WHERE source_id = :gym;
 
 -- Of two accounts that were linked until a moment ago only one is forgotten, and the other keeps its own.
 SELECT custseg.link('shop', '10', 'shop', '11') > 0 AS linked;
