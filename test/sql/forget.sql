@@ -186,6 +186,20 @@ CALL custseg.refresh('2024-05-20');
 SELECT rows_read, rows_forgotten, (SELECT count(*) FROM custseg.profile WHERE customer_id > 2000) AS profiles,
        (SELECT DISTINCT cause FROM custseg.transition WHERE customer_id = 2061) AS cause FROM custseg.source WHERE source_id = :gym;
 
+-- Lines of orders are left out with the orders, and each is one row however much it tells.
+CREATE TABLE shop.sale (id bigint, c bigint, at date, total numeric);
+INSERT INTO shop.sale VALUES (1, 3001, '2024-05-01', 30), (2, 3002, '2024-05-01', 30);
+CREATE TABLE shop.line (sale bigint, sku text, qty numeric, price numeric);
+INSERT INTO shop.line VALUES (1, 'tea', 1, 10), (1, 'tea', 1, 5), (2, 'tea', 1, 10), (2, 'tea', 2, 10), (2, 'pot', 1, 30);
+SELECT custseg.add_orders('shop.sale', 'c', 'at', 'total', order_id => 'id') AS sale \gset
+SELECT custseg.add_order_lines('shop.line', orders => :sale, order_id => 'sale', product => 'sku', quantity => 'qty', price => 'price') AS line \gset
+CALL custseg.refresh('2024-05-20');
+SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
+SELECT custseg.forget(3001) AS one;
+CALL custseg.refresh('2024-05-20', rebuild => true);
+SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
+SELECT relation, rows_read, rows_accepted, rows_rejected, rows_forgotten FROM custseg.source WHERE source_id IN (:sale, :line) ORDER BY source_id;
+
 -- Of two accounts that were linked until a moment ago only one is forgotten, and the other keeps its own.
 SELECT custseg.link('shop', '10', 'shop', '11') > 0 AS linked;
 CALL custseg.refresh('2024-05-20');
