@@ -270,3 +270,12 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'custseg_key_hash';
 COMMENT ON FUNCTION custseg.key_hash(text, text) IS
 'What custseg.forgotten knows a customer by: a hash of 128 bits of the namespace and the key, to the letter, with the salt of custseg.handle_hash(). Draws the salt if there is none yet.';
 REVOKE ALL ON FUNCTION custseg.key_hash(text, text) FROM PUBLIC;
+
+-- How they may be reached.
+
+CREATE FUNCTION custseg.reachable(customers bigint[])
+RETURNS TABLE (customer_id bigint, medium text, handle text, consent boolean, do_not_contact boolean, owner text, zone text, language text)
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'custseg_reachable';
+COMMENT ON FUNCTION custseg.reachable(bigint[]) IS
+'How customers may be reached, by what the customer tables of the shop say now: a row for each medium of a customer who has a row there. handle is null where there is none, consent where no column says or it is null, and then nobody has agreed. Of a customer with several accounts each thing comes from the first account that has it, handle and consent of a medium from the same, and a do_not_contact of any counts. At most 1,000 customers at a time. A table that cannot be read within a second is an error. Nothing is stored.';
+REVOKE ALL ON FUNCTION custseg.reachable(bigint[]) FROM PUBLIC;

@@ -99,11 +99,12 @@ REVOKE ALL ON FUNCTION custseg.add_people(regclass, name, name, name[], text, bo
 CREATE FUNCTION custseg.add_customers(relation regclass, customer name,
     name name DEFAULT NULL, phone name DEFAULT NULL, email name DEFAULT NULL,
     do_not_contact name DEFAULT NULL, namespace text DEFAULT 'shop', follow boolean DEFAULT false,
-    merged_into name DEFAULT NULL) RETURNS integer
+    merged_into name DEFAULT NULL, handle jsonb DEFAULT NULL, consent jsonb DEFAULT NULL,
+    owner name DEFAULT NULL, zone name DEFAULT NULL, language name DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_add_customers';
-COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name) IS
-'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders; merged_into: the column with the key of the customer that this one was merged into, who is one person with it until custseg.unlink(). With merged_into, or a rule (add_link_rule) over its phone or email, it is read whole by each refresh, and hashes of those are kept. There can be one such table a namespace, and a customer is looked up in that of the own one.';
-REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name) FROM PUBLIC;
+COMMENT ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name, jsonb, jsonb, name, name, name) IS
+'Registers a customer table of the shop, from which names, phone numbers, e-mail addresses and opt-outs are read when a task is planned and handed out; they are never copied. do_not_contact must be boolean; follow as in add_orders; merged_into: the column with the key of the customer that this one was merged into, who is one person with it until custseg.unlink(). With merged_into, or a rule (add_link_rule) over its phone or email, it is read whole by each refresh, and hashes of those are kept. handle: columns of other media than phone and email, and consent: boolean columns that say whether a medium may be used, as objects by medium, {"sms": "sms_ok"}; owner: who looks after the customer; zone and language: the customer''s (custseg.reachable() shows them). There can be one such table a namespace, and a customer is looked up in that of the own one.';
+REVOKE ALL ON FUNCTION custseg.add_customers(regclass, name, name, name, name, name, text, boolean, name, jsonb, jsonb, name, name, name) FROM PUBLIC;
 
 CREATE FUNCTION custseg.add_spend(relation regclass, day name, amount name, channel name DEFAULT NULL,
     follow boolean DEFAULT false, parse text DEFAULT NULL) RETURNS integer

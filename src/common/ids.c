@@ -39,3 +39,26 @@ IdArray(const int64 *ids, int n)
 		values[i] = Int64GetDatum(ids[i]);
 	return PointerGetDatum(construct_array(values, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
+
+int64 *
+IdsOfArray(ArrayType *array, int most, int *n)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int64	   *ids;
+	int			n_values;
+
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values, &nulls, &n_values);
+	if (n_values > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("customers must not be more than %d", most),
+				 errhint("Ask for some of them at a time.")));
+	ids = palloc(Max(n_values, 1) * sizeof(int64));
+	*n = 0;
+	for (int i = 0; i < n_values; i++)
+		if (!nulls[i])
+			ids[(*n)++] = DatumGetInt64(values[i]);
+	*n = SortIds(ids, *n);
+	return ids;
+}

@@ -234,29 +234,6 @@ LookAt(OccasionLook *look)
 				 error->hint ? errhint("%s", error->hint) : 0));
 }
 
-static int64 *
-AskedCustomers(ArrayType *array, int *n)
-{
-	Datum	   *values;
-	bool	   *nulls;
-	int64	   *ids;
-	int			n_values;
-
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values, &nulls, &n_values);
-	if (n_values > MOST_ASKED)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("customers must not be more than %d", MOST_ASKED),
-				 errhint("Ask for some of them at a time.")));
-	ids = palloc(Max(n_values, 1) * sizeof(int64));
-	*n = 0;
-	for (int i = 0; i < n_values; i++)
-		if (!nulls[i])
-			ids[(*n)++] = DatumGetInt64(values[i]);
-	*n = SortIds(ids, *n);
-	return ids;
-}
-
 Datum
 custseg_occasions(PG_FUNCTION_ARGS)
 {
@@ -268,7 +245,7 @@ custseg_occasions(PG_FUNCTION_ARGS)
 	Guard		guard;
 	ListCell   *cell;
 
-	persons = AskedCustomers(PG_GETARG_ARRAYTYPE_P(0), &n);
+	persons = IdsOfArray(PG_GETARG_ARRAYTYPE_P(0), MOST_ASKED, &n);
 	InitMaterializedSRF(fcinfo, 0);
 	look.result = (ReturnSetInfo *) fcinfo->resultinfo;
 	OwnerBegin(&guard);

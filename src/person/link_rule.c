@@ -57,12 +57,27 @@ AddKind(LinkRules *rules, char *name, MappedColumn column, char *normalise)
 		rules->kinds[rules->n_kinds++] = (HandleKind) {.name = name,.column = column,.normalise = normalise};
 }
 
+static char *
+DigestOfRules(void)
+{
+	SpiRun("SELECT coalesce(string_agg(r::text, ' ' ORDER BY r.rule), '') FROM custseg.link_rule r", 0, NULL, NULL, NULL);
+	return SpiText(0, 1);
+}
+
+bool
+LinkRulesChanged(const LinkRules *rules)
+{
+	return strcmp(rules->digest, DigestOfRules()) != 0;
+}
+
 LinkRules *
 ReadLinkRules(void)
 {
 	LinkRules  *rules = palloc0(sizeof(LinkRules));
 	char	  **kinds;
 
+	/* Before they are read: who comes between is seen to have changed them. */
+	rules->digest = DigestOfRules();
 	SpiRun("SELECT rule, medium, normalise, coalesce(max_people, 2147483647),"
 		   " CASE WHEN medium = normalise THEN medium ELSE medium || '/' || normalise END"
 		   " FROM custseg.link_rule ORDER BY rule <> '" RULE_MERGED "', rule", 0, NULL, NULL, NULL);

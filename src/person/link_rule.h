@@ -38,12 +38,16 @@ typedef struct LinkRules
 	int			n;
 	HandleKind *kinds;			/* by name, as bytes */
 	int			n_kinds;
+	char	   *digest;			/* of all of them */
 } LinkRules;
 
 /* Is there a rule, or was one until a refresh that is still to come? Where not, none of this costs anything. */
 extern bool LinkRulesInUse(void);
 
 extern LinkRules *ReadLinkRules(void);
+
+/* Were rules added or dropped since? */
+extern bool LinkRulesChanged(const LinkRules *rules);
 
 /* -1: no rule goes by it. */
 extern int	KindNamed(const LinkRules *rules, const char *name);

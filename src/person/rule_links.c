@@ -518,6 +518,9 @@ ApplyLinkRules(const LinkRules *rules, TimestampTz as_of)
 	bool		all;
 
 	LinkGraphLoad(&work.graph, rules, &all);
+	/* Whoever added one while the sources were read has noted everybody, and that note is taken now. */
+	if (LinkRulesChanged(rules))
+		LinksNoteAll();
 	room = Max(work.graph.n, 1);
 	work.joined = palloc_extended(room * sizeof(int), MCXT_ALLOC_HUGE);
 	work.trial = palloc_extended(room * sizeof(int), MCXT_ALLOC_HUGE);

@@ -496,7 +496,8 @@ CollectSources(Run *run, List *sources, bool parts, const char *reread_all, bool
 	/* Only now is everything in the profiles, and claim() need not hold anybody back any more. */
 	foreach(cell, sources)
 		if (snapshots[foreach_current_index(cell)] != NULL)
-			ChangeLogForget(((Source *) lfirst(cell))->source_id, snapshots[foreach_current_index(cell)]);
+			ChangeLogForget(((Source *) lfirst(cell))->source_id, ((Source *) lfirst(cell))->changes_until ?
+							((Source *) lfirst(cell))->changes_until : snapshots[foreach_current_index(cell)]);
 	if (sources == NIL)
 	{
 		ProfileTarget profile;

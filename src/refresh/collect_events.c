@@ -78,11 +78,14 @@ CollectEvents(Run *run, List *sources, const char *reread_all, const ChangeFollo
 		ProfileTarget target;
 		ChangeFollower own = *follower;
 		char	   *snapshot = NULL;
+		int			left;
 
 		if (!LearnFirstProducts(run, source))
 			continue;
 		TargetOfEvents(&target, source);
+		left = run->counts.left;
 		CollectOne(run, source, &target, &own, reread_all, true, &snapshot);
+		NoteLinesRead(run, source, run->counts.left == left);
 		if (snapshot)
 			ChangeLogForget(source->source_id, snapshot);
 	}

@@ -83,6 +83,42 @@ LearnFirstProducts(Run *run, Source *source)
 }
 
 void
+LimitOrders(Run *run, List *orders, List *lines)
+{
+	char	   *now = NULL;
+	ListCell   *cell;
+	ListCell   *other;
+
+	foreach(cell, lines)
+		foreach(other, orders)
+		{
+			const Source *source = lfirst(cell);
+			Source	   *of = lfirst(other);
+
+			if (!source->tracked || source->orders_source != of->source_id)
+				continue;
+			if (now == NULL)
+				now = MemoryContextStrdup(run->context, ChangeLogSnapshot());
+			of->changes_until = now;
+		}
+}
+
+void
+NoteLinesRead(Run *run, const Source *source, bool went_well)
+{
+	int			only = run->asked.only_source;
+
+	if (source->orders_source == 0 || !source->tracked || (only != 0 && only != source->orders_source && only != source->source_id) ||
+		(went_well && (only == 0 || only == source->source_id)))
+		return;
+	SpiRun(psprintf("UPDATE custseg.source_mapping SET tracked_layout = '" MIXED_LAYOUT "' WHERE source_id = %d"
+					" AND tracked_layout IS NOT NULL AND (EXISTS (SELECT FROM custseg.change_log WHERE source_id = %d)"
+					"  OR EXISTS (SELECT FROM custseg.change_gap WHERE source_id = %d))",
+					source->source_id, source->orders_source, source->orders_source), 0, NULL, NULL, NULL);
+	RunCommit(run);
+}
+
+void
 RelearnProducts(Run *run, List *sources, StandingRun *standing)
 {
 	ListCell   *cell;

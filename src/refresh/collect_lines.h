@@ -17,4 +17,17 @@ extern bool LearnFirstProducts(Run *run, Source *source);
  */
 extern void RelearnProducts(Run *run, List *sources, StandingRun *standing);
 
+/*
+ * Before anything is read: of the logs of orders whose lines are tracked only what
+ * is there now is read in this run, so that the lines, which are read first, see
+ * all of it.
+ */
+extern void LimitOrders(Run *run, List *orders, List *lines);
+
+/*
+ * Whether a source of lines could be read. If not, and its orders are read, these
+ * will have taken off their log whose lines were to be read: then all are.
+ */
+extern void NoteLinesRead(Run *run, const Source *source, bool went_well);
+
 #endif							/* CUSTSEG_COLLECT_LINES_H */

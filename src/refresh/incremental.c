@@ -30,6 +30,7 @@
 #include "source/keys.h"
 #include "source/read.h"
 #include "track/change_log.h"
+#include "track/line_changes.h"
 #include "track/track.h"
 #include "track/trigger_digest.h"
 
@@ -91,6 +92,15 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 		return READ_WHOLE;
 	}
 	ChangeLogSummary(source, &summary);
+	if (source->orders)
+	{
+		ChangeSummary of_orders;
+
+		ChangeLogSummary(source->orders, &of_orders);
+		summary.missed |= of_orders.missed;
+		summary.everything |= of_orders.everything;
+		summary.customers += of_orders.customers;
+	}
 	if (summary.missed)
 		*why = "a transaction could not note what it changed";
 	else if (summary.everything)
@@ -115,13 +125,11 @@ HowToRead(Run *run, Source *source, const ProfileTarget *target, const char **wh
 		*why = "it was empty";
 		return READ_WHOLE;
 	}
-	if (!HasCustomerIndex(source))
-	{
-		*why = psprintf("it has no index on its customer column: %s", CustomerIndexStatement(source));
+	*why = IndexFault(source);
+	if (*why)
 		return READ_WHOLE;
-	}
 	if (summary.customers > most)
-		summary.customers = ChangeLogCustomers(source);
+		summary.customers = ChangeLogCustomers(source) + (source->orders ? ChangeLogCustomers(source->orders) : 0);
 	if (summary.customers > most)
 	{
 		*why = psprintf("of its " INT64_FORMAT " customers " INT64_FORMAT " may have changed, over custseg.rescan_share",
@@ -201,6 +209,7 @@ typedef struct ChangeRead
 {
 	Run		   *run;
 	Source	   *source;
+	LineChanges *lines;			/* of lines of orders */
 	bool		more;			/* there may be others */
 	ChangedCustomers changed;
 	int64	   *ids;			/* by number, or 0 where a key has none yet */
@@ -221,7 +230,8 @@ ReadChanges(void *arg)
 
 	SourceOpen(source);
 	run->reading = SourceShown(source);
-	read->more = ChangeLogTake(source, custseg_batch_size, changed);
+	read->more = read->lines ? LineChangesTake(read->lines, custseg_batch_size, changed) :
+		ChangeLogTake(source, custseg_batch_size, changed);
 	if (changed->n == 0)
 		return;
 	RunActivity(run, "reading changed customers of %s, " INT64_FORMAT " customers",
@@ -294,12 +304,13 @@ NoteIfEmpty(const Source *source, const ProfileTarget *target)
 bool
 CollectChanges(Run *run, Source *source, const ProfileTarget *target, const ChangeFollower *follower)
 {
+	LineChanges *lines = source->orders ? LineChangesBegin(run->context, source) : NULL;
 	int64		taken = 0;
 	bool		more = true;
 
 	while (more)
 	{
-		ChangeRead	read = {run, source};
+		ChangeRead	read = {run, source, lines};
 		ErrorData  *error;
 
 		RunStage(run, STAGE_COLLECT);

@@ -303,6 +303,7 @@ StageCollect(Refresh *refresh)
 
 	if (!refresh->baseline)
 		StandingBegin(&refresh->standing, &run->now, run->rules, run->context);
+	LimitOrders(run, refresh->sources, refresh->event_sources);
 	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
 	if (RereadBecause(refresh, true))
 	{

@@ -41,6 +41,7 @@
 #include "timeline/timeline.h"
 #include "track/change_log.h"
 #include "track/change_pending.h"
+#include "track/line_changes.h"
 
 PG_FUNCTION_INFO_V1(custseg_verify);
 
@@ -242,8 +243,14 @@ LeaveOutPending(List *sources, Sample *sample)
 	int			n = 0;
 
 	foreach(cell, sources)
-		if (((Source *) lfirst(cell))->tracked)
-			tracked = lappend(tracked, lfirst(cell));
+	{
+		Source	   *source = lfirst(cell);
+
+		if (source->tracked && source->orders)
+			LineChangesPending(source, sample->n, sample->ids, pending);
+		else if (source->tracked)
+			tracked = lappend(tracked, source);
+	}
 	if (tracked != NIL)
 		ChangeLogPending(ChangeLogLook(tracked), sample->n, sample->ids, pending);
 	PersonsPending(sample->ids, sample->n, pending);

@@ -142,7 +142,7 @@ CheckSuccessor(const Source *source, Oid successor)
 		if (source->column[column])
 			CheckSuccessorColumn(source, successor, ColumnRole(column), source->column[column], source->column_type[column]);
 	for (int i = 0; i < source->n_attributes; i++)
-		CheckSuccessorColumn(source, successor, ROLE_ATTRIBUTE, source->attributes[i].column, source->attributes[i].type_name);
+		CheckSuccessorColumn(source, successor, source->attributes[i].role, source->attributes[i].column, source->attributes[i].type_name);
 }
 
 bool
@@ -192,7 +192,7 @@ Remember(const Source *source)
 		if (source->column[column])
 			RememberColumn(source, ColumnRole(column), "", source->column[column], source->column_type[column]);
 	for (int i = 0; i < source->n_attributes; i++)
-		RememberColumn(source, ROLE_ATTRIBUTE, source->attributes[i].name, source->attributes[i].column,
+		RememberColumn(source, source->attributes[i].role, source->attributes[i].name, source->attributes[i].column,
 					   source->attributes[i].type_name);
 }
 

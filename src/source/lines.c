@@ -32,6 +32,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "source/follow.h"
 #include "source/lines.h"
 #include "source/read.h"
 
@@ -109,6 +110,7 @@ LinesOpen(Source *source)
 				 errmsg("source %d, whose orders the lines in %s belong to, does not exist any more",
 						source->orders_source, SourceRelation(source)),
 				 errhint("Forget the lines with SELECT custseg.drop_source(%d), then add both again.", source->source_id)));
+	(void) SourceFollow(orders);
 	SourceOpen(orders);
 	CheckNumbers(source);
 	CheckReader(source);
@@ -366,4 +368,14 @@ ProductsStatement(const Source *source, const char *time_zone, DateADT first, Da
 					 " coalesce(max(at) FILTER (WHERE clearance) OPERATOR(pg_catalog.=) max(at), false)"
 					 " FROM sold WHERE pg_catalog.octet_length(product) BETWEEN 1 AND %d GROUP BY product", KEY_MAX_LENGTH);
 	return sql.data;
+}
+
+char *
+OrderCustomersStatement(const Source *source)
+{
+	const Source *orders = source->orders;
+
+	return psprintf("SELECT DISTINCT %s FROM %s WHERE %s",
+					Bytewise(TEXTOID, psprintf("%s::pg_catalog.text", SourceColumn(orders, COLUMN_CUSTOMER))),
+					SourceRelation(orders), SourceColumnIsAny(orders, COLUMN_ORDER_ID, 1));
 }

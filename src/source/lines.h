@@ -32,7 +32,7 @@ extern char *LinesStatement(const Source *source, LinesRead read);
  */
 extern char *ProductsStatement(const Source *source, const char *time_zone, DateADT first, DateADT last);
 
-/* The SELECT of the customers who have one of the orders whose numbers are parameter $1, an array of the type. */
-extern char *OrderCustomersStatement(const Source *source, Oid *type);
+/* The SELECT of the customers, as texts, who have one of the orders whose numbers are the array $1. It begins with the orders. */
+extern char *OrderCustomersStatement(const Source *source);
 
 #endif							/* CUSTSEG_LINES_H */

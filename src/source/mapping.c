@@ -84,10 +84,27 @@ static const ColumnRule column_rules[MAPPED_COLUMNS] = {
 	[COLUMN_UNIT_COST] = {"unit_cost", "numeric, an integer or a floating-point number", number_types},
 	[COLUMN_CATEGORY] = {"category", NULL, NULL},
 	[COLUMN_CLEARANCE] = {"clearance", "boolean or a number", promotion_types},
+	[COLUMN_OWNER] = {"owner", NULL, NULL},
+	[COLUMN_ZONE] = {"zone", NULL, NULL},
+	[COLUMN_LANGUAGE] = {"language", NULL, NULL},
 };
 
+/* Of those that are kept under their names. */
 static const ColumnRule attribute_rule = {ROLE_ATTRIBUTE, "text, a number, boolean, a date, a timestamp, uuid or an enum",
 attribute_types};
+static const ColumnRule handle_rule = {ROLE_HANDLE, NULL, NULL};
+static const ColumnRule consent_rule = {ROLE_CONSENT, "boolean", flag_types};
+static const ColumnRule *const named_rules[] = {&attribute_rule, &handle_rule, &consent_rule};
+
+/* NULL: no column of that role has a name. */
+static const ColumnRule *
+NamedRule(const char *role)
+{
+	for (int i = 0; i < lengthof(named_rules); i++)
+		if (strcmp(named_rules[i]->role, role) == 0)
+			return named_rules[i];
+	return NULL;
+}
 
 static const char *const kind_names[] = {
 	[SOURCE_ORDERS] = "orders",
@@ -145,13 +162,13 @@ SourceFromRow(uint64 row, SourceKind kind)
 
 /* The attribute is called like its row in source_column. */
 static void
-AddAttribute(Source *source, char *name, char *column, char *type_name)
+AddAttribute(Source *source, const char *role, char *name, char *column, char *type_name)
 {
 	int			n = source->n_attributes++;
 
 	source->attributes = source->attributes ? repalloc(source->attributes, (n + 1) * sizeof(SourceAttribute)) :
 		palloc(sizeof(SourceAttribute));
-	source->attributes[n] = (SourceAttribute) {.name = name,.column = column,.type_name = type_name};
+	source->attributes[n] = (SourceAttribute) {.role = role,.name = name,.column = column,.type_name = type_name};
 }
 
 /* Each source of lines has the source of its orders, where there is one. */
@@ -207,8 +224,8 @@ ListSources(SourceKind kind)
 				source->column[column] = SpiText(row, 3);
 				source->column_type[column] = SpiText(row, 20);
 			}
-		if (strcmp(role, ROLE_ATTRIBUTE) == 0)
-			AddAttribute(source, SpiText(row, 22), SpiText(row, 3), SpiText(row, 20));
+		if (NamedRule(role))
+			AddAttribute(source, NamedRule(role)->role, SpiText(row, 22), SpiText(row, 3), SpiText(row, 20));
 	}
 	SPI_freetuptable(SPI_tuptable);
 	if (kind == SOURCE_LINES)
@@ -379,7 +396,7 @@ SourceOpen(Source *source)
 		if (source->column[column])
 			source->attno[column] = CheckColumn(source, source->column[column], &column_rules[column], &source->type[column]);
 	for (int i = 0; i < source->n_attributes; i++)
-		(void) CheckColumn(source, source->attributes[i].column, &attribute_rule, &source->attributes[i].type);
+		(void) CheckColumn(source, source->attributes[i].column, NamedRule(source->attributes[i].role), &source->attributes[i].type);
 	if (source->orders_source != 0)
 		LinesOpen(source);
 	if (source->column[COLUMN_CUSTOMER])

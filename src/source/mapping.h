@@ -60,9 +60,12 @@ typedef enum MappedColumn
 	COLUMN_UNIT_COST,
 	COLUMN_CATEGORY,
 	COLUMN_CLEARANCE,
+	COLUMN_OWNER,				/* who looks after a customer */
+	COLUMN_ZONE,				/* the customer's time zone */
+	COLUMN_LANGUAGE,
 } MappedColumn;
 
-#define MAPPED_COLUMNS (COLUMN_CLEARANCE + 1)
+#define MAPPED_COLUMNS (COLUMN_LANGUAGE + 1)
 
 #define KEY_MAX_LENGTH	512		/* bytes of a text key; longer ones are rejected */
 #define SHOP_NAMESPACE	"shop"	/* the only one whose numbers are customer ids */
@@ -70,6 +73,7 @@ typedef enum MappedColumn
 /* One of the columns that are kept under their names. */
 typedef struct SourceAttribute
 {
+	const char *role;
 	char	   *name;
 	char	   *column;
 	char	   *type_name;		/* base type, when it was registered */
@@ -112,6 +116,7 @@ typedef struct Source
 	bool		tracked;		/* custseg.track() put triggers on it */
 	char	   *layout;			/* of its table at the last read: see track/trigger_digest.h; NULL before */
 	bool		read_here;		/* since it is tracked, and in this installation: the log has all since */
+	const char *changes_until;	/* of its log, only what this snapshot sees is read in this run; NULL: all */
 	bool		resting;		/* not tracked, and not to be read again yet */
 	ParseOrder	parse;			/* texts may be days and amounts */
 	bool		follow;			/* read whatever has its name, if it is like the one before: see follow.c */
@@ -136,6 +141,8 @@ extern const char *SourceKindName(SourceKind kind);
 
 /* As it stands in source_column. */
 #define ROLE_ATTRIBUTE	"attribute"
+#define ROLE_HANDLE		"handle"
+#define ROLE_CONSENT	"consent"
 extern const char *ColumnRole(MappedColumn column);
 
 /*
@@ -164,6 +171,13 @@ extern char *SourceRelation(const Source *source);
 
 /* A mapped column as it stands in a query. */
 extern const char *SourceColumn(const Source *source, MappedColumn column);
+
+/* The column whose values triggers note: that of the customer or, of lines, of the order. */
+static inline MappedColumn
+TrackedColumn(const Source *source)
+{
+	return source->orders_source != 0 ? COLUMN_ORDER_ID : COLUMN_CUSTOMER;
+}
 
 /* Can the status column have this value? An enum has only some. After SourceOpen. */
 extern bool StatusCanBe(const Source *source, const char *status);

@@ -347,7 +347,13 @@ SourceRead(Source *source, DestReceiver *dest)
 char *
 SourceCustomerIsAny(const Source *source, int parameter)
 {
-	const char *column = SourceColumn(source, COLUMN_CUSTOMER);
+	return SourceColumnIsAny(source, COLUMN_CUSTOMER, parameter);
+}
+
+char *
+SourceColumnIsAny(const Source *source, MappedColumn of, int parameter)
+{
+	const char *column = SourceColumn(source, of);
 	StringInfoData condition;
 	Oid			type;
 	Oid			collation;
@@ -357,7 +363,7 @@ SourceCustomerIsAny(const Source *source, int parameter)
 	appendStringInfo(&condition, "%s OPERATOR(pg_catalog.=) ANY ($%d)", column, parameter);
 
 	/* To us two keys are the same when their bytes are. */
-	get_atttypetypmodcoll(source->relation, source->attno[COLUMN_CUSTOMER], &type, &typmod, &collation);
+	get_atttypetypmodcoll(source->relation, source->attno[of], &type, &typmod, &collation);
 	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
 		appendStringInfo(&condition, " AND %s::pg_catalog.text COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=) ANY ($%d)",
 						 column, parameter);

@@ -62,8 +62,9 @@ extern void SourceRead(Source *source, DestReceiver *dest);
  */
 extern void SourceReadCustomers(Source *source, Oid type, Datum keys, DestReceiver *dest);
 
-/* The condition on the customer column that its value is in an array, parameter $n. After SourceOpen. */
+/* The condition on the customer column, or another that holds keys, that its value is in an array, parameter $n. After SourceOpen. */
 extern char *SourceCustomerIsAny(const Source *source, int parameter);
+extern char *SourceColumnIsAny(const Source *source, MappedColumn of, int parameter);
 
 /* What is read as whom, for messages. */
 extern char *SourceShown(const Source *source);

@@ -105,7 +105,7 @@ StoreColumns(const Source *source, int id)
 		if (source->column[column])
 			StoreColumn(source, id, ColumnRole(column), "", source->column[column]);
 	for (int i = 0; i < source->n_attributes; i++)
-		StoreColumn(source, id, ROLE_ATTRIBUTE, source->attributes[i].name, source->attributes[i].column);
+		StoreColumn(source, id, source->attributes[i].role, source->attributes[i].name, source->attributes[i].column);
 }
 
 /* Store the mapping; the new source's number. */

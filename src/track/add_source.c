@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
 #include "common/compat.h"
@@ -148,7 +149,7 @@ AttributesArgument(FunctionCallInfo fcinfo, int arg, Source *source)
 					 errmsg("columns must not contain null"),
 					 errhint("For example columns => ARRAY['region', 'birthday'].")));
 		name = pstrdup(NameStr(*DatumGetName(columns[i])));
-		source->attributes[source->n_attributes++] = (SourceAttribute) {.name = name,.column = name};
+		source->attributes[source->n_attributes++] = (SourceAttribute) {.role = ROLE_ATTRIBUTE,.name = name,.column = name};
 	}
 	qsort(source->attributes, n, sizeof(SourceAttribute), CompareAttributes);
 	for (int i = 1; i < n; i++)
@@ -190,10 +191,49 @@ custseg_add_people(PG_FUNCTION_ARGS)
 	return AddReadSource(fcinfo, &source, 5, 6);
 }
 
+/* Columns of media, as an object by medium, such as {"wecom": "wecom_id"}. */
+static void
+MediaArgument(FunctionCallInfo fcinfo, int arg, const char *role, Source *source)
+{
+	Oid			types[1] = {JSONBOID};
+	Datum		values[1];
+	int			n;
+
+	if (PG_ARGISNULL(arg))
+		return;
+	values[0] = PG_GETARG_DATUM(arg);
+	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(values[0])))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be an object of columns by medium", role),
+				 errhint("For example %s => '{\"sms\": \"column_name\"}'.", role)));
+	n = (int) SpiRun("SELECT m.key, m.value FROM pg_catalog.jsonb_each_text($1) m ORDER BY m.key COLLATE \"C\"", 1, types, values, NULL);
+	source->attributes = source->attributes ? repalloc(source->attributes, (source->n_attributes + n + 1) * sizeof(SourceAttribute)) :
+		palloc((n + 1) * sizeof(SourceAttribute));
+	for (int i = 0; i < n; i++)
+	{
+		char	   *medium = SpiText(i, 1);
+		char	   *column = SpiText(i, 2);
+
+		if (medium[0] == '\0' || strlen(medium) >= NAMEDATALEN || column == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must name a column for each medium, and a medium has 1 to %d bytes", role, NAMEDATALEN - 1),
+					 errhint("For example %s => '{\"sms\": \"column_name\"}'.", role)));
+		if (strcmp(role, ROLE_HANDLE) == 0 && (strcmp(medium, "phone") == 0 || strcmp(medium, "email") == 0))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the handle of medium \"%s\" is the column that %s names", medium, medium),
+					 errhint("Pass it as %s => '%s'.", medium, column)));
+		source->attributes[source->n_attributes++] = (SourceAttribute) {.role = role,.name = medium,.column = column};
+	}
+}
+
 Datum
 custseg_add_customers(PG_FUNCTION_ARGS)
 {
 	Source		source = {.kind = SOURCE_CONTACT};
+	int			id;
 
 	source.relation = RelationArgument(fcinfo, 0, "the shop's customer table, for example 'shop.customers'");
 	source.column[COLUMN_CUSTOMER] = NameArgument(fcinfo, 1, "customer", true);
@@ -204,9 +244,17 @@ custseg_add_customers(PG_FUNCTION_ARGS)
 	source.namespace = PG_ARGISNULL(6) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(6));
 	source.follow = !PG_ARGISNULL(7) && PG_GETARG_BOOL(7);
 	source.column[COLUMN_MERGED_INTO] = NameArgument(fcinfo, 8, "merged_into", false);
+	source.column[COLUMN_OWNER] = NameArgument(fcinfo, 11, "owner", false);
+	source.column[COLUMN_ZONE] = NameArgument(fcinfo, 12, "zone", false);
+	source.column[COLUMN_LANGUAGE] = NameArgument(fcinfo, 13, "language", false);
 	FollowMerges(&source);
 
-	PG_RETURN_INT32(RegisterSource(&source));
+	SPI_connect();
+	MediaArgument(fcinfo, 9, ROLE_HANDLE, &source);
+	MediaArgument(fcinfo, 10, ROLE_CONSENT, &source);
+	id = RegisterSource(&source);
+	SPI_finish();
+	PG_RETURN_INT32(id);
 }
 
 Datum

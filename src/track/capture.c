@@ -63,10 +63,11 @@ typedef struct Column
 	Oid			trigger;		/* hash key */
 	Oid			relid;
 	int			source_id;
-	AttrNumber	attno;			/* of the customer; 0: it is gone, or cannot be a key any more */
+	AttrNumber	attno;			/* of the customer or order; 0: it is gone, or cannot be a key any more */
 	Oid			type;
 	KeyKind		kind;
 	bool		ours;			/* the table is the source's */
+	bool		order;			/* it is no customer but the number of an order */
 	TransactionId asked_in;		/* that, or not */
 } Column;
 
@@ -194,14 +195,16 @@ AddCustomer(int source_id, int64 customer, const char *key, int len)
 }
 
 static void
-AddKey(int source_id, const char *key, int len)
+AddKey(const Column *column, const char *key, int len)
 {
-	/* Others are rejected when they are read. */
+	/* Others are rejected when they are read, but for numbers of orders: these can be anything. */
 	if (len > 0 && len <= KEY_MAX_LENGTH)
-		AddCustomer(source_id, ChangeHash(key, len), key, len);
+		AddCustomer(column->source_id, ChangeHash(key, len), key, len);
+	else if (column->order)
+		AddCustomer(column->source_id, 0, NULL, 0);
 }
 
-/* The customer of a row. */
+/* The customer of a row, or its order. */
 static void
 AddRow(const Column *column, TupleTableSlot *slot)
 {
@@ -220,13 +223,20 @@ AddRow(const Column *column, TupleTableSlot *slot)
 
 				if (customer > 0)
 					AddCustomer(column->source_id, customer, NULL, 0);
+				else if (column->order)
+				{
+					char	   *text = psprintf(INT64_FORMAT, customer);
+
+					AddKey(column, text, strlen(text));
+					pfree(text);
+				}
 				break;
 			}
 		case KEY_UUID:
 			{
 				char	   *text = DatumGetCString(DirectFunctionCall1(uuid_out, value));
 
-				AddKey(column->source_id, text, strlen(text));
+				AddKey(column, text, strlen(text));
 				pfree(text);
 				break;
 			}
@@ -234,7 +244,7 @@ AddRow(const Column *column, TupleTableSlot *slot)
 			{
 				struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
 
-				AddKey(column->source_id, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+				AddKey(column, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 				if ((Pointer) text != DatumGetPointer(value))
 					pfree(text);
 				break;
@@ -362,6 +372,7 @@ FindColumn(const TriggerData *trigger)
 		column.type = getBaseType(TupleDescAttr(RelationGetDescr(trigger->tg_relation), column.attno - 1)->atttypid);
 	if (column.attno < 0 || !KeyKindOf(column.type, &column.kind))
 		column.attno = 0;
+	column.order = trigger->tg_trigger->tgnargs == 3;
 	column.ours = SourceMayBe(column.source_id, relid);
 
 	/* Only now: the catalog lookups may have brought news of the table. */
@@ -376,7 +387,7 @@ custseg_track_change(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Column		column;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs != 2 || !TRIGGER_FIRED_AFTER(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || trigger->tg_trigger->tgnargs < 2 || trigger->tg_trigger->tgnargs > 3 || !TRIGGER_FIRED_AFTER(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("custseg.track_change() is not a trigger of your own to make"),

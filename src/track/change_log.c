@@ -69,8 +69,8 @@ ChangeLogCustomers(const Source *source)
 	return SpiInt64(0, 1, 0);
 }
 
-static int
-CompareKeys(const void *a, const void *b)
+int
+CompareKeyTexts(const void *a, const void *b)
 {
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
@@ -176,16 +176,15 @@ RemoveEntries(const Places *places)
 		elog(ERROR, "removed %llu of %d changes", (unsigned long long) SPI_processed, places->n);
 }
 
-bool
-ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
+/* Entries of a source until about "most" customers are there, by number or by key; true if there may be more. */
+static bool
+ReadEntries(const Source *source, bool native, int64 most, ChangedCustomers *taken, Places *places)
 {
 	static SPIPlanPtr kept = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[1] = {INT4OID};
-	Datum		values[1] = {Int32GetDatum(source->source_id)};
-	bool		native = source->key_kind == KEY_NATIVE;
+	Oid			types[2] = {INT4OID, TEXTOID};
+	Datum		values[2] = {Int32GetDatum(source->source_id), source->changes_until ? CStringGetTextDatum(source->changes_until) : (Datum) 0};
 	int			size = FETCH_ENTRIES;
-	Places		places = {0};
 	bool		more = true;
 	Portal		cursor;
 
@@ -195,8 +194,9 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 
 	SpiKeep(&kept,
 			"SELECT ctid, customer, key, customers, keys FROM custseg.change_log"
-			" WHERE source_id = $1 AND (customer IS NOT NULL OR customers IS NOT NULL)", 1, types);
-	cursor = SPI_cursor_open(NULL, kept, values, NULL, false);
+			" WHERE source_id = $1 AND (customer IS NOT NULL OR customers IS NOT NULL)"
+			" AND ($2 IS NULL OR pg_catalog.pg_visible_in_snapshot(xact, $2::pg_catalog.pg_snapshot))", 2, types);
+	cursor = SPI_cursor_open(NULL, kept, values, source->changes_until ? NULL : " n", false);
 	while (more && taken->n < most)
 	{
 		SPI_cursor_fetch(cursor, true, FETCH_ENTRIES);
@@ -207,28 +207,62 @@ ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
 			bool		isnull;
 			ItemPointer tid = (ItemPointer) DatumGetPointer(SpiField(row, 1, &isnull));
 
-			AddPlace(&places, tid);
+			if (places)
+				AddPlace(places, tid);
 			AddEntry(taken, &size, row);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_cursor_close(cursor);
 	MemoryContextSwitchTo(caller);
-	RemoveEntries(&places);
-
-	if (native)
-		taken->n = SortIds(taken->ids, taken->n);
-	else
-	{
-		int			different = 0;
-
-		qsort(taken->keys, taken->n, sizeof(char *), CompareKeys);
-		for (int i = 0; i < taken->n; i++)
-			if (i == 0 || strcmp(taken->keys[i], taken->keys[different - 1]) != 0)
-				taken->keys[different++] = taken->keys[i];
-		taken->n = different;
-	}
 	return more;
+}
+
+void
+ChangedCustomersSort(ChangedCustomers *taken)
+{
+	int			different = 0;
+
+	if (taken->ids)
+	{
+		taken->n = SortIds(taken->ids, taken->n);
+		return;
+	}
+	qsort(taken->keys, taken->n, sizeof(char *), CompareKeyTexts);
+	for (int i = 0; i < taken->n; i++)
+		if (i == 0 || strcmp(taken->keys[i], taken->keys[different - 1]) != 0)
+			taken->keys[different++] = taken->keys[i];
+	taken->n = different;
+}
+
+static bool
+TakeEntries(const Source *source, bool native, int most, ChangedCustomers *taken)
+{
+	Places		places = {0};
+	bool		more = ReadEntries(source, native, most, taken, &places);
+
+	RemoveEntries(&places);
+	ChangedCustomersSort(taken);
+	return more;
+}
+
+bool
+ChangeLogTake(const Source *source, int most, ChangedCustomers *taken)
+{
+	return TakeEntries(source, source->key_kind == KEY_NATIVE, most, taken);
+}
+
+bool
+ChangeLogTakeOrders(const Source *source, int most, ChangedCustomers *taken)
+{
+	return TakeEntries(source, false, most, taken);
+}
+
+void
+ChangeLogPeek(const Source *source, ChangedCustomers *seen)
+{
+	(void) ReadEntries(source, source->key_kind == KEY_NATIVE, PG_INT64_MAX, seen, NULL);
+	ChangedCustomersSort(seen);
 }
 
 void

@@ -49,6 +49,17 @@ typedef struct ChangedCustomers
  */
 extern bool ChangeLogTake(const Source *source, int most, ChangedCustomers *taken);
 
+/*
+ * The customers of all entries there are, which stay. And those of numbers of
+ * orders, which the log of a source of lines has in place of customers, as texts.
+ */
+extern void ChangeLogPeek(const Source *source, ChangedCustomers *seen);
+extern bool ChangeLogTakeOrders(const Source *source, int most, ChangedCustomers *taken);
+
+/* Bring them in order, each once; and the order of keys, for qsort() and bsearch(). */
+extern void ChangedCustomersSort(ChangedCustomers *taken);
+extern int	CompareKeyTexts(const void *a, const void *b);
+
 /* Note that the source must be read whole. */
 extern void ChangeLogEverything(int source_id);
 

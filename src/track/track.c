@@ -44,13 +44,50 @@ PG_FUNCTION_INFO_V1(custseg_set_rescan);
 
 #define PAUSE	100				/* ms, for those who wait, between two tries to lock */
 
-char *
-CustomerIndexStatement(const Source *source)
+/* A table and a column of it that single customers' rows are found by. */
+typedef struct WantedIndex
+{
+	const Source *table;
+	MappedColumn column;
+} WantedIndex;
+
+/* The first index that is missing; false, if none is. */
+static bool
+MissingIndex(const Source *source, WantedIndex *missing)
+{
+	const WantedIndex wanted[] = {
+		{source, TrackedColumn(source)},
+		{source->orders, COLUMN_CUSTOMER},
+		{source->orders, COLUMN_ORDER_ID},
+	};
+
+	for (int i = 0; i < lengthof(wanted); i++)
+		if (wanted[i].table && !HasIndexOn(wanted[i].table, wanted[i].column))
+		{
+			*missing = wanted[i];
+			return true;
+		}
+	return false;
+}
+
+static char *
+IndexStatement(const WantedIndex *index)
 {
 	/* CONCURRENTLY does not block the shop, but cannot be had for a partitioned table. */
 	return psprintf("CREATE INDEX %sON %s (%s)",
-					get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE ? "" : "CONCURRENTLY ",
-					SourceRelation(source), SourceColumn(source, COLUMN_CUSTOMER));
+					get_rel_relkind(index->table->relation) == RELKIND_PARTITIONED_TABLE ? "" : "CONCURRENTLY ",
+					SourceRelation(index->table), SourceColumn(index->table, index->column));
+}
+
+const char *
+IndexFault(const Source *source)
+{
+	WantedIndex missing;
+
+	if (!MissingIndex(source, &missing))
+		return NULL;
+	return psprintf("%s has no index on its %s column: %s", missing.table == source ? "it" : SourceRelation(missing.table),
+					missing.column == COLUMN_CUSTOMER ? "customer" : "order", IndexStatement(&missing));
 }
 
 /* ------------------------------------------------------ what can be tracked */
@@ -58,7 +95,7 @@ CustomerIndexStatement(const Source *source)
 static Source *
 FindSource(int id)
 {
-	static const SourceKind kinds[] = {SOURCE_ORDERS, SOURCE_EVENTS, SOURCE_PEOPLE};
+	static const SourceKind kinds[] = {SOURCE_ORDERS, SOURCE_EVENTS, SOURCE_LINES, SOURCE_PEOPLE};
 	ListCell   *cell;
 
 	for (int i = 0; i < lengthof(kinds); i++)
@@ -122,6 +159,17 @@ CheckTrackable(const Source *source)
 					 errdetail("Table %s inherits from it, and does not fire its triggers.", get_rel_name(relid)),
 					 errhint("It is read whole; rescan_every says how often.")));
 	}
+}
+
+/* A line does not say when its order becomes another customer's. */
+static void
+CheckOrdersTracked(const Source *source)
+{
+	if (source->orders && !source->orders->tracked)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the lines in %s cannot be tracked while their orders are not", SourceRelation(source)),
+				 errhint("SELECT custseg.track(%d) first.", source->orders_source)));
 }
 
 /* ------------------------------------------------------ locking the tables */
@@ -228,6 +276,7 @@ LockToTrack(void *arg)
 	SourceOpen(source);
 	CheckMember(source, locking->caller, "track");
 	CheckTrackable(source);
+	CheckOrdersTracked(source);
 	locking->needed = !source->tracked || TrackingFault(source) != NULL;
 	if (locking->needed)
 	{
@@ -323,8 +372,9 @@ QualifiedName(Oid relid)
 static void
 MakeTrigger(const Source *source, const char *name, const char *on, const char *event)
 {
-	RunUtility("CREATE TRIGGER %s AFTER %s EXECUTE FUNCTION custseg.track_change('%d', %s)",
-			name, psprintf(event, on), source->source_id, quote_literal_cstr(source->column[COLUMN_CUSTOMER]));
+	RunUtility("CREATE TRIGGER %s AFTER %s EXECUTE FUNCTION custseg.track_change('%d', %s%s)",
+			   name, psprintf(event, on), source->source_id, quote_literal_cstr(source->column[TrackedColumn(source)]),
+			   source->orders ? ", 'order'" : "");
 	RunUtility("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name);
 	RunUtility("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION custseg", name, on);
 }
@@ -377,6 +427,7 @@ Track(int source_id, Interval *timeout)
 {
 	Locking		locking = {.caller = GetUserId()};
 	Source	   *source;
+	WantedIndex missing;
 	Guard		guard;
 
 	GuardEnter(&guard, ExtensionOwner());
@@ -393,12 +444,12 @@ Track(int source_id, Interval *timeout)
 		NoteTracking(source, true);
 		ChangeLogEverything(source_id);
 	}
-	if (!HasCustomerIndex(source))
+	if (MissingIndex(source, &missing))
 		ereport(NOTICE,
-				(errmsg("%s has no index on its customer column \"%s\"", SourceRelation(source),
-						source->column[COLUMN_CUSTOMER]),
+				(errmsg("%s has no index on its %s column \"%s\"", SourceRelation(missing.table),
+						missing.column == COLUMN_CUSTOMER ? "customer" : "order", missing.table->column[missing.column]),
 				 errdetail("Without one a refresh reads the whole table as soon as anything changed."),
-				 errhint("%s;", CustomerIndexStatement(source))));
+				 errhint("%s;", IndexStatement(&missing))));
 	GuardLeave(&guard);
 }
 

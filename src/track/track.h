@@ -8,8 +8,8 @@
 #include "source/mapping.h"
 #include "utils/timestamp.h"
 
-/* The statement that makes the index that reading single customers needs. */
-extern char *CustomerIndexStatement(const Source *source);
+/* The index that reading single customers needs and that is missing, in words with the statement that makes it; NULL: none. */
+extern const char *IndexFault(const Source *source);
 
 /* What custseg.track() and custseg.set_rescan() do. Call inside SPI. */
 extern void Track(int source_id, Interval *timeout);

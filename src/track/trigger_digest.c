@@ -85,6 +85,7 @@ TableLayout(const Source *source)
 	ObjectIdGetDatum(ColumnType(source, source->column[COLUMN_STATUS])), source->accepted, AttributeTypes(source),
 	ObjectIdGetDatum(ColumnType(source, source->column[COLUMN_EVENT]))};
 	char	   *nulls = source->column[COLUMN_STATUS] ? NULL : "   nn  ";
+	char	   *layout;
 
 	/*
 	 * A generated column that is not stored changes with its expression alone,
@@ -112,7 +113,10 @@ TableLayout(const Source *source)
 					   "  pg_catalog.string_agg(pg_catalog.concat(g.oid, g.tgenabled, g.xmin), ',' ORDER BY g.oid) AS triggers"
 					   "  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = t.relid AND g.tgfoid = $2) g",
 					   7, types), values, nulls);
-	return SpiText(0, 1);
+	layout = SpiText(0, 1);
+
+	/* Lines change with the table of their orders, too. */
+	return source->orders ? psprintf("%s %s", layout, TableLayout(source->orders)) : layout;
 }
 
 /* Is our row trigger on this table, and firing? */
@@ -237,8 +241,12 @@ TrackingFault(const Source *source)
 	bool		partitioned = get_rel_relkind(source->relation) == RELKIND_PARTITIONED_TABLE;
 
 	/* A generated column that is not stored, which PostgreSQL 18 has, is null to a trigger. */
-	if (get_attgenerated(source->relation, source->attno[COLUMN_CUSTOMER]) == 'v')
-		return "its customer column is computed when it is read";
+	if (get_attgenerated(source->relation, source->attno[TrackedColumn(source)]) == 'v')
+		return psprintf("its %s column is computed when it is read", source->orders ? "order" : "customer");
+	if (source->orders && !source->orders->tracked)
+		return "its orders are not tracked";
+	if (source->orders && (fault = TrackingFault(source->orders)) != NULL)
+		return psprintf("of its orders: %s", fault);
 	foreach(cell, find_all_inheritors(source->relation, AccessShareLock, NULL))
 	{
 		Oid			relid = lfirst_oid(cell);

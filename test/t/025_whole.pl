@@ -1,4 +1,4 @@
-# The whole customer, incremental = full: orders, events, people, spend and the
+# The whole customer, incremental = full: orders, lines, events, people, spend and the
 # customer table of a shop change at random, accounts are linked and parted,
 # calibrations come, tables are swapped, sources forgotten and added, refreshes
 # killed; and after every refresh a rebuild of a copy leaves the same bytes.
@@ -70,6 +70,9 @@ my %value = (
 	value => sub { return chance(4) ? one_of(undef, 'NaN', '-1') : random(300); },
 	number_of => sub { return chance(2) ? undef : 'o' . random(150); },
 	status => sub { return one_of(qw(paid paid paid paid refunded open), undef); },
+	sku => sub { return chance(2) ? undef : 'p' . random(chance(50) ? 4 : 40); },
+	few => sub { return chance(4) ? one_of(undef, 'NaN', '-1', '0') : 1 + random(4); },
+	price => sub { return chance(4) ? one_of(undef, 'Infinity', '-3', '0') : (5 + random(one_of(3, 10))) . '.' . random(10); },
 	what => sub { return chance(2) ? undef : one_of(qw(in in in out help scroll IN)); },
 	region => sub { return one_of(undef, qw(north south west)); },
 	phone => sub { return chance(20) ? undef : '0171 ' . random(40); },
@@ -82,17 +85,22 @@ my %table = (
 	log => [ customer => 'key', at => 'at', what => 'what', n => 'value' ],
 	ticket => [ customer => 'number', at => 'at', closed => 'at' ],
 	member => [ customer => 'number', at => 'at', region => 'region', n => 'value', phone => 'phone', heir => 'heir' ],
+	item => [ no => 'number_of', sku => 'sku', qty => 'few', price => 'price', sale => 'flag' ],
+	slip => [ customer => 'number', at => 'at', sku => 'sku', qty => 'few', price => 'price' ],
 	card => [ customer => 'number', region => 'region' ],
 	ad => [ at => 'at', amount => 'amount', medium => 'medium' ],
 	contact => [ customer => 'number', phone => 'phone', no_ads => 'flag' ]);
 my %type = (number => 'bigint', key => 'text', at => 'timestamptz', amount => 'numeric', value => 'numeric', number_of => 'text',
-	status => 'text', what => 'text', region => 'text', phone => 'text', heir => 'bigint', flag => 'boolean', medium => 'text');
+	sku => 'text', few => 'numeric', price => 'numeric', status => 'text', what => 'text', region => 'text', phone => 'text', heir => 'bigint', flag => 'boolean', medium => 'text');
 
 # What custseg is told, by the name of a source.
 my %told = (
 	sale => q{add_orders('shop.sale', customer => 'customer', at => 'at', amount => 'amount', order_id => 'no', promotion => 'promo',
 		status => 'status', accepted => '{paid,refunded}', track => true)},
 	till => q{add_orders('shop.till', customer => 'customer', at => 'at', amount => 'amount', namespace => 'pos')},
+	item => q{add_order_lines('shop.item', orders => 1, order_id => 'no', product => 'sku', quantity => 'qty', price => 'price',
+		clearance => 'sale', track => true)},
+	slip => q{add_order_lines('shop.slip', customer => 'customer', at => 'at', product => 'sku', quantity => 'qty', price => 'price', namespace => 'pos')},
 	log => q{add_events('shop.log', customer => 'customer', at => 'at', event => 'what', events => ARRAY['in', 'out', 'help'],
 		value => 'n', track => true, meanings => '{"in": "login", "help": "complaint", "out": "resolved"}')},
 	opened => q{add_events('shop.ticket', customer => 'customer', at => 'at', named => 'opened', meaning => 'complaint')},
@@ -102,12 +110,14 @@ my %told = (
 	card => q{add_people('shop.card', customer => 'customer', columns => ARRAY['region'], namespace => 'pos')},
 	ad => q{add_spend('shop.ad', day => 'at', amount => 'amount', channel => 'medium')},
 	contact => q{add_customers('shop.contact', 'customer', phone => 'phone', do_not_contact => 'no_ads')});
-my @order = qw(sale till log opened closed member card ad contact);
+my @order = qw(sale till item slip log opened closed member card ad contact);
 my %source;
 
 sub columns { my @c = @{ $table{ $_[0] } }; return map { $c[ 2 * $_ ] } 0 .. $#c / 2; }
 sub kind_of { my %kind = @{ $table{ $_[0] } }; return $kind{ $_[1] }; }
 sub literal_of { return literal($value{ kind_of(@_) }->()); }
+
+sub key_of { return $_[0] eq 'ad' ? 'medium' : $_[0] eq 'item' ? 'no' : 'customer'; }
 
 sub insert
 {
@@ -124,15 +134,15 @@ sub create
 
 	return "CREATE TABLE shop.$name (id bigint GENERATED ALWAYS AS IDENTITY, " .
 	  join(', ', map { "$_ $type{ kind_of($name, $_) }" } columns($name)) . ');' .
-	  ($name eq 'ad' ? '' : "CREATE INDEX ON shop.$name (customer);");
+	  ($name eq 'ad' ? '' : "CREATE INDEX ON shop.$name (" . key_of($name) . ");") . ($name eq 'sale' ? 'CREATE INDEX ON shop.sale (no);' : '');
 }
 
 sub change
 {
-	my $name = one_of(qw(sale sale sale till log log ticket member card ad contact));
+	my $name = one_of(qw(sale sale sale item item item slip till log log ticket member card ad contact));
 	my $some = 'id % ' . one_of(7, 31, 97) . ' = ' . random(7);
 	my $column = one_of(columns($name));
-	my $key = $name eq 'ad' ? 'medium' : 'customer';
+	my $key = key_of($name);
 	my $pick = random(100);
 
 	return insert($name, 1 + random(9)) if $pick < 38;
@@ -216,7 +226,7 @@ my @other = (
 		$count{swapped}++;
 	} ],
 	[ 4, sub {
-		my $name = one_of(qw(closed card ad log member contact));
+		my $name = one_of(qw(closed card ad log member contact item slip));
 
 		run_sql("SELECT custseg.untrack($source{$name})") if $told{$name} =~ /track => true/;
 		run_sql("SELECT custseg.drop_source($source{$name})");
