@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(custseg_export);
 /* An entry may name others, too. */
 #define CHANGES \
 	"(SELECT l.source_id, k.key FROM custseg.change_log l JOIN custseg.source_mapping m USING (source_id)" \
-	" JOIN " KEYS " ON m.namespace = k.namespace AND (coalesce(l.key, l.customer::text) = k.key" \
+	" JOIN " KEYS " ON m.namespace = k.namespace AND m.orders_source IS NULL AND (coalesce(l.key, l.customer::text) = k.key" \
 	"  OR k.key = ANY (coalesce(l.keys, l.customers::text[])))) t"
 
 /* And one end of a move is somebody else, or another account. */

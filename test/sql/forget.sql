@@ -188,17 +188,36 @@ SELECT rows_read, rows_forgotten, (SELECT count(*) FROM custseg.profile WHERE cu
 
 -- Lines of orders are left out with the orders, and each is one row however much it tells.
 CREATE TABLE shop.sale (id bigint, c bigint, at date, total numeric);
-INSERT INTO shop.sale VALUES (1, 3001, '2024-05-01', 30), (2, 3002, '2024-05-01', 30);
+INSERT INTO shop.sale VALUES (1, 3001, '2024-05-01', 30), (3001, 3002, '2024-05-01', 30);
+ALTER TABLE shop.sale ADD PRIMARY KEY (id);
+CREATE INDEX ON shop.sale (c);
 CREATE TABLE shop.line (sale bigint, sku text, qty numeric, price numeric);
-INSERT INTO shop.line VALUES (1, 'tea', 1, 10), (1, 'tea', 1, 5), (2, 'tea', 1, 10), (2, 'tea', 2, 10), (2, 'pot', 1, 30);
-SELECT custseg.add_orders('shop.sale', 'c', 'at', 'total', order_id => 'id') AS sale \gset
-SELECT custseg.add_order_lines('shop.line', orders => :sale, order_id => 'sale', product => 'sku', quantity => 'qty', price => 'price') AS line \gset
+INSERT INTO shop.line VALUES (1, 'tea', 1, 10), (1, 'tea', 1, 5), (3001, 'tea', 1, 10), (3001, 'tea', 2, 10), (3001, 'pot', 1, 30);
+CREATE INDEX ON shop.line (sale);
+SELECT custseg.add_orders('shop.sale', 'c', 'at', 'total', order_id => 'id', track => true) AS sale \gset
+SELECT custseg.add_order_lines('shop.line', orders => :sale, order_id => 'sale', product => 'sku', quantity => 'qty', price => 'price', track => true) AS line \gset
 CALL custseg.refresh('2024-05-20');
 SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
-SELECT custseg.forget(3001) AS one;
+-- The order of another customer has the number of this one.
+UPDATE shop.line SET qty = 3 WHERE sku = 'pot';
+SELECT custseg.forget(3001) AS one, custseg.export(3002) ? 'change_log' AS of_the_order;
+CALL custseg.refresh('2024-05-20');
+SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
 CALL custseg.refresh('2024-05-20', rebuild => true);
 SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
 SELECT relation, rows_read, rows_accepted, rows_rejected, rows_forgotten FROM custseg.source WHERE source_id IN (:sale, :line) ORDER BY source_id;
+
+-- Changes that one transaction made: those of another customer, who has the same key in another namespace, stay.
+INSERT INTO shop.pos VALUES ('14', '2024-05-01', 1), ('x14', '2024-05-01', 1);
+CALL custseg.refresh('2024-05-20');
+SELECT custseg.link('shop', '14', 'pos', 'x14') > 0 AS linked;
+CALL custseg.refresh('2024-05-20');
+UPDATE shop.pos SET amount = 2 WHERE card IN ('14', 'x14', 'card2');
+SELECT keys FROM custseg.change_log;
+SELECT custseg.forget('shop', '14') AS two;
+SELECT keys FROM custseg.change_log;
+CALL custseg.refresh('2024-05-20');
+SELECT customer_key, timeline FROM custseg.profile WHERE customer_key IN ('14', 'x14', 'card2') ORDER BY 1;
 
 -- Of two accounts that were linked until a moment ago only one is forgotten, and the other keeps its own.
 SELECT custseg.link('shop', '10', 'shop', '11') > 0 AS linked;
