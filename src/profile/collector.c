@@ -511,7 +511,7 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 		return RejectRow(c, slot, REJECT_NO_TIME), true;
 	if (unlikely(isnull[READ_AMOUNT]))
 		return RejectRow(c, slot, NumberReason(c, REJECT_NO_AMOUNT)), true;
-	if (!TakeDay(c, slot, &day) || !TakeAmount(c, slot, &amount))
+	if (!TakeDay(c, slot, &day) || !(c->lines ? TakeLineAmount(c, slot, &amount) : TakeAmount(c, slot, &amount)))
 		return true;
 	if (c->has_order)
 	{

@@ -11,8 +11,12 @@
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 
 #include "profile/state.h"
+#include "source/lines.h"
 
 void
 LinesPrepare(Collector *c)
@@ -22,7 +26,8 @@ LinesPrepare(Collector *c)
 	c->lines = true;
 	c->events = EventTableCreate(source);
 	c->event_bits = EventBits(source->n_events);
-	c->number = NUMERICOID;
+	c->number = LineNumberType(source, COLUMN_QUANTITY);
+	c->price = LineNumberType(source, COLUMN_PRICE);
 	for (int i = 0; i < LINE_EVENTS; i++)
 	{
 		c->line_event[i] = EventNamed(c->events, line_events[i], strlen(line_events[i]));
@@ -38,23 +43,99 @@ void
 LinesExpect(const Collector *c, Oid *expected)
 {
 	expected[c->at.product] = TEXTOID;
-	expected[c->at.price] = NUMERICOID;
-	expected[c->at.sold] = BOOLOID;
+	expected[c->at.price] = c->price;
 	if (c->at.counts >= 0)
 		expected[c->at.counts] = BOOLOID;
 	if (c->at.clearance >= 0)
 		expected[c->at.clearance] = BOOLOID;
 }
 
+static inline void
+ReadNumber(Oid type, Datum value, LineNumber *number)
+{
+	int64		integer;
+
+	number->type = type;
+	number->value = value;
+	if (type == NUMERICOID)
+	{
+		number->status = AmountFromNumeric(value, &number->scaled);
+		return;
+	}
+	integer = type == INT4OID ? DatumGetInt32(value) : type == INT8OID ? DatumGetInt64(value) : DatumGetInt16(value);
+	number->status = integer > -AMOUNT_LIMIT && integer < AMOUNT_LIMIT ? AMOUNT_OK : AMOUNT_OUT_OF_RANGE;
+	number->scaled = integer * AMOUNT_SCALE;
+}
+
+static Datum
+NumericOf(const LineNumber *number)
+{
+	return number->type == NUMERICOID ? number->value :
+		NumericGetDatum(int64_to_numeric(number->type == INT4OID ? DatumGetInt32(number->value) :
+										 number->type == INT8OID ? DatumGetInt64(number->value) : DatumGetInt16(number->value)));
+}
+
+/* What is no number is, as in SQL. */
+static pg_noinline bool
+OddNumberIsPositive(const LineNumber *number)
+{
+	return DatumGetBool(DirectFunctionCall2(numeric_gt, NumericOf(number), NumericGetDatum(int64_to_numeric(0))));
+}
+
+/* Whether it is above zero, or null, which is no reason to leave a line out. */
+static inline bool
+MayBePositive(TupleTableSlot *slot, int column, Oid type, LineNumber *number)
+{
+	if (unlikely(slot->tts_isnull[column]))
+		return true;
+	ReadNumber(type, slot->tts_values[column], number);
+	return number->status == AMOUNT_OK ? number->scaled > 0 : OddNumberIsPositive(number);
+}
+
 bool
 LineCounts(Collector *c, TupleTableSlot *slot)
 {
 	const ReadPlaces *at = &c->at;
-	bool		counts = (slot->tts_isnull[at->sold] || DatumGetBool(slot->tts_values[at->sold])) &&
+	bool		counts = MayBePositive(slot, READ_AMOUNT, c->number, &c->line_quantity) &&
+		MayBePositive(slot, at->price, c->price, &c->line_price) &&
 		(at->counts < 0 || slot->tts_isnull[at->counts] || DatumGetBool(slot->tts_values[at->counts]));
 
 	c->counts.not_listed += !counts;
 	return counts;
+}
+
+/* By PostgreSQL's own arithmetic: numbers that have too many decimals, or are too large, and those that are none. */
+static pg_noinline AmountStatus
+OddAmount(const LineNumber *quantity, const LineNumber *price, int64 *amount)
+{
+	Datum		product = DirectFunctionCall2(numeric_mul, NumericOf(quantity), NumericOf(price));
+
+	return AmountFromNumeric(DirectFunctionCall2(numeric_round, product, Int32GetDatum(AMOUNT_DECIMALS)), amount);
+}
+
+bool
+TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
+{
+	AmountStatus status;
+
+	if (unlikely(slot->tts_isnull[c->at.price]))
+		return RejectRow(c, slot, REJECT_NO_LINE_AMOUNT), false;
+#ifdef HAVE_INT128
+	if (likely(c->line_quantity.status == AMOUNT_OK && c->line_price.status == AMOUNT_OK))
+	{
+		int128		product = (int128) c->line_quantity.scaled * c->line_price.scaled;
+
+		/* Both are above zero. */
+		product = (product + AMOUNT_SCALE / 2) / AMOUNT_SCALE;
+		status = product < (int128) AMOUNT_LIMIT * AMOUNT_SCALE ? AMOUNT_OK : AMOUNT_OUT_OF_RANGE;
+		*amount = (int64) product;
+	}
+	else
+#endif
+		status = OddAmount(&c->line_quantity, &c->line_price, amount);
+	if (unlikely(status != AMOUNT_OK))
+		return RejectRow(c, slot, AmountReason(status) + (REJECT_NO_LINE_AMOUNT - REJECT_NO_AMOUNT)), false;
+	return true;
 }
 
 bool
@@ -81,7 +162,7 @@ LineEventOf(const Collector *c, TupleTableSlot *slot)
 		DatumGetBool(slot->tts_values[c->at.clearance]);
 	struct varlena *product = PG_DETOAST_DATUM_PACKED(value);
 	LineEvent	event = ProductLine(c->source->products, VARDATA_ANY(product), VARSIZE_ANY_EXHDR(product),
-									slot->tts_values[c->at.price], clearance);
+									&c->line_price, clearance);
 
 	if ((Pointer) product != DatumGetPointer(value))
 		pfree(product);

@@ -77,10 +77,10 @@ ProductTableCreate(const ProductFact *facts, int n)
 
 /* A price with more decimals than an amount has: what lies between two amounts is rounded up, in the eighth decimal. */
 static pg_noinline bool
-FinePriceIsBargain(const ProductSlot *slot, Datum price)
+FinePriceIsBargain(const ProductSlot *slot, const LineNumber *price)
 {
 	Datum		scale = NumericGetDatum(int64_to_numeric(AMOUNT_SCALE));
-	Datum		scaled = DirectFunctionCall2(numeric_mul, price, scale);
+	Datum		scaled = DirectFunctionCall2(numeric_mul, price->value, scale);
 	Datum		whole = DirectFunctionCall1(numeric_floor, scaled);
 	Datum		rest = DirectFunctionCall1(numeric_ceil,
 										   DirectFunctionCall2(numeric_mul, DirectFunctionCall2(numeric_sub, scaled, whole), scale));
@@ -91,18 +91,15 @@ FinePriceIsBargain(const ProductSlot *slot, Datum price)
 }
 
 static inline bool
-PriceIsBargain(const ProductSlot *slot, Datum price)
+PriceIsBargain(const ProductSlot *slot, const LineNumber *price)
 {
-	int64		amount;
-	AmountStatus status = AmountFromNumeric(price, &amount);
-
-	if (likely(status == AMOUNT_OK))
-		return amount <= slot->bargain;
-	return status == AMOUNT_TOO_PRECISE && FinePriceIsBargain(slot, price);
+	if (likely(price->status == AMOUNT_OK))
+		return price->scaled <= slot->bargain;
+	return price->status == AMOUNT_TOO_PRECISE && FinePriceIsBargain(slot, price);
 }
 
 LineEvent
-ProductLine(const ProductTable *table, const char *name, int len, Datum price, bool clearance)
+ProductLine(const ProductTable *table, const char *name, int len, const LineNumber *price, bool clearance)
 {
 	uint32		hash = ProductHash(name, len);
 

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "timeline/amount.h"
+
 /* What lines of orders become: the events of their source, in this order. */
 typedef enum LineEvent
 {
@@ -19,6 +21,15 @@ typedef enum LineEvent
 #define LINE_EVENTS (LINE_BESTSELLER + 1)
 
 extern const char *const line_events[LINE_EVENTS];
+
+/* A number of a line: times 10^4, where it can be said so exactly. */
+typedef struct LineNumber
+{
+	AmountStatus status;
+	int64		scaled;			/* if it is AMOUNT_OK */
+	Datum		value;			/* of the type */
+	Oid			type;			/* an integer or numeric */
+} LineNumber;
 
 /* A product, for a table of them. */
 typedef struct ProductFact
@@ -44,7 +55,7 @@ typedef struct ProductTable
 /* In the current memory context. */
 extern ProductTable *ProductTableCreate(const ProductFact *facts, int n);
 
-/* What a line is besides LINE_ANY; that, if it is nothing else. The price is a numeric above zero. */
-extern LineEvent ProductLine(const ProductTable *table, const char *name, int len, Datum price, bool clearance);
+/* What a line is besides LINE_ANY; that, if it is nothing else. The price is above zero. */
+extern LineEvent ProductLine(const ProductTable *table, const char *name, int len, const LineNumber *price, bool clearance);
 
 #endif							/* CUSTSEG_PRODUCTS_H */

@@ -68,6 +68,9 @@ struct Collector
 	EventTable *events;			/* of a source of events; else NULL */
 	bool		lines;			/* it is one of lines of orders, which become three events: */
 	int			line_event[LINE_EVENTS];
+	Oid			price;			/* type of the price */
+	LineNumber	line_quantity;	/* of the row */
+	LineNumber	line_price;
 	int			event_bits;		/* that tell a customer's from each other; 0 where there is one, or none */
 	Oid			number;			/* type of the amount or value */
 	ReadPlaces	at;				/* where a row has its columns */
@@ -130,11 +133,17 @@ extern void LinesPrepare(Collector *c);
 /* The types of what a row has beyond events. */
 extern void LinesExpect(const Collector *c, Oid *expected);
 
-/* Whether the row is a line that counts, or one that is rejected for what it is; the others are left out. */
+/*
+ * Whether the row is a line that counts, or one that is rejected for what it is;
+ * the others are left out. It is looked at once, and the next three go by that.
+ */
 extern bool LineCounts(Collector *c, TupleTableSlot *slot);
 
 /* Whether it has an order and a product: else it is rejected. */
 extern bool LineIsWhole(Collector *c, TupleTableSlot *slot);
+
+/* What it comes to. */
+extern bool TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount);
 
 /* What a line is besides one, as the source's event; -1: nothing else. */
 extern int	LineEventOf(const Collector *c, TupleTableSlot *slot);

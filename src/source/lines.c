@@ -143,6 +143,21 @@ Numeric(const Source *source, MappedColumn column)
 					type == NUMERICOID ? "" : type == FLOAT4OID ? "::pg_catalog.text::pg_catalog.numeric" : "::pg_catalog.numeric");
 }
 
+Oid
+LineNumberType(const Source *source, MappedColumn column)
+{
+	Oid			type = source->type[column];
+
+	return type == INT2OID || type == INT4OID || type == INT8OID ? type : NUMERICOID;
+}
+
+/* So. */
+static char *
+Number(const Source *source, MappedColumn column)
+{
+	return LineNumberType(source, column) == NUMERICOID ? Numeric(source, column) : OfLine(source, column);
+}
+
 static char *
 Positive(const Source *source, MappedColumn column)
 {
@@ -268,15 +283,13 @@ LinesStatement(const Source *source, LinesRead read)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s, %s, pg_catalog.round(%s OPERATOR(pg_catalog.*) %s, 4)",
-					 orders ? "o.customer" : OfLine(source, COLUMN_CUSTOMER), orders ? "o.at" : OfLine(source, COLUMN_AT),
-					 Numeric(source, COLUMN_QUANTITY), Numeric(source, COLUMN_PRICE));
+	appendStringInfo(&sql, "SELECT %s, %s, %s", orders ? "o.customer" : OfLine(source, COLUMN_CUSTOMER),
+					 orders ? "o.at" : OfLine(source, COLUMN_AT), Number(source, COLUMN_QUANTITY));
 	if (orders)
 		appendStringInfo(&sql, ", %s", OfLine(source, COLUMN_ORDER_ID));
 	if (source->column[COLUMN_STATUS])
 		appendStringInfo(&sql, ", %s::pg_catalog.text", OfLine(source, COLUMN_STATUS));
-	appendStringInfo(&sql, ", %s, %s, %s AND %s", Text(source, COLUMN_PRODUCT), Numeric(source, COLUMN_PRICE),
-					 Positive(source, COLUMN_QUANTITY), Positive(source, COLUMN_PRICE));
+	appendStringInfo(&sql, ", %s, %s", Text(source, COLUMN_PRODUCT), Number(source, COLUMN_PRICE));
 	if (source->column[COLUMN_CLEARANCE])
 		appendStringInfo(&sql, ", %s", Flag(source, COLUMN_CLEARANCE));
 	if (orders)

@@ -21,6 +21,9 @@ typedef enum LinesRead
 	LINES_OF_CUSTOMERS,			/* whose keys are parameter $1; only what counts (accepted statuses: $2) */
 } LinesRead;
 
+/* As what a column of numbers is read: an integer as it is, everything else as a numeric. */
+extern Oid	LineNumberType(const Source *source, MappedColumn column);
+
 /* The SELECT, with the columns that PlacesOfRead says. After SourceOpen. */
 extern char *LinesStatement(const Source *source, LinesRead read);
 

@@ -213,7 +213,6 @@ PlacesOfRead(const Source *source, ReadPlaces *places)
 	places->status = source->column[COLUMN_STATUS] ? places->columns++ : -1;
 	places->product = source->kind == SOURCE_LINES ? places->columns++ : -1;
 	places->price = source->kind == SOURCE_LINES ? places->columns++ : -1;
-	places->sold = source->kind == SOURCE_LINES ? places->columns++ : -1;
 	places->clearance = source->column[COLUMN_CLEARANCE] ? places->columns++ : -1;
 	places->counts = source->orders_source ? places->columns++ : -1;
 }

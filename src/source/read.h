@@ -33,9 +33,8 @@ typedef struct ReadPlaces
 	int			promotion;		/* boolean */
 	int			event;			/* text */
 	int			status;			/* text */
-	int			product;		/* text; this and what follows of lines */
-	int			price;			/* numeric */
-	int			sold;			/* boolean: quantity and price are above zero */
+	int			product;		/* text; this and what follows of lines, whose quantity stands in place of the amount */
+	int			price;			/* of the type of LineNumberType */
 	int			counts;			/* boolean: the order does; NULL: there is none. Of lines with orders */
 	int			clearance;		/* boolean */
 	int			columns;		/* in all */

@@ -21,7 +21,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 my $seed = $ENV{CUSTSEG_SEED} || 4711;
-my $steps = $ENV{CUSTSEG_STEPS} || 700;
+my $steps = $ENV{CUSTSEG_STEPS} || 400;
 my ($db, $day, $step, %count, @history) = ('shop', 19800, 0);
 
 my $node = PostgreSQL::Test::Cluster->new('lines');
@@ -264,7 +264,7 @@ my $done = eval {
 	{
 		$step = $_;
 		run_sql(change());
-		$day++ if chance(5);
+		$day++ if chance(12);
 		next if $step < $next;
 		refresh();
 		rebuild() if $count{refreshes} % 25 == 0;
