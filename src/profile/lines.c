@@ -3,9 +3,9 @@
  *		Rows of a source of lines of orders.
  *
  * A line counts where its order does, and its quantity and price are above zero:
- * what was brought back or given away was not bought at any price. It becomes one
- * row for the event of all lines and, if it was a bargain or a bestseller, a
- * second one for that.
+ * what was brought back or given away was not bought at any price. It is kept as one
+ * row, with what it was; when timelines are made of the rows, a bargain or a
+ * bestseller counts among all lines, too (assemble.c, split.c).
  */
 #include "postgres.h"
 
@@ -166,5 +166,5 @@ LineEventOf(const Collector *c, TupleTableSlot *slot)
 
 	if ((Pointer) product != DatumGetPointer(value))
 		pfree(product);
-	return event == LINE_ANY ? -1 : c->line_event[event];
+	return c->line_event[event];
 }
