@@ -108,6 +108,13 @@ COMMENT ON FUNCTION custseg.add_order_lines(regclass, integer, name, name, name,
 'Registers a table, view, materialized view or foreign table of what orders consisted of, and returns its source number. orders: the number of the source that has the orders, and order_id: the column of the lines that has their numbers; the customers and days are then those of the orders, and the owner of the lines must be allowed to read these. Or customer and at in place of both, as for add_orders. product: what was bought, of any type; quantity and price: how many, and what one cost; lines where one of them is not above zero are left out and counted. list_price: what one usually costs, else that is the median of the prices; clearance: boolean or a number, positive for a line that is a bargain at any price; name: what the product is called; unit_cost and category are noted, and not read yet. status, accepted, namespace, rescan_every and parse: as for add_orders. track: as for add_orders, where the orders are tracked. The caller must be a member of the role that owns the relation. Nothing is read before the next refresh.';
 REVOKE ALL ON FUNCTION custseg.add_order_lines(regclass, integer, name, name, name, name, name, name, name, name, name, name, name, name, text[], text, boolean, interval, text) FROM PUBLIC;
 
+CREATE FUNCTION custseg.favourite_products(customers bigint[], most integer DEFAULT 1)
+RETURNS TABLE (customer_id bigint, product text, name text, lines bigint, spend numeric, bestseller boolean, source_id integer)
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'custseg_favourite_products';
+COMMENT ON FUNCTION custseg.favourite_products(bigint[], integer) IS
+'What customers bought most often: the first products of each by lines, then by money, from all sources of lines and all accounts of the person, as the shop''s tables have them now. Only lines that count are looked at. name and bestseller are those of custseg.product, as of the last calibration. customers: at most 1,000 at a time; most: how many products of each, 1 to 100. A source that cannot be read within a second is a warning. Nothing is stored.';
+REVOKE ALL ON FUNCTION custseg.favourite_products(bigint[], integer) FROM PUBLIC;
+
 CREATE TABLE custseg.profile_attribute (
     customer_id bigint NOT NULL,
     source_id integer NOT NULL,

@@ -60,7 +60,7 @@ CREATE INDEX person_link_other_id_idx ON custseg.person_link (other_id) WHERE un
 CREATE INDEX person_link_apart_idx ON custseg.person_link (customer_id, other_id) WHERE unlinked_by IS NOT NULL;
 CREATE INDEX person_link_by_rule_idx ON custseg.person_link (rule) WHERE unlinked_at IS NULL AND rule NOT IN ('hand', 'moved');
 COMMENT ON TABLE custseg.person_link IS
-'Pairs of customers who are one person, by custseg.link(), by a rule (custseg.link_rule) or by an order that moved from one to the other. A link that was undone stays, as a record; what somebody undid by custseg.unlink() no rule makes again.';
+'Pairs of customers who are one person, by custseg.link(), by a rule (custseg.link_rule) or by an order that moved from one to the other. A link that was undone stays, as a record, until one of the two is forgotten; what somebody undid by custseg.unlink() no rule makes again.';
 COMMENT ON COLUMN custseg.person_link.link_id IS 'running number';
 COMMENT ON COLUMN custseg.person_link.customer_id IS 'one of the two, with the lower number';
 COMMENT ON COLUMN custseg.person_link.other_id IS 'the other one';

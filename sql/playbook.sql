@@ -218,7 +218,7 @@ CREATE TABLE custseg.suppression_history (
 );
 CREATE INDEX suppression_history_customer_idx ON custseg.suppression_history (customer_id, at);
 COMMENT ON TABLE custseg.suppression_history IS
-'Everything that was ever said about contacting a customer: each call of suppress() and unsuppress(), and each opt-out. Rows are only added.';
+'Everything that was ever said about contacting a customer: each call of suppress() and unsuppress(), and each opt-out. Rows are only added; of a customer who is forgotten they go.';
 COMMENT ON COLUMN custseg.suppression_history.suppression_history_id IS 'running number';
 COMMENT ON COLUMN custseg.suppression_history.customer_id IS 'the customer';
 COMMENT ON COLUMN custseg.suppression_history.channel IS 'the channel; NULL for every channel';

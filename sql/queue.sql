@@ -142,7 +142,7 @@ REVOKE ALL ON FUNCTION custseg.claim(text, integer, text, interval) FROM PUBLIC;
 CREATE FUNCTION custseg.complete(task_id bigint, token uuid, outcome text DEFAULT 'reached', note text DEFAULT NULL) RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_complete';
 COMMENT ON FUNCTION custseg.complete(bigint, uuid, text, text) IS
-'The task is done: reached, message_left, no_answer (and not tried again; fail() tries again), declined, wrong_contact, opted_out (the customer is not contacted again) or ordered. Again with the same token and outcome: returns false and changes nothing; with another outcome: an error. A stale token is an error SC001. Only the role that claimed the task, or a member of it, may report on it.';
+'The task is done: reached, message_left, no_answer (and not tried again; fail() tries again), declined, wrong_contact, opted_out (the customer is not contacted again) or ordered. Again with the same token and outcome: returns false and changes nothing; with another outcome: an error. A stale token is an error SC001. Only the role that claimed the task, or a member of it, may report on it. Of a customer who was forgotten meanwhile the outcome counts, and the note is not kept.';
 REVOKE ALL ON FUNCTION custseg.complete(bigint, uuid, text, text) FROM PUBLIC;
 
 CREATE FUNCTION custseg.fail(task_id bigint, token uuid, reason text, retry_after interval DEFAULT NULL) RETURNS timestamptz
@@ -160,7 +160,7 @@ REVOKE ALL ON FUNCTION custseg.extend(bigint, uuid, interval) FROM PUBLIC;
 CREATE FUNCTION custseg.release(task_id bigint, token uuid) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'custseg_release';
 COMMENT ON FUNCTION custseg.release(bigint, uuid) IS
-'Gives a claimed task back untried, for anybody to claim at once. A stale token is an error SC001.';
+'Gives a claimed task back untried, for anybody to claim at once. A stale token is an error SC001; a customer who was forgotten is an error SC002.';
 REVOKE ALL ON FUNCTION custseg.release(bigint, uuid) FROM PUBLIC;
 
 -- The same as of another moment, for replays of past data: by the clock of their

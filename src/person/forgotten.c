@@ -97,7 +97,7 @@ IsForgotten(const Forgotten *forgotten, const char *namespace, const char *key)
 bool
 IsNumberForgotten(const Forgotten *forgotten, int64 customer_id)
 {
-	char		key[MAXINT8LEN + 1];
+	char		key[21];		/* 19 digits, a sign and the end */
 
 	pg_lltoa(customer_id, key);
 	return IsForgotten(forgotten, SHOP_NAMESPACE, key);

@@ -22,6 +22,7 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
+#include "person/forgotten.h"
 #include "person/handle_read.h"
 #include "person/handle_row.h"
 
@@ -119,6 +120,7 @@ WalkAlong(const Walk *walk, const LinkRules *rules, int source_id)
 	HandleRow	last = {0};
 	HandleRow	row;
 	HandleRow	stored;
+	Forgotten  *forgotten = ForgottenRead(CurrentMemoryContext);
 	bool		more = walk->next_read(walk->from, &row);
 	bool		more_stored = walk->next_stored(walk->beside, &stored);
 
@@ -133,7 +135,8 @@ WalkAlong(const Walk *walk, const LinkRules *rules, int source_id)
 			more = walk->next_read(walk->from, &row);
 			continue;
 		}
-		if (order < 0)
+		/* Of keys that are not numbers of the shop, who was forgotten has none. */
+		if (order < 0 && (forgotten == NULL || row.customer_id < 0 || !IsNumberForgotten(forgotten, row.customer_id)))
 			AddDifference(&differences, &row, true);
 		else if (order > 0)
 			AddDifference(&differences, &stored, false);

@@ -22,7 +22,6 @@
 #include "common/settings.h"
 #include "common/spi.h"
 #include "common/stream.h"
-#include "person/forgotten.h"
 #include "person/handle.h"
 #include "person/handle_read.h"
 #include "person/handle_row.h"
@@ -40,7 +39,6 @@ struct HandlesRead
 	bool		numbers;		/* they are numbers, at least */
 	char	   *namespace;
 	HandleSalt	salt;
-	Forgotten  *forgotten;		/* NULL: nobody */
 	MappedColumn columns[MAPPED_COLUMNS];	/* that are read beside the customer */
 	int			n_columns;
 	int			column_of[MAPPED_COLUMNS];	/* their places in a row; -1: not read */
@@ -90,7 +88,6 @@ HandlesBegin(const LinkRules *rules, const Source *source)
 	read->rules = rules;
 	read->namespace = source->namespace;
 	read->salt = ReadHandleSalt();
-	read->forgotten = ForgottenRead(CurrentMemoryContext);
 	memset(read->column_of, -1, sizeof(read->column_of));
 	read->column_of[COLUMN_CUSTOMER] = 0;
 	for (int i = 0; i < rules->n_kinds; i++)
@@ -222,8 +219,7 @@ NumberPortion(const HandlesRead *read, char **keys, HandleRow *rows, int n, Take
 			rows[i].customer_id = ids[i];
 		else
 			(void) KeyIsNumber(keys[i], strlen(keys[i]), &rows[i].customer_id);
-		if (rows[i].customer_id != 0 &&
-			(read->forgotten == NULL || !IsForgotten(read->forgotten, read->namespace, keys[i])))
+		if (rows[i].customer_id != 0)
 			take(arg, &rows[i]);
 	}
 }

@@ -143,13 +143,17 @@ LinksForget(Datum ids)
 			   "  WHERE customer_id = ANY ($1) AND unlinked_at IS NULL AND other_id <> ALL ($1)"
 			   " UNION SELECT customer_id FROM custseg.person_link"
 			   "  WHERE other_id = ANY ($1) AND unlinked_at IS NULL AND customer_id <> ALL ($1)", 1, types, &ids, NULL);
-		/* One of those who have the same handle leads to all. */
-		SpiRun("INSERT INTO custseg.link_pending (customer_id, kind, hash) SELECT o.customer_id, o.kind, o.hash FROM"
+		/* One of those who have the same handle leads to all. No hash: a refresh that is at work drops those that are noted. */
+		SpiRun("INSERT INTO custseg.link_pending (customer_id) SELECT DISTINCT o.customer_id FROM"
 			   " (SELECT DISTINCT hash FROM custseg.person_handle WHERE customer_id = ANY ($1)) h"
-			   " CROSS JOIN LATERAL (SELECT p.customer_id, p.kind, p.hash FROM custseg.person_handle p"
+			   " CROSS JOIN LATERAL (SELECT p.customer_id FROM custseg.person_handle p"
 			   "  WHERE p.hash = h.hash AND p.customer_id <> ALL ($1) ORDER BY p.customer_id LIMIT 1) o", 1, types, &ids, NULL);
 	}
-	SpiRun("DELETE FROM custseg.link_conflict WHERE customers && $1", 1, types, &ids, NULL);
+	/* It lists the first of them; who was parted may be another. The rest may be none any more. */
+	SpiRun("WITH gone AS (DELETE FROM custseg.link_conflict c WHERE c.customers && $1 OR EXISTS (SELECT FROM unnest($1) w (id)"
+		   "  WHERE concat_ws(' ', c.about, c.why, c.what_to_do) ~ ('(^|[^-0-9a-f])' || w.id || '([^-0-9a-f]|$)')) RETURNING c.customers)"
+		   " INSERT INTO custseg.link_pending (customer_id) SELECT DISTINCT m.id FROM gone, unnest(gone.customers) m (id)"
+		   " WHERE m.id <> ALL ($1)", 1, types, &ids, NULL);
 	SpiRun("DELETE FROM custseg.person_link WHERE customer_id = ANY ($1) OR other_id = ANY ($1)", 1, types, &ids, NULL);
 }
 

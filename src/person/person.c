@@ -59,13 +59,6 @@ PersonsNoteIfLinked(int64 id)
 		   1, types, values, NULL);
 }
 
-void
-PersonsNoteAll(void)
-{
-	SpiRun("INSERT INTO custseg.person_pending SELECT customer_id FROM custseg.person_link WHERE unlinked_at IS NULL"
-		   " UNION SELECT customer_id FROM custseg.person", 0, NULL, NULL, NULL);
-}
-
 /* ------------------------------------------------------------------ groups */
 
 static int64 *
@@ -224,6 +217,59 @@ PersonsWorkOut(const int64 *taken, int n_taken, int *n)
 	MakeGroups(&groups);
 	StoreGroups(&groups);
 	return touched;
+}
+
+/* Whom custseg.person has as somebody else's account than links make them; the stored ones come ascending. */
+static int
+WrongOnes(Groups *groups, int64 *wrong)
+{
+	int		   *size = palloc0(Max(groups->n, 1) * sizeof(int));
+	int64	   *stored = palloc_extended(Max(groups->n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	int			n = 0;
+
+	for (int i = 0; i < groups->n; i++)
+	{
+		size[Find(groups, i)]++;
+		stored[i] = 0;
+	}
+	SpiRun("SELECT customer_id, person_id FROM custseg.person", 0, NULL, NULL, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		int			at = PositionOf(groups, SpiInt64(row, 1, 0));
+
+		if (at >= 0)
+			stored[at] = SpiInt64(row, 2, 0);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < groups->n; i++)
+	{
+		int			root = Find(groups, i);
+
+		if (stored[i] != (size[root] > 1 ? groups->ids[root] : 0))
+			wrong[n++] = groups->ids[i];
+	}
+	return n;
+}
+
+void
+PersonsNoteWrong(void)
+{
+	Groups		groups;
+	int64	   *ids;
+	int64	   *wrong;
+	int			n;
+
+	SpiRun("SELECT customer_id FROM custseg.person UNION ALL SELECT customer_id FROM custseg.person_link WHERE unlinked_at IS NULL"
+		   " UNION ALL SELECT other_id FROM custseg.person_link WHERE unlinked_at IS NULL", 0, NULL, NULL, NULL);
+	ids = FoundIds(&n);
+	if (n == 0)
+		return;
+	groups = (Groups) {.ids = ids,.n = SortIds(ids, n)};
+	MakeGroups(&groups);
+	wrong = palloc_extended(groups.n * sizeof(int64), MCXT_ALLOC_HUGE);
+	n = WrongOnes(&groups, wrong);
+	if (n > 0)
+		PersonsNotePending(wrong, n);
 }
 
 /* ----------------------------------------------------------------- members */

@@ -25,8 +25,8 @@ extern void PersonsNotePending(const int64 *ids, int n);
 extern void PersonsNoteSome(Datum ids);	/* a bigint[] */
 extern void PersonsNoteIfLinked(int64 id);
 
-/* Work out everybody anew. */
-extern void PersonsNoteAll(void);
+/* Note those of whom custseg.person does not say what links do; when everybody is merged anew in any case. */
+extern void PersonsNoteWrong(void);
 
 /* Take some customers whose links changed, "most" or fewer, ascending; NULL when there are none. */
 extern int64 *PersonsTake(int most, int *n);

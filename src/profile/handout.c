@@ -15,6 +15,13 @@
 
 #define OUT_ENOUGH		(16 * 1024 * 1024)	/* bytes of timelines a batch */
 
+/* The rows of the source that a result was made of: a line is one, and may count for two events. */
+static int64
+RowsOf(const Collector *c, const Collected *result)
+{
+	return c->lines && result->event_id != c->source->events[0].event_id ? 0 : result->rows;
+}
+
 /*
  * Leave out whoever was forgotten, and count their rows as such. They have no
  * number of ours and are nowhere stored, so others need not be looked up.
@@ -35,8 +42,8 @@ LeaveForgotten(Collector *c)
 			(is_last || (native ? IsNumberForgotten(c->forgotten, result->customer_id) :
 						 IsForgotten(c->forgotten, c->source->namespace, result->key))))
 		{
-			c->counts.rows -= result->rows;
-			c->counts.forgotten += result->rows;
+			c->counts.rows -= RowsOf(c, result);
+			c->counts.forgotten += RowsOf(c, result);
 			c->counts.customers -= !is_last;
 			last = result;
 		}

@@ -259,7 +259,7 @@ NoteInTrackedSources(const char *namespace, const char *key)
 	SpiRun("INSERT INTO custseg.change_log (source_id, xact, customer, key)"
 		   " SELECT m.source_id, pg_catalog.pg_current_xact_id(), CASE WHEN m.native THEN $3 ELSE $4 END,"
 		   "  CASE WHEN NOT m.native THEN $2 END FROM custseg.source_mapping m"
-		   " WHERE m.tracked_since IS NOT NULL AND m.namespace = $1 AND (NOT m.native OR $3 > 0)", 4, types, values, NULL);
+		   " WHERE m.tracked_since IS NOT NULL AND m.orders_source IS NULL AND m.namespace = $1 AND (NOT m.native OR $3 > 0)", 4, types, values, NULL);
 }
 
 Datum

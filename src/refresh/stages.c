@@ -307,7 +307,7 @@ StageCollect(Refresh *refresh)
 	CollectEvents(run, refresh->event_sources, RereadBecause(refresh, false), &follower);
 	if (RereadBecause(refresh, true))
 	{
-		PersonsNoteAll();
+		PersonsNoteWrong();
 		if (run->link_rules)
 			LinksNoteAll();
 	}

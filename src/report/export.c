@@ -40,8 +40,13 @@ PG_FUNCTION_INFO_V1(custseg_export);
 /* An entry may name others, too. */
 #define CHANGES \
 	"(SELECT l.source_id, k.key FROM custseg.change_log l JOIN custseg.source_mapping m USING (source_id)" \
-	" JOIN " KEYS " ON m.namespace = k.namespace AND (coalesce(l.key, l.customer::text) = k.key" \
+	" JOIN " KEYS " ON m.namespace = k.namespace AND m.orders_source IS NULL AND (coalesce(l.key, l.customer::text) = k.key" \
 	"  OR k.key = ANY (coalesce(l.keys, l.customers::text[])))) t"
+
+/* And one end of a move is somebody else, or another account. */
+#define MOVES \
+	"(SELECT v.source_id, v.from_key, v.to_key FROM custseg.change_move v JOIN custseg.source_mapping m USING (source_id)" \
+	" WHERE EXISTS (SELECT FROM " KEYS " WHERE m.namespace = k.namespace AND k.key IN (v.from_key, v.to_key))) t"
 
 /* accounts: those of the customer, a bigint[]. */
 static void
@@ -82,13 +87,15 @@ custseg_export(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 		AddRows(&json, tables[i],
 				psprintf(ROWS("custseg.%s t WHERE t.customer_id = ANY ($1)%s"), quote_identifier(tables[i]),
-						 strcmp(tables[i], "person_link") == 0 ? " OR t.other_id = ANY ($1)" : ""), accounts);
+						 strcmp(tables[i], "person_link") == 0 ? " OR t.other_id = ANY ($1)" :
+						 strcmp(tables[i], "link_conflict") == 0 ? " OR t.customers && $1" : ""), accounts);
 	AddRows(&json, "arm",
 			ROWS("custseg.arm t WHERE t.person = ANY (ARRAY(SELECT " ARM_PERSON("m.id") " FROM unnest($1) m (id)))"), accounts);
 	AddRows(&json, "outcome",
 			ROWS("custseg.outcome t JOIN custseg.episode e USING (episode_id) WHERE e.customer_id = ANY ($1)"), accounts);
 	AddRows(&json, "rejected_sample", ROWS(SAMPLES), accounts);
 	AddRows(&json, "change_log", ROWS(CHANGES), accounts);
+	AddRows(&json, "change_move", ROWS(MOVES), accounts);
 	OwnerEnd(&guard);
 
 	if (json.len == 0)

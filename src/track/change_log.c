@@ -308,7 +308,8 @@ ChangeLogDrop(int source_id)
 }
 
 /*
- * Of entries with several customers the others stay. A refresh may be about to
+ * Lines of orders note numbers of orders, which name nobody. Of entries with
+ * several customers the others stay. A refresh may be about to
  * take the same entries off (see RemoveEntries).
  */
 void
@@ -318,16 +319,17 @@ ChangeLogForgetKeys(Datum namespaces, Datum keys)
 	Datum		values[2] = {namespaces, keys};
 
 	SpiRun("DELETE FROM custseg.change_log l USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
-		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND l.customer IS NOT NULL"
+		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND m.orders_source IS NULL AND l.customer IS NOT NULL"
 		   " AND coalesce(l.key, l.customer::text) = k.key", 2, types, values, NULL);
 	SpiRun("UPDATE custseg.change_log l SET customers = o.customers, keys = CASE WHEN l.keys IS NOT NULL THEN o.keys END"
 		   " FROM custseg.source_mapping m, custseg.change_log b CROSS JOIN LATERAL"
 		   "  (SELECT coalesce(array_agg(u.customer ORDER BY u.n) FILTER (WHERE w.stays), '{}') AS customers,"
 		   "   coalesce(array_agg(u.key ORDER BY u.n) FILTER (WHERE w.stays), '{}') AS keys, bool_and(w.stays) AS all_stay"
 		   "   FROM ROWS FROM (unnest(b.customers), unnest(b.keys)) WITH ORDINALITY u (customer, key, n)"
-		   "   CROSS JOIN LATERAL (SELECT coalesce(u.key, u.customer::text) <> ALL ($2) AS stays) w) o"
-		   " WHERE b.ctid = l.ctid AND m.source_id = l.source_id AND m.namespace = ANY ($1) AND l.customers IS NOT NULL"
-		   " AND NOT o.all_stay", 2, types, values, NULL);
+		   "   CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM unnest($1, $2) k (namespace, key)"
+		   "    WHERE k.namespace = m.namespace AND k.key = coalesce(u.key, u.customer::text)) AS stays) w) o"
+		   " WHERE b.ctid = l.ctid AND m.source_id = b.source_id AND m.namespace = ANY ($1) AND m.orders_source IS NULL"
+		   " AND b.customers IS NOT NULL AND NOT o.all_stay", 2, types, values, NULL);
 	SpiRun("DELETE FROM custseg.change_move l USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
 		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND k.key IN (l.from_key, l.to_key)",
 		   2, types, values, NULL);

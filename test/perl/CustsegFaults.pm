@@ -89,13 +89,13 @@ sub refresh_sql
 	return "CALL custseg.refresh('$day 12:00 UTC'" . ($more ? ", $more" : '') . ')';
 }
 
-# Arms are drawn by a random number; with the same one they are the same.
+# Arms and handles are hashed with random numbers; with the same ones they are the same.
 sub enable_recall
 {
 	my ($node, $db, $as_of) = @_;
 
 	$node->safe_psql($db, qq{
-		INSERT INTO custseg.arm_salt (salt) VALUES (4711);
+		INSERT INTO custseg.arm_salt (salt, handle_salt) VALUES (4711, '00000000-0000-0000-0000-000000004711');
 		SELECT custseg.dry_run_at('$as_of', 'silent_customers');
 		SELECT custseg.enable_at('$as_of', 'silent_customers');
 	});

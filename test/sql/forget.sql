@@ -21,12 +21,15 @@ INSERT INTO shop.people VALUES (778899, 'Zweigstadt', '2023-05-05'), (778899, 'Z
 CREATE TABLE shop.log (id bigint, at date, what text, seconds int);
 INSERT INTO shop.log SELECT g, date '2024-01-01', 'login', 5 FROM generate_series(1, 60) g;
 INSERT INTO shop.log SELECT 778899, date '2024-01-03', what, 7 FROM unnest('{login,help}'::text[]) what;
-CREATE TABLE shop.customers AS SELECT c, 'name ' || c AS name, '+49 30 ' || c AS phone, false AS never FROM (SELECT DISTINCT c FROM shop.orders) o;
+-- Six have the same address, which is too many for a rule.
+CREATE TABLE shop.customers AS SELECT c, 'name ' || c AS name, '+49 30 ' || c AS phone, CASE WHEN c > 55 THEN 'us@example.com' END AS email, false AS never
+FROM (SELECT DISTINCT c FROM shop.orders) o;
 SELECT custseg.add_orders('shop.orders', 'c', 'at', 'amount', track => true) AS orders,
        custseg.add_orders('shop.pos', 'card', 'at', 'amount', namespace => 'pos', track => true) AS pos,
        custseg.add_people('shop.people', 'id', 'at', ARRAY['city']) AS people,
        custseg.add_events('shop.log', 'id', 'at', event => 'what', events => ARRAY['login', 'help'], value => 'seconds') AS log,
-       custseg.add_customers('shop.customers', 'c', 'name', 'phone', do_not_contact => 'never') AS customers \gset
+       custseg.add_customers('shop.customers', 'c', 'name', 'phone', 'email', do_not_contact => 'never') AS customers \gset
+SELECT custseg.add_link_rule('address', medium => 'email', max_people => 4);
 UPDATE custseg.tier_policy SET channel = 'phone', silence = 'fixed', silent_days = 60;
 UPDATE custseg.channel SET daily_capacity = 200 WHERE channel = 'phone';
 UPDATE custseg.playbook SET holdout = 0.4;
@@ -52,9 +55,13 @@ UPDATE shop.pos SET amount = 9 WHERE card = 'Zweig';
 SELECT i.customer_id AS zweig FROM custseg.identity i WHERE i.key = 'Zweig' \gset
 
 -- Where somebody is named: every table of custseg, by whatever column.
-CREATE FUNCTION shop.traces(what text) RETURNS TABLE (relation text, n int) LANGUAGE sql AS $$
-SELECT c.relname::text, (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM custseg.%I t WHERE t::text ~ %L', c.relname, what), false, true, '')))[1]::text::int
-FROM pg_class c WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind = 'r' ORDER BY c.relname COLLATE "C" $$;
+CREATE FUNCTION shop.traces(what text) RETURNS TABLE (relation text, n bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR relation IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'custseg'::regnamespace AND c.relkind = 'r' ORDER BY c.relname COLLATE "C" LOOP
+        EXECUTE format('SELECT count(*) FROM custseg.%I t WHERE t::text ~ %L', relation, what) INTO n;
+        RETURN NEXT;
+    END LOOP;
+END $$;
 SELECT * FROM shop.traces('778899|Zweig(?!ert)|[(,{: ]' || :zweig || '[]),} ]') WHERE n > 0;
 SELECT key, jsonb_array_length(value) FROM jsonb_each(custseg.export(778899)) ORDER BY key COLLATE "C";
 -- Every table that names a customer is in the export, but for lists of who is to be looked at, which refreshes empty.
@@ -78,6 +85,7 @@ SELECT custseg.forget(778899) AS forgotten;
 SELECT * FROM shop.traces('778899|Zweig(?!ert)|[(,{: ]' || :zweig || '[]),} ]') WHERE n > 0;
 SELECT custseg.export(778899) IS NULL AS by_number, custseg.export(:zweig) IS NULL AS by_ours;
 SELECT pg_typeof(hash), forgotten_at <= now() + interval '1 minute' AS at, forgotten_by = current_user AS by FROM custseg.forgotten;
+SELECT people, customers, why FROM custseg.link_conflict;
 TABLE custseg.playbook_result EXCEPT TABLE shop.result;
 TABLE custseg.outcome EXCEPT TABLE shop.outcomes;
 SELECT (SELECT count(*) FROM custseg.outcome) = (SELECT count(*) FROM shop.outcomes) AS outcomes_stay;
@@ -122,6 +130,17 @@ FROM custseg.rejected r WHERE source_id = :orders;
 TABLE shop.others EXCEPT TABLE custseg.profile;
 SELECT count(*) AS wrong FROM custseg.verify(1000);
 
+-- By several processes the same.
+SET custseg.max_parallel_workers = 4;
+SET min_parallel_table_scan_size = 0;
+SET custseg.work_mem = '512MB';
+CALL custseg.refresh('2024-05-20', rebuild => true);
+SELECT relation, rows_read, rows_accepted, rows_rejected, rows_left_out, rows_forgotten FROM custseg.source ORDER BY source_id;
+SELECT profiles_written, profiles_removed, (SELECT count(*) FROM shop.traces('778899|Zweig(?!ert)') WHERE n > 0) AS traces FROM custseg.run ORDER BY run_id DESC LIMIT 1;
+RESET custseg.max_parallel_workers;
+RESET min_parallel_table_scan_size;
+RESET custseg.work_mem;
+
 -- A name that is forgotten stays out of links, and of what is claimed.
 \set VERBOSITY default
 SELECT custseg.link('shop', '5', 'shop', '778899');
@@ -154,6 +173,51 @@ CREATE TABLE shop.incremental AS SELECT customer_key, customer_id > 0 AS number,
 CALL custseg.refresh('2024-05-20', rebuild => true);
 SELECT count(*) FROM (TABLE shop.incremental EXCEPT SELECT customer_key, customer_id > 0, timeline FROM custseg.profile) d;
 SELECT count(*) FROM custseg.person_link;
+
+-- Whoever else comes when most of a source are forgotten comes one by one, and not all at once.
+CREATE TABLE shop.gym (c bigint, at date, amount numeric);
+INSERT INTO shop.gym SELECT 2000 + g, '2024-01-05', 5 FROM generate_series(1, 60) g;
+SELECT custseg.add_orders('shop.gym', 'c', 'at', 'amount') AS gym \gset
+CALL custseg.refresh('2024-05-20');
+SELECT sum(custseg.forget(2000 + g)) FROM generate_series(1, 45) g;
+CALL custseg.refresh('2024-05-20');
+INSERT INTO shop.gym VALUES (2061, '2024-05-18', 5);
+CALL custseg.refresh('2024-05-20');
+SELECT rows_read, rows_forgotten, (SELECT count(*) FROM custseg.profile WHERE customer_id > 2000) AS profiles,
+       (SELECT DISTINCT cause FROM custseg.transition WHERE customer_id = 2061) AS cause FROM custseg.source WHERE source_id = :gym;
+
+-- Lines of orders are left out with the orders, and each is one row however much it tells.
+CREATE TABLE shop.sale (id bigint, c bigint, at date, total numeric);
+INSERT INTO shop.sale VALUES (1, 3001, '2024-05-01', 30), (3001, 3002, '2024-05-01', 30);
+ALTER TABLE shop.sale ADD PRIMARY KEY (id);
+CREATE INDEX ON shop.sale (c);
+CREATE TABLE shop.line (sale bigint, sku text, qty numeric, price numeric);
+INSERT INTO shop.line VALUES (1, 'tea', 1, 10), (1, 'tea', 1, 5), (3001, 'tea', 1, 10), (3001, 'tea', 2, 10), (3001, 'pot', 1, 30);
+CREATE INDEX ON shop.line (sale);
+SELECT custseg.add_orders('shop.sale', 'c', 'at', 'total', order_id => 'id', track => true) AS sale \gset
+SELECT custseg.add_order_lines('shop.line', orders => :sale, order_id => 'sale', product => 'sku', quantity => 'qty', price => 'price', track => true) AS line \gset
+CALL custseg.refresh('2024-05-20');
+SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
+-- The order of another customer has the number of this one.
+UPDATE shop.line SET qty = 3 WHERE sku = 'pot';
+SELECT custseg.forget(3001) AS one, custseg.export(3002) ? 'change_log' AS of_the_order;
+CALL custseg.refresh('2024-05-20');
+SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
+CALL custseg.refresh('2024-05-20', rebuild => true);
+SELECT customer_id, event, timeline FROM custseg.profile_event JOIN custseg.event USING (event_id) WHERE source_id = :line ORDER BY 1, event_id;
+SELECT relation, rows_read, rows_accepted, rows_rejected, rows_forgotten FROM custseg.source WHERE source_id IN (:sale, :line) ORDER BY source_id;
+
+-- Changes that one transaction made: those of another customer, who has the same key in another namespace, stay.
+INSERT INTO shop.pos VALUES ('14', '2024-05-01', 1), ('x14', '2024-05-01', 1);
+CALL custseg.refresh('2024-05-20');
+SELECT custseg.link('shop', '14', 'pos', 'x14') > 0 AS linked;
+CALL custseg.refresh('2024-05-20');
+UPDATE shop.pos SET amount = 2 WHERE card IN ('14', 'x14', 'card2');
+SELECT keys FROM custseg.change_log;
+SELECT custseg.forget('shop', '14') AS two;
+SELECT keys FROM custseg.change_log;
+CALL custseg.refresh('2024-05-20');
+SELECT customer_key, timeline FROM custseg.profile WHERE customer_key IN ('14', 'x14', 'card2') ORDER BY 1;
 
 -- Of two accounts that were linked until a moment ago only one is forgotten, and the other keeps its own.
 SELECT custseg.link('shop', '10', 'shop', '11') > 0 AS linked;
@@ -190,6 +254,7 @@ SELECT count(*) AS wrong FROM custseg.verify(1000);
 UPDATE shop.orders SET c = 40 WHERE c = 41;
 UPDATE shop.orders SET c = 42 WHERE c = 43;
 SELECT from_key, to_key FROM custseg.change_move ORDER BY 1;
+SELECT custseg.export(40)->'change_move' AS of_40, custseg.export(44) ? 'change_move' AS of_44;
 SELECT custseg.forget('shop', '40') + custseg.forget('shop', '43') AS two;
 SELECT count(*) FROM custseg.change_move;
 CALL custseg.refresh('2024-05-20');
