@@ -27,10 +27,12 @@
 #include "common/stream.h"
 #include "person/identity.h"
 #include "person/person.h"
+#include "profile/lines.h"
 #include "profile/status.h"
 #include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
+#include "timeline/amount.h"
 
 PG_FUNCTION_INFO_V1(custseg_favourite_products);
 
@@ -75,14 +77,12 @@ IsTrue(const TupleTableSlot *slot, int place)
 
 /* Does the line count? What it shows decides, whatever it said to the conditions. */
 static bool
-LineIsBought(LinesLook *look, const TupleTableSlot *slot)
+LineIsBought(LinesLook *look, TupleTableSlot *slot, int64 *amount)
 {
 	const ReadPlaces *at = &look->at;
 
-	return !slot->tts_isnull[READ_CUSTOMER] && !slot->tts_isnull[READ_AMOUNT] && !slot->tts_isnull[at->product] &&
-		IsTrue(slot, at->sold) && IsTrue(slot, at->counts) &&
-		!numeric_is_nan(DatumGetNumeric(slot->tts_values[READ_AMOUNT])) &&
-		!numeric_is_inf(DatumGetNumeric(slot->tts_values[READ_AMOUNT])) &&
+	return !slot->tts_isnull[READ_CUSTOMER] && !slot->tts_isnull[at->product] && IsTrue(slot, at->counts) &&
+		LineAmount(look->source, at, slot, amount) &&
 		(look->statuses == NULL || StatusCount(look->statuses, slot->tts_isnull[at->status], slot->tts_values[at->status]));
 }
 
@@ -100,9 +100,10 @@ BoughtRow(TupleTableSlot *slot, void *arg)
 {
 	LinesLook  *look = arg;
 	MemoryContext old = MemoryContextSwitchTo(look->row);
+	int64		amount;
 
 	CHECK_FOR_INTERRUPTS();
-	if (LineIsBought(look, slot))
+	if (LineIsBought(look, slot, &amount))
 	{
 		Oid			out;
 		bool		is_varlena;
@@ -112,7 +113,8 @@ BoughtRow(TupleTableSlot *slot, void *arg)
 		getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, READ_CUSTOMER)->atttypid, &out, &is_varlena);
 		key = OidOutputFunctionCall(out, slot->tts_values[READ_CUSTOMER]);
 		for (int i = KeyIndexFirst(look->index, key, &at); i >= 0; i = KeyIndexNext(look->index, &at))
-			AddBought(look, look->persons[i], slot->tts_values[look->at.product], slot->tts_values[READ_AMOUNT]);
+			AddBought(look, look->persons[i], slot->tts_values[look->at.product],
+					  NumericGetDatum(AmountToNumeric(amount)));
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(look->row);

@@ -15,6 +15,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+#include "profile/lines.h"
 #include "profile/state.h"
 #include "source/lines.h"
 
@@ -113,6 +114,34 @@ OddAmount(const LineNumber *quantity, const LineNumber *price, int64 *amount)
 	return AmountFromNumeric(DirectFunctionCall2(numeric_round, product, Int32GetDatum(AMOUNT_DECIMALS)), amount);
 }
 
+/* Both are above zero. */
+static inline AmountStatus
+Multiply(const LineNumber *quantity, const LineNumber *price, int64 *amount)
+{
+#ifdef HAVE_INT128
+	if (likely(quantity->status == AMOUNT_OK && price->status == AMOUNT_OK))
+	{
+		int128		product = ((int128) quantity->scaled * price->scaled + AMOUNT_SCALE / 2) / AMOUNT_SCALE;
+
+		*amount = (int64) product;
+		return product < (int128) AMOUNT_LIMIT * AMOUNT_SCALE ? AMOUNT_OK : AMOUNT_OUT_OF_RANGE;
+	}
+#endif
+	return OddAmount(quantity, price, amount);
+}
+
+bool
+LineAmount(const Source *source, const ReadPlaces *at, TupleTableSlot *slot, int64 *amount)
+{
+	LineNumber	quantity;
+	LineNumber	price;
+
+	return !slot->tts_isnull[READ_AMOUNT] && !slot->tts_isnull[at->price] &&
+		MayBePositive(slot, READ_AMOUNT, LineNumberType(source, COLUMN_QUANTITY), &quantity) &&
+		MayBePositive(slot, at->price, LineNumberType(source, COLUMN_PRICE), &price) &&
+		Multiply(&quantity, &price, amount) == AMOUNT_OK;
+}
+
 bool
 TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 {
@@ -120,19 +149,7 @@ TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 
 	if (unlikely(slot->tts_isnull[c->at.price]))
 		return RejectRow(c, slot, REJECT_NO_LINE_AMOUNT), false;
-#ifdef HAVE_INT128
-	if (likely(c->line_quantity.status == AMOUNT_OK && c->line_price.status == AMOUNT_OK))
-	{
-		int128		product = (int128) c->line_quantity.scaled * c->line_price.scaled;
-
-		/* Both are above zero. */
-		product = (product + AMOUNT_SCALE / 2) / AMOUNT_SCALE;
-		status = product < (int128) AMOUNT_LIMIT * AMOUNT_SCALE ? AMOUNT_OK : AMOUNT_OUT_OF_RANGE;
-		*amount = (int64) product;
-	}
-	else
-#endif
-		status = OddAmount(&c->line_quantity, &c->line_price, amount);
+	status = Multiply(&c->line_quantity, &c->line_price, amount);
 	if (unlikely(status != AMOUNT_OK))
 		return RejectRow(c, slot, AmountReason(status) + (REJECT_NO_LINE_AMOUNT - REJECT_NO_AMOUNT)), false;
 	return true;
