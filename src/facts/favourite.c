@@ -27,12 +27,10 @@
 #include "common/stream.h"
 #include "person/identity.h"
 #include "person/person.h"
-#include "profile/lines.h"
 #include "profile/status.h"
 #include "source/follow.h"
 #include "source/keys.h"
 #include "source/read.h"
-#include "timeline/amount.h"
 
 PG_FUNCTION_INFO_V1(custseg_favourite_products);
 
@@ -46,11 +44,12 @@ enum
 	BOUGHT_CUSTOMER,
 	BOUGHT_SOURCE,
 	BOUGHT_PRODUCT,
-	BOUGHT_AMOUNT,
+	BOUGHT_QUANTITY,
+	BOUGHT_PRICE,
 	BOUGHT_COLUMNS
 };
 
-static const Oid bought_types[BOUGHT_COLUMNS] = {INT8OID, INT4OID, TEXTOID, NUMERICOID};
+static const Oid bought_types[BOUGHT_COLUMNS] = {INT8OID, INT4OID, TEXTOID, NUMERICOID, NUMERICOID};
 
 /* A look at one source. */
 typedef struct LinesLook
@@ -69,27 +68,43 @@ typedef struct LinesLook
 	MemoryContext row;
 } LinesLook;
 
-static bool
-IsTrue(const TupleTableSlot *slot, int place)
+/* A number, which is read as a numeric or an integer (source/lines.c). */
+static Datum
+NumberAt(const TupleTableSlot *slot, int place)
 {
-	return place < 0 || (!slot->tts_isnull[place] && DatumGetBool(slot->tts_values[place]));
+	Datum		value = slot->tts_values[place];
+
+	switch (TupleDescAttr(slot->tts_tupleDescriptor, place)->atttypid)
+	{
+		case INT2OID:
+			return NumericGetDatum(int64_to_numeric(DatumGetInt16(value)));
+		case INT4OID:
+			return NumericGetDatum(int64_to_numeric(DatumGetInt32(value)));
+		case INT8OID:
+			return NumericGetDatum(int64_to_numeric(DatumGetInt64(value)));
+		default:
+			return value;
+	}
 }
 
 /* Does the line count? What it shows decides, whatever it said to the conditions. */
 static bool
-LineIsBought(LinesLook *look, TupleTableSlot *slot, int64 *amount)
+LineIsBought(LinesLook *look, const TupleTableSlot *slot)
 {
 	const ReadPlaces *at = &look->at;
 
-	return !slot->tts_isnull[READ_CUSTOMER] && !slot->tts_isnull[at->product] && IsTrue(slot, at->counts) &&
-		LineAmount(look->source, at, slot, amount) &&
+	return !slot->tts_isnull[READ_CUSTOMER] && !slot->tts_isnull[at->product] &&
+		!slot->tts_isnull[READ_AMOUNT] && !slot->tts_isnull[at->price] &&
+		(at->counts < 0 || (!slot->tts_isnull[at->counts] && DatumGetBool(slot->tts_values[at->counts]))) &&
 		(look->statuses == NULL || StatusCount(look->statuses, slot->tts_isnull[at->status], slot->tts_values[at->status]));
 }
 
 static void
-AddBought(LinesLook *look, int64 customer_id, Datum product, Datum amount)
+AddBought(LinesLook *look, int64 customer_id, const TupleTableSlot *slot)
 {
-	Datum		values[BOUGHT_COLUMNS] = {Int64GetDatum(customer_id), Int32GetDatum(look->source->source_id), product, amount};
+	Datum		values[BOUGHT_COLUMNS] = {Int64GetDatum(customer_id), Int32GetDatum(look->source->source_id),
+		slot->tts_values[look->at.product], NumberAt(slot, READ_AMOUNT), NumberAt(slot, look->at.price)
+	};
 
 	for (int i = 0; i < BOUGHT_COLUMNS; i++)
 		look->bought[i] = accumArrayResult(look->bought[i], values[i], false, bought_types[i], look->context);
@@ -100,10 +115,9 @@ BoughtRow(TupleTableSlot *slot, void *arg)
 {
 	LinesLook  *look = arg;
 	MemoryContext old = MemoryContextSwitchTo(look->row);
-	int64		amount;
 
 	CHECK_FOR_INTERRUPTS();
-	if (LineIsBought(look, slot, &amount))
+	if (LineIsBought(look, slot))
 	{
 		Oid			out;
 		bool		is_varlena;
@@ -113,8 +127,7 @@ BoughtRow(TupleTableSlot *slot, void *arg)
 		getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, READ_CUSTOMER)->atttypid, &out, &is_varlena);
 		key = OidOutputFunctionCall(out, slot->tts_values[READ_CUSTOMER]);
 		for (int i = KeyIndexFirst(look->index, key, &at); i >= 0; i = KeyIndexNext(look->index, &at))
-			AddBought(look, look->persons[i], slot->tts_values[look->at.product],
-					  NumericGetDatum(AmountToNumeric(amount)));
+			AddBought(look, look->persons[i], slot);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(look->row);
@@ -171,12 +184,15 @@ ReturnFavourites(const LinesLook *look, int most, ReturnSetInfo *result)
 	}
 	types[BOUGHT_COLUMNS] = INT4OID;
 	values[BOUGHT_COLUMNS] = Int32GetDatum(most);
+	/* NaN is above all other numbers. */
 	SpiRun("SELECT r.customer_id, r.product, p.name, r.lines, r.spend, coalesce(p.bestseller, false), r.source_id FROM"
-		   " (SELECT b.customer_id, b.source_id, b.product, count(*) AS lines, sum(b.amount) AS spend, row_number() OVER"
-		   "   (PARTITION BY b.customer_id ORDER BY count(*) DESC, sum(b.amount) DESC, b.product COLLATE \"C\", b.source_id) AS n"
-		   "  FROM unnest($1, $2, $3, $4) b (customer_id, source_id, product, amount) GROUP BY 1, 2, 3) r"
+		   " (SELECT b.customer_id, b.source_id, b.product, count(*) AS lines, sum(round(b.quantity * b.price, 4)) AS spend, row_number() OVER"
+		   "   (PARTITION BY b.customer_id ORDER BY count(*) DESC, sum(round(b.quantity * b.price, 4)) DESC, b.product COLLATE \"C\", b.source_id) AS n"
+		   "  FROM unnest($1, $2, $3, $4, $5) b (customer_id, source_id, product, quantity, price)"
+		   "  WHERE b.quantity > 0 AND b.quantity < 'Infinity' AND b.price > 0 AND b.price < 'Infinity' AND b.product <> ''"
+		   "  GROUP BY 1, 2, 3) r"
 		   " LEFT JOIN custseg.product p ON p.source_id = r.source_id AND p.product = r.product"
-		   " WHERE r.n <= $5 ORDER BY r.customer_id, r.n", lengthof(types), types, values, NULL);
+		   " WHERE r.n <= $6 ORDER BY r.customer_id, r.n", lengthof(types), types, values, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Datum		columns[7];

@@ -15,7 +15,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-#include "profile/lines.h"
 #include "profile/state.h"
 #include "source/lines.h"
 
@@ -128,18 +127,6 @@ Multiply(const LineNumber *quantity, const LineNumber *price, int64 *amount)
 	}
 #endif
 	return OddAmount(quantity, price, amount);
-}
-
-bool
-LineAmount(const Source *source, const ReadPlaces *at, TupleTableSlot *slot, int64 *amount)
-{
-	LineNumber	quantity;
-	LineNumber	price;
-
-	return !slot->tts_isnull[READ_AMOUNT] && !slot->tts_isnull[at->price] &&
-		MayBePositive(slot, READ_AMOUNT, LineNumberType(source, COLUMN_QUANTITY), &quantity) &&
-		MayBePositive(slot, at->price, LineNumberType(source, COLUMN_PRICE), &price) &&
-		Multiply(&quantity, &price, amount) == AMOUNT_OK;
 }
 
 bool

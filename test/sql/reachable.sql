@@ -40,7 +40,7 @@ CALL custseg.refresh('2024-02-01');
 SELECT * FROM custseg.reachable(ARRAY[1, 2, 3, 4, NULL]) ORDER BY 1, 2;
 
 -- One row that says no is enough, and the namespace's own table is asked.
-SELECT r.* FROM custseg.identity i, custseg.reachable(ARRAY[i.customer_id]) r WHERE i.key = 'k1' ORDER BY medium;
+SELECT r.customer_id = i.customer_id AS same, r.medium, r.handle, r.consent, r.owner FROM custseg.identity i, custseg.reachable(ARRAY[i.customer_id]) r WHERE i.key = 'k1' ORDER BY medium;
 
 -- Of a person: the first account that has it; the consent of whoever has the handle.
 SELECT custseg.link('shop', '2', 'card', 'k1');

@@ -100,10 +100,11 @@ my $misjudged = q{SELECT coalesce(string_agg(concat_ws(' ', customer_id, s.s, 'n
 		FROM custseg.standing) s USING (customer_id)
 	WHERE s.s IS DISTINCT FROM e.e};
 
-# Whoever has orders, or is in the table of people, has a profile, as one person with those whose orders moved; events alone make none.
+# Whoever has orders, or is in the table of people, has a profile, or the person does whom moved orders made; events alone make none.
 my $strangers = q{SELECT coalesce(string_agg(customer_id::text, ' '), '') FROM custseg.profile p
-	FULL JOIN (SELECT DISTINCT coalesce(g.person_id, a.customer_id) AS customer_id FROM (SELECT customer_id FROM custseg.profile_part
-		UNION SELECT customer_id FROM custseg.profile_attribute) a LEFT JOIN custseg.person g USING (customer_id)) k USING (customer_id)
+	FULL JOIN (SELECT DISTINCT coalesce(g.person_id, a.customer_id) AS customer_id
+		FROM (SELECT customer_id FROM custseg.profile_part UNION SELECT customer_id FROM custseg.profile_attribute) a
+		LEFT JOIN custseg.person g USING (customer_id)) k USING (customer_id)
 	WHERE p.timeline IS NULL OR k IS NULL};
 
 sub rows
