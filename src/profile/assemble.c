@@ -204,10 +204,17 @@ LoadEvents(Collector *c, const Piece *piece, int day_bits, Purchase *items)
 		for (int at = 0; at < used; at += row_size)
 		{
 			int32		packed = RowDayBits(chunk + at);
-			uint64		local = (RowId(piece, chunk + at) - piece->base) << c->event_bits | EventOfPacked(packed);
+			int			event = EventOfPacked(packed);
+			uint64		local = (RowId(piece, chunk + at) - piece->base) << c->event_bits;
+			uint64		day = (uint64) (DayOfPacked(packed) - c->min_day) << 1;
 
-			items[n].key = local << (day_bits + 1) | (uint64) (DayOfPacked(packed) - c->min_day) << 1;
+			items[n].key = (local | event) << (day_bits + 1) | day;
 			items[n++].amount = RowAmount(chunk + at);
+			if (EventBesides(c, event) == event)
+				continue;
+			items[n].key = (local | EventBesides(c, event)) << (day_bits + 1) | day;
+			items[n].amount = items[n - 1].amount;
+			n++;
 		}
 	return n;
 }
@@ -228,8 +235,9 @@ AssembleSmall(Collector *c, const Piece *piece, int64 rows)
 {
 	int			day_bits = pg_leftmost_one_pos32((uint32) (c->max_day - c->min_day) | 1) + 1;
 	int			id_bits = piece->id_bits;
-	Purchase   *items = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(Purchase));
-	Purchase   *spare = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(Purchase));
+	int64		most = rows * ItemsOfRow(c);
+	Purchase   *items = MemoryContextAllocHuge(CurrentMemoryContext, most * sizeof(Purchase));
+	Purchase   *spare = MemoryContextAllocHuge(CurrentMemoryContext, most * sizeof(Purchase));
 	Line	   *lines = NULL;
 	int			n_lines = 0;
 	int			n = 0;

@@ -529,13 +529,10 @@ ReceiveRow(TupleTableSlot *slot, DestReceiver *self)
 	if (day > c->max_day)
 		c->max_day = day;
 
+	if (c->lines)
+		event = LineEventOf(c, slot);
 	row = PartitionReserve(c->rows, partition, c->row_size);
 	RowPut(c, row, amount, c->events ? EventDayPack(event, day) : (int32) ((uint32) day << 1 | promotion), id, key, order);
-	if (c->lines && (event = LineEventOf(c, slot)) >= 0)
-	{
-		row = PartitionReserve(c->rows, partition, c->row_size);
-		RowPut(c, row, amount, EventDayPack(event, day), id, key, order);
-	}
 	return true;
 }
 

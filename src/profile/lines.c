@@ -3,9 +3,9 @@
  *		Rows of a source of lines of orders.
  *
  * A line counts where its order does, and its quantity and price are above zero:
- * what was brought back or given away was not bought at any price. It becomes one
- * row for the event of all lines and, if it was a bargain or a bestseller, a
- * second one for that.
+ * what was brought back or given away was not bought at any price. It is kept as one
+ * row, with what it was; when timelines are made of the rows, a bargain or a
+ * bestseller counts among all lines, too (assemble.c, split.c).
  */
 #include "postgres.h"
 
@@ -113,6 +113,22 @@ OddAmount(const LineNumber *quantity, const LineNumber *price, int64 *amount)
 	return AmountFromNumeric(DirectFunctionCall2(numeric_round, product, Int32GetDatum(AMOUNT_DECIMALS)), amount);
 }
 
+/* Both are above zero. */
+static inline AmountStatus
+Multiply(const LineNumber *quantity, const LineNumber *price, int64 *amount)
+{
+#ifdef HAVE_INT128
+	if (likely(quantity->status == AMOUNT_OK && price->status == AMOUNT_OK))
+	{
+		int128		product = ((int128) quantity->scaled * price->scaled + AMOUNT_SCALE / 2) / AMOUNT_SCALE;
+
+		*amount = (int64) product;
+		return product < (int128) AMOUNT_LIMIT * AMOUNT_SCALE ? AMOUNT_OK : AMOUNT_OUT_OF_RANGE;
+	}
+#endif
+	return OddAmount(quantity, price, amount);
+}
+
 bool
 TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 {
@@ -120,19 +136,7 @@ TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount)
 
 	if (unlikely(slot->tts_isnull[c->at.price]))
 		return RejectRow(c, slot, REJECT_NO_LINE_AMOUNT), false;
-#ifdef HAVE_INT128
-	if (likely(c->line_quantity.status == AMOUNT_OK && c->line_price.status == AMOUNT_OK))
-	{
-		int128		product = (int128) c->line_quantity.scaled * c->line_price.scaled;
-
-		/* Both are above zero. */
-		product = (product + AMOUNT_SCALE / 2) / AMOUNT_SCALE;
-		status = product < (int128) AMOUNT_LIMIT * AMOUNT_SCALE ? AMOUNT_OK : AMOUNT_OUT_OF_RANGE;
-		*amount = (int64) product;
-	}
-	else
-#endif
-		status = OddAmount(&c->line_quantity, &c->line_price, amount);
+	status = Multiply(&c->line_quantity, &c->line_price, amount);
 	if (unlikely(status != AMOUNT_OK))
 		return RejectRow(c, slot, AmountReason(status) + (REJECT_NO_LINE_AMOUNT - REJECT_NO_AMOUNT)), false;
 	return true;
@@ -166,5 +170,5 @@ LineEventOf(const Collector *c, TupleTableSlot *slot)
 
 	if ((Pointer) product != DatumGetPointer(value))
 		pfree(product);
-	return event == LINE_ANY ? -1 : c->line_event[event];
+	return c->line_event[event];
 }

@@ -197,6 +197,19 @@ EmitDays(Collector *c, int64 id, int event, Days *days)
 	pfree(days->entries);
 }
 
+static void
+AddEventDay(Days *of, int64 amount, int32 day)
+{
+	if (of->entries == NULL)
+	{
+		of->max = 1024;
+		of->entries = palloc(of->max * sizeof(TimelineEntry));
+		of->fits = true;
+	}
+	AddDay(of, amount, day, false);
+	of->rows++;
+}
+
 /* All that happened to one customer, by event. */
 static void
 FoldEvents(Collector *c, const Piece *piece, int64 id)
@@ -215,16 +228,11 @@ FoldEvents(Collector *c, const Piece *piece, int64 id)
 		for (int at = 0; at < used; at += row_size)
 		{
 			int32		packed = RowDayBits(chunk + at);
-			Days	   *of = &days[EventOfPacked(packed)];
+			int			event = EventOfPacked(packed);
 
-			if (of->entries == NULL)
-			{
-				of->max = 1024;
-				of->entries = palloc(of->max * sizeof(TimelineEntry));
-				of->fits = true;
-			}
-			AddDay(of, RowAmount(chunk + at), DayOfPacked(packed), false);
-			of->rows++;
+			AddEventDay(&days[event], RowAmount(chunk + at), DayOfPacked(packed));
+			if (EventBesides(c, event) != event)
+				AddEventDay(&days[EventBesides(c, event)], RowAmount(chunk + at), DayOfPacked(packed));
 		}
 	}
 	for (int event = 0; event < n_events; event++)
@@ -241,7 +249,7 @@ static void
 AssemblePart(Collector *c, const Piece *piece, Days *days)
 {
 	int64		rows = PartitionBytes(piece->set, piece->p) / PieceRowSize(c, piece);
-	int64		cost = rows * (2 * sizeof(Purchase) + (c->has_order ? sizeof(Line) : 0));
+	int64		cost = rows * (2 * ItemsOfRow(c) * sizeof(Purchase) + (c->has_order ? sizeof(Line) : 0));
 	int			day_bits = pg_leftmost_one_pos32((uint32) (c->max_day - c->min_day) | 1) + 1;
 	uint64		min,
 				max;
@@ -250,7 +258,7 @@ AssemblePart(Collector *c, const Piece *piece, Days *days)
 		return;
 	CHECK_FOR_INTERRUPTS();
 
-	if (cost <= c->memory_limit / 4 && rows < PG_INT32_MAX)
+	if (cost <= c->memory_limit / 4 && rows < PG_INT32_MAX / 2)
 	{
 		Piece		narrowed = *piece;
 

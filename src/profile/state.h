@@ -145,8 +145,22 @@ extern bool LineIsWhole(Collector *c, TupleTableSlot *slot);
 /* What it comes to. */
 extern bool TakeLineAmount(Collector *c, TupleTableSlot *slot, int64 *amount);
 
-/* What a line is besides one, as the source's event; -1: nothing else. */
+/* What a line is, as the source's event: that of all lines, if it is nothing else. */
 extern int	LineEventOf(const Collector *c, TupleTableSlot *slot);
+
+/* The event that whatever is another event of the row is, too; the same, but for lines. */
+static inline int
+EventBesides(const Collector *c, int event)
+{
+	return c->lines ? c->line_event[LINE_ANY] : event;
+}
+
+/* So many items come of a row, at most. */
+static inline int
+ItemsOfRow(const Collector *c)
+{
+	return c->lines ? 2 : 1;
+}
 
 /* Be one of several that collect: use only a share of the memory. */
 extern void CollectorShare(Collector *collector, int processes);

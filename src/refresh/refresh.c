@@ -114,7 +114,7 @@ CalibrateAlone(Run *run)
 				run->counts.evaluated, run->counts.standings_written);
 	}
 	RunStage(run, STAGE_END);
-	RunRecordFinish(run, "succeeded", NULL);
+	RunRecordFinish(run, run->counts.left > 0 ? "partial" : "succeeded", NULL);
 	RunEnd(run);
 }
 

@@ -158,6 +158,49 @@ SELECT custseg.add_order_lines('shop.line', orders => :viewed, order_id => 'sale
 CALL custseg.refresh('2025-01-12');
 SELECT rows_accepted, problem FROM custseg.source WHERE source_id = :lines;
 
+-- Rows that a policy would hide are an error of that source alone.
+SELECT custseg.drop_source(:lines);
+SELECT custseg.drop_source(:viewed);
+SELECT custseg.add_order_lines('shop.line', orders => :orders, order_id => 'sale', product => 'sku', quantity => 'qty', price => 'price') AS lines \gset
+ALTER TABLE shop.sale ENABLE ROW LEVEL SECURITY;
+CREATE POLICY early ON shop.sale FOR SELECT TO regress_lines_owner USING (sale_id < 4);
+\set VERBOSITY terse
+CALL custseg.refresh('2025-01-12');
+\set VERBOSITY default
+SELECT source_id = :lines AS is_lines, problem IS NOT NULL AS failed FROM custseg.source ORDER BY source_id;
+ALTER TABLE shop.sale DISABLE ROW LEVEL SECURITY;
+CALL custseg.refresh('2025-01-12');
+SELECT rows_accepted, problem FROM custseg.source WHERE source_id = :lines;
+
+-- A person's class goes by the lines of all accounts; who was forgotten has none.
+SELECT customer_id, recall_class, (SELECT lines FROM custseg.label_event h WHERE h.customer_id = s.customer_id) AS lines
+FROM custseg.standing s WHERE customer_id IN (2, 3) ORDER BY 1;
+SELECT custseg.link('shop', '2', 'shop', '3');
+CALL custseg.refresh('2025-01-12');
+SELECT customer_id, recall_class, (SELECT lines FROM custseg.label_event h WHERE h.customer_id = s.customer_id) AS lines
+FROM custseg.standing s WHERE customer_id IN (2, 3) ORDER BY 1;
+SELECT custseg.unlink('shop', '2', 'shop', '3');
+SELECT count(*) FROM custseg.profile_event WHERE customer_id = 4;
+SELECT count(*) > 0 AS forgotten FROM (SELECT custseg.forget(4)) f;
+CALL custseg.refresh('2025-01-12', rebuild => true);
+SELECT count(*) FROM custseg.profile_event WHERE customer_id = 4;
+SELECT count(*) FROM custseg.verify();
+
+-- Days of orders that are texts, numbers of orders that are uuids, keys of another namespace.
+CREATE TABLE shop.sheet (id uuid, who integer, day text, total numeric);
+CREATE TABLE shop.sheet_line (id uuid, sku integer, n smallint, price integer);
+INSERT INTO shop.sheet SELECT md5(n::text)::uuid, n % 3, '2024年3月' || n || '日', 10 FROM generate_series(1, 9) n;
+INSERT INTO shop.sheet_line SELECT md5((1 + n % 10)::text)::uuid, n % 2, n % 3, 10 - n % 2 FROM generate_series(1, 30) n;
+SELECT custseg.add_orders('shop.sheet', customer => 'who', at => 'day', amount => 'total', order_id => 'id', namespace => 'sheet', parse => 'YMD') AS sheet \gset
+SELECT custseg.add_order_lines('shop.sheet_line', orders => :sheet, order_id => 'id', product => 'sku', quantity => 'n', price => 'price') AS sheet_lines \gset
+CALL custseg.refresh('2025-01-12');
+SELECT rows_read, rows_accepted, rows_rejected, rows_left_out, namespace, parse FROM custseg.source WHERE source_id = :sheet_lines;
+SELECT reason, rows FROM custseg.rejected WHERE source_id = :sheet_lines ORDER BY 1;
+SELECT product, usual_price, buyers FROM custseg.product WHERE source_id = :sheet_lines ORDER BY 1;
+SELECT i.key, e.event, p.timeline FROM custseg.profile_event p JOIN custseg.event e USING (event_id) JOIN custseg.identity i USING (customer_id)
+WHERE e.source_id = :sheet_lines ORDER BY 1, p.event_id;
+SELECT count(*) FROM custseg.verify();
+
 DROP SCHEMA shop CASCADE;
 DROP EXTENSION custseg CASCADE;
 DROP ROLE regress_lines_owner, regress_lines_other;
