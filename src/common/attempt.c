@@ -50,3 +50,9 @@ Attempt(void (*work) (void *arg), void *arg)
 	CurrentResourceOwner = owner;
 	return error;
 }
+
+bool
+LockWasRefused(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE || error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}

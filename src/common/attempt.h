@@ -14,4 +14,7 @@
  */
 extern ErrorData *Attempt(void (*work) (void *arg), void *arg);
 
+/* Was it that somebody else had a lock, so that the work may be tried again later? */
+extern bool LockWasRefused(const ErrorData *error);
+
 #endif							/* CUSTSEG_ATTEMPT_H */

@@ -157,10 +157,15 @@ LookForLines(void *arg)
 static void
 LookAt(LinesLook *look)
 {
+	int			before = look->bought[0] ? look->bought[0]->nelems : 0;
 	int			level = LimitLockWait(LONGEST_WAIT);
 	ErrorData  *error = Attempt(LookForLines, look);
 
 	AtEOXact_GUC(false, level);
+	/* Half of what a source says is worse than nothing of it. */
+	for (int i = 0; error && i < BOUGHT_COLUMNS; i++)
+		if (look->bought[i])
+			look->bought[i]->nelems = before;
 	if (error)
 		ereport(WARNING,
 				(errcode(error->sqlerrcode),

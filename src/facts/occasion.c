@@ -259,7 +259,9 @@ custseg_occasions(PG_FUNCTION_ARGS)
 	foreach(cell, ListEventSources())
 	{
 		look.source = lfirst(cell);
-		LookAt(&look);
+		/* Lines of orders are events too, and nothing that somebody answers. */
+		if (look.source->kind == SOURCE_EVENTS)
+			LookAt(&look);
 	}
 	OwnerEnd(&guard);
 	return (Datum) 0;

@@ -360,6 +360,8 @@ HandlesForget(const LinkRules *rules)
 			   "  SELECT FROM custseg.source_mapping m WHERE m.source_id = r.source_id) RETURNING 1",
 			   1, types, values, NULL) == 0)
 		return;
+	/* How many rows had one of all these is no measure for those that are left. */
+	SpiRun("UPDATE custseg.person_handle_read SET rows = 0 WHERE rows > 0", 0, NULL, NULL, NULL);
 	SpiRun("WITH gone AS (DELETE FROM custseg.person_handle h WHERE NOT EXISTS ("
 		   "  SELECT FROM custseg.person_handle_read r WHERE r.source_id = h.source_id AND r.kind = h.kind)"
 		   "  RETURNING customer_id, kind, hash)"

@@ -151,16 +151,17 @@ BeginWithChanged(Growth *growth)
 	SpiRun("SELECT DISTINCT p.customer_id FROM custseg.link_pending p WHERE p.hash IS NOT NULL AND ("
 		   " EXISTS (SELECT FROM custseg.person_link l WHERE l.customer_id = p.customer_id AND l.unlinked_at IS NULL)"
 		   " OR EXISTS (SELECT FROM custseg.person_link l WHERE l.other_id = p.customer_id AND l.unlinked_at IS NULL)"
-		   " OR EXISTS (SELECT FROM custseg.link_conflict c WHERE c.customer_id = p.customer_id))", 0, NULL, NULL, NULL);
+		   " OR EXISTS (SELECT FROM custseg.link_conflict c WHERE c.customer_id = p.customer_id)"
+		   /* By another handle they may have been in a conflict, which lists only some. */
+		   " OR EXISTS (SELECT FROM custseg.person_handle m JOIN custseg.person_handle o ON o.hash = m.hash"
+		   "  AND o.customer_id <> m.customer_id WHERE m.customer_id = p.customer_id))", 0, NULL, NULL, NULL);
 	AddFoundIds(growth);
-	/* A handle that was few customers' and is too many's now: those are linked, and no others were since. */
+	/* A handle that was few customers' and is too many's now: those may be linked, or in a conflict that is none any more. */
 	SpiRun("SELECT DISTINCT h.customer_id FROM (SELECT DISTINCT kind, hash FROM custseg.link_pending WHERE hash IS NOT NULL) p"
 		   " JOIN custseg.person_handle h ON h.hash = p.hash AND h.kind = p.kind"
 		   " WHERE (SELECT count(*) FROM custseg.link_conflict c WHERE c.about = p.hash::text)"
 		   "  < (SELECT count(*) FROM custseg.link_rule r WHERE p.kind = "
-		   "     CASE WHEN r.medium = r.normalise THEN r.medium ELSE r.medium || '/' || r.normalise END)"
-		   " AND (EXISTS (SELECT FROM custseg.person_link l WHERE l.customer_id = h.customer_id AND l.unlinked_at IS NULL)"
-		   "  OR EXISTS (SELECT FROM custseg.person_link l WHERE l.other_id = h.customer_id AND l.unlinked_at IS NULL))",
+		   "     CASE WHEN r.medium = r.normalise THEN r.medium ELSE r.medium || '/' || r.normalise END)",
 		   0, NULL, NULL, NULL);
 	AddFoundIds(growth);
 }

@@ -151,8 +151,11 @@ AnyApart(const LinkGraph *graph, const HandleGroup *group)
 	if (graph->n_apart == 0)
 		return NULL;
 	for (int i = 0; i < group->n && pair == NULL; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		for (int j = i + 1; j < group->n && pair == NULL; j++)
 			pair = AreApart(graph, graph->members[group->first + i].id, graph->members[group->first + j].id);
+	}
 	return pair;
 }
 
@@ -171,10 +174,14 @@ CandidatesOfMerge(Work *work, const LinkRule *rule, const HandleGroup *group)
 {
 	const HandleMember *members = work->graph.members + group->first;
 
-	for (int i = 0; i < group->n; i++)
-		for (int j = 0; members[i].points && j < group->n; j++)
-			if (!members[j].points && AreApart(&work->graph, members[i].id, members[j].id) == NULL)
+	/* Into one at most of each namespace, but many may point there. */
+	for (int j = 0; j < group->n; j++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; !members[j].points && i < group->n; i++)
+			if (members[i].points && AreApart(&work->graph, members[i].id, members[j].id) == NULL)
 				AddCandidate(work, members[i].id, members[j].id, rule);
+	}
 }
 
 static void

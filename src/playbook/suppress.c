@@ -176,7 +176,7 @@ SuppressAccounts(Datum customers)
 	ErrorData  *error = Attempt(ShareAmongAccounts, &customers);
 
 	AtEOXact_GUC(false, level);
-	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (error && !LockWasRefused(error))
 		ReThrowError(error);
 	/* A desk that has just noted what a customer said has not committed yet. */
 	if (error)

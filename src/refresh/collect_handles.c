@@ -192,7 +192,7 @@ FollowLinkRules(Run *run, List *sources, bool parts, const ChangeFollower *follo
 	error = Attempt(ApplyRules, run);
 	AtEOXact_GUC(false, level);
 	/* What it would have done is still pending. */
-	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (error && !LockWasRefused(error))
 		ReThrowError(error);
 	RunCommit(run);
 	if (parts)

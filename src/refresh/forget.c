@@ -146,13 +146,16 @@ EraseAccounts(const Accounts *accounts)
 	Datum		values[] = {TextArray(accounts->namespaces, accounts->n_keys), TextArray(accounts->keys, accounts->n_keys)};
 	int64		rows;
 
+	/* A refresh takes what is to be looked at first, and then writes. */
+	ChangeLogForgetKeys(values[0], values[1]);
+	SpiRun("DELETE FROM custseg.person_pending WHERE customer_id = ANY ($1)", 1, (Oid[]) {INT8ARRAYOID}, &ids, NULL);
 	TasksForget(ids);
 	EpisodesForget(ids);
 	ArmsForget(ids);
+	SpiRun("DELETE FROM custseg.suppression WHERE customer_id = ANY ($1)", 1, (Oid[]) {INT8ARRAYOID}, &ids, NULL);
 	SuppressionsForget(ids);
 	PartFromOthers(ids);
 	rows = EraseRows(ids);
-	ChangeLogForgetKeys(values[0], values[1]);
 	SpiRun("DELETE FROM custseg.rejected_sample s USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
 		   " WHERE m.source_id = s.source_id AND " SAMPLE_IS_OF_KEY, 2, types, values, NULL);
 	/* They are in no calibration from now on, so that one is due. */

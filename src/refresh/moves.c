@@ -94,7 +94,7 @@ MovesLink(const Run *run, bool parts)
 
 	AtEOXact_GUC(false, level);
 	/* They stay noted. */
-	if (error && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (error && !LockWasRefused(error))
 		ReThrowError(error);
 	return error == NULL && linking.made > 0;
 }

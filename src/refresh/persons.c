@@ -70,7 +70,7 @@ MayFollow(Run *run, const Batch *batch, ErrorData *error)
 {
 	if (error == NULL)
 		return true;
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE && !(batch->parting && ContactsReading() != 0))
+	if (!LockWasRefused(error) && !(batch->parting && ContactsReading() != 0))
 		ReThrowError(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),

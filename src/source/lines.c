@@ -4,9 +4,10 @@
  *
  * A line names its order, and the order the customer and the moment. So the two
  * relations are joined, by the executor, as the owner of the lines: whoever owns
- * these must be allowed to read the orders. If those are a view, it must be of
- * somebody who may do all that the owner of the lines may, since its functions
- * run with the rights of whoever reads it.
+ * these must be allowed to read the orders. And the orders must belong to somebody
+ * who may do all that the owner of the lines may: the functions of a view, but also
+ * a cast of a column's type or an index of a table run with the rights of whoever
+ * reads it.
  *
  * An order is what a source of orders makes of one: the rows of one customer with
  * one number, from the first of them on. Where two customers have orders with the
@@ -65,14 +66,14 @@ CheckReader(const Source *source)
 						reader, SourceRelation(source), SourceRelation(orders)),
 				 errdetail("Lines are read with their orders, as the owner of the relation of the lines."),
 				 errhint("GRANT SELECT ON %s TO %s.", SourceRelation(orders), quote_identifier(reader))));
-	if (get_rel_relkind(orders->relation) == RELKIND_VIEW && !has_privs_of_role(orders->owner, source->owner))
+	if (!has_privs_of_role(orders->owner, source->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the orders in %s are a view of role \"%s\", which must not run with the rights of role \"%s\"",
+				 errmsg("the orders in %s belong to role \"%s\", whose code must not run with the rights of role \"%s\"",
 						SourceRelation(orders), GetUserNameFromId(orders->owner, false), reader),
 				 errdetail("Lines are read with their orders, as the owner of the relation of the lines, %s.", SourceRelation(source)),
-				 errhint("Give both relations one owner: ALTER VIEW %s OWNER TO %s.", SourceRelation(orders),
-						 quote_identifier(reader))));
+				 errhint("Give both relations one owner: ALTER TABLE %s OWNER TO %s.", SourceRelation(source),
+						 quote_identifier(GetUserNameFromId(orders->owner, false)))));
 }
 
 static void

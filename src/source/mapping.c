@@ -433,6 +433,8 @@ SourceRelation(const Source *source)
 const char *
 SourceColumn(const Source *source, MappedColumn column)
 {
+	if (source->column[column] == NULL)
+		elog(ERROR, "source %d has no column %s", source->source_id, ColumnRole(column));
 	return quote_identifier(source->column[column]);
 }
 

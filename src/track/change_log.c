@@ -309,8 +309,8 @@ ChangeLogDrop(int source_id)
 
 /*
  * Lines of orders note numbers of orders, which name nobody. Of entries with
- * several customers the others stay. A refresh may be about to
- * take the same entries off (see RemoveEntries).
+ * several customers the others stay. A refresh may be about to take the same
+ * entries off (see RemoveEntries).
  */
 void
 ChangeLogForgetKeys(Datum namespaces, Datum keys)
@@ -321,6 +321,11 @@ ChangeLogForgetKeys(Datum namespaces, Datum keys)
 	SpiRun("DELETE FROM custseg.change_log l USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
 		   " WHERE m.source_id = l.source_id AND m.namespace = k.namespace AND m.orders_source IS NULL AND l.customer IS NOT NULL"
 		   " AND coalesce(l.key, l.customer::text) = k.key", 2, types, values, NULL);
+	/* An entry without anybody says that all changed. */
+	SpiRun("DELETE FROM custseg.change_log l USING custseg.source_mapping m WHERE m.source_id = l.source_id AND m.namespace = ANY ($1)"
+		   " AND m.orders_source IS NULL AND pg_catalog.cardinality(l.customers) > 0 AND NOT EXISTS (SELECT FROM ROWS FROM (unnest(l.customers), unnest(l.keys)) u (customer, key)"
+		   "  WHERE NOT EXISTS (SELECT FROM unnest($1, $2) k (namespace, key)"
+		   "   WHERE k.namespace = m.namespace AND k.key = coalesce(u.key, u.customer::text)))", 2, types, values, NULL);
 	SpiRun("UPDATE custseg.change_log l SET customers = o.customers, keys = CASE WHEN l.keys IS NOT NULL THEN o.keys END"
 		   " FROM custseg.source_mapping m, custseg.change_log b CROSS JOIN LATERAL"
 		   "  (SELECT coalesce(array_agg(u.customer ORDER BY u.n) FILTER (WHERE w.stays), '{}') AS customers,"

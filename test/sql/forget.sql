@@ -260,6 +260,13 @@ SELECT count(*) FROM custseg.change_move;
 CALL custseg.refresh('2024-05-20');
 SELECT count(*) AS wrong FROM custseg.verify(1000);
 
+-- One entry of several customers in which nobody stays is no entry that says that all changed.
+SELECT count(custseg.link('shop', '50', 'shop', n::text)) AS links FROM generate_series(51, 52) n;
+CALL custseg.refresh('2024-05-20');
+UPDATE shop.orders SET amount = amount + 1 WHERE c BETWEEN 50 AND 52;
+SELECT custseg.forget('shop', '51') AS three;
+SELECT count(*) FROM custseg.change_log;
+
 -- Nobody is let to it.
 CREATE ROLE regress_custseg_anybody;
 GRANT USAGE ON SCHEMA custseg TO regress_custseg_anybody;

@@ -146,6 +146,13 @@ GRANT SELECT ON shop.sale TO regress_lines_owner;
 CALL custseg.refresh('2025-01-12');
 SELECT rows_accepted, problem FROM custseg.source WHERE source_id = :lines;
 SELECT count(*) FROM custseg.profile_event WHERE customer_id = 8;
+-- Nor an index, a cast or a type of a table of others.
+ALTER TABLE shop.sale OWNER TO regress_lines_other;
+CALL custseg.refresh('2025-01-12');
+SELECT problem FROM custseg.source WHERE source_id = :lines;
+ALTER TABLE shop.sale OWNER TO CURRENT_USER;
+CALL custseg.refresh('2025-01-12');
+SELECT problem FROM custseg.source WHERE source_id = :lines;
 CREATE VIEW shop.sales AS SELECT * FROM shop.sale;
 ALTER VIEW shop.sales OWNER TO regress_lines_other;
 GRANT SELECT ON shop.sale TO regress_lines_other;

@@ -73,6 +73,19 @@ SELECT custseg.add_events('shop.lying', customer => 'client', at => 'opened', na
 SELECT ref, customer_id FROM custseg.occasions(ARRAY[3], '2024-01-01', '2024-04-01') WHERE event = 'seen' AND customer_id <> 3;
 SELECT current_setting('shop.once', true) IS NULL OR current_setting('shop.once', true) = '' AS nothing_is_left;
 
+-- Lines of orders are none.
+SET ROLE regress_shop_owner;
+CREATE TABLE shop.sale (no integer PRIMARY KEY, who bigint, at timestamptz, total numeric);
+CREATE TABLE shop.line (no integer, sku text, qty integer, price numeric);
+INSERT INTO shop.sale VALUES (1, 1, '2024-03-02', 5);
+INSERT INTO shop.line VALUES (1, 'tea', 1, 5);
+CREATE TABLE shop.slip AS SELECT 1::bigint AS who, timestamptz '2024-03-02' AS at, 'tea' AS sku, 1 AS qty, 5 AS price;
+RESET ROLE;
+SELECT custseg.add_orders('shop.sale', 'who', 'at', 'total', order_id => 'no') AS sales \gset
+SELECT custseg.add_order_lines('shop.line', orders => :sales, order_id => 'no', product => 'sku', quantity => 'qty', price => 'price') > 0 AS added;
+SELECT custseg.add_order_lines('shop.slip', customer => 'who', at => 'at', product => 'sku', quantity => 'qty', price => 'price') > 0 AS added;
+SELECT event, ref FROM custseg.occasions(ARRAY[1], '2024-03-01', '2024-04-01') ORDER BY ref;
+
 -- It is nobody's but who was granted it.
 SET ROLE regress_shop_owner;
 SELECT * FROM custseg.occasions(ARRAY[4], '2024-03-01', '2024-04-01');
