@@ -46,12 +46,12 @@ SELECT count(*) FROM (TABLE custseg.customer EXCEPT SELECT * FROM custseg.custom
 SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(now() + interval '10 days') ORDER BY 1;
 SELECT customer_id, lifecycle, quadrant, orders, spend FROM custseg.customer_at(now() - interval '150 days') ORDER BY 1;
 SELECT customer_id, lifecycle FROM custseg.customer_at(now()) WHERE customer_id = 2;
--- One customer is looked up, not searched for.
+-- One customer is looked up, not searched for. From 19 on a subquery without a name has another.
 SET enable_seqscan = off;
 CREATE FUNCTION scans_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     FOR query IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
-        IF query ~ '(Seq|Index|Bitmap)' THEN RETURN NEXT btrim(query, ' ->'); END IF;
+        IF query ~ '(Seq|Index|Bitmap)' THEN RETURN NEXT btrim(replace(query, '"*SELECT* 1"', 'unnamed_subquery'), ' ->'); END IF;
     END LOOP;
 END $$;
 SELECT * FROM scans_of('SELECT lifecycle FROM custseg.customer_at(''2024-01-01'') WHERE customer_id = 2');
