@@ -30,13 +30,14 @@ static void
 LeaveForgotten(Collector *c)
 {
 	int			n = 0;
-	const Collected *last = NULL;	/* who was left out */
+	Collected	last = {0};		/* who was left out; a copy, since others take the place */
+	bool		any = false;
 
 	for (int i = 0; i < c->n_results; i++)
 	{
 		const Collected *result = &c->results[i];
 		bool		native = c->key_kind == KEY_NATIVE;
-		bool		is_last = last && (native ? last->customer_id == result->customer_id : strcmp(last->key, result->key) == 0);
+		bool		is_last = any && (native ? last.customer_id == result->customer_id : strcmp(last.key, result->key) == 0);
 
 		if (!result->stored && (native || result->customer_id == 0) &&
 			(is_last || (native ? IsNumberForgotten(c->forgotten, result->customer_id) :
@@ -45,7 +46,8 @@ LeaveForgotten(Collector *c)
 			c->counts.rows -= RowsOf(c, result);
 			c->counts.forgotten += RowsOf(c, result);
 			c->counts.customers -= !is_last;
-			last = result;
+			last = *result;
+			any = true;
 		}
 		else
 			c->results[n++] = *result;

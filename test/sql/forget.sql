@@ -267,6 +267,13 @@ UPDATE shop.orders SET amount = amount + 1 WHERE c BETWEEN 50 AND 52;
 SELECT custseg.forget('shop', '51') AS three;
 SELECT count(*) FROM custseg.change_log;
 
+-- Of others all that happened stays, whatever comes of the forgotten before them.
+INSERT INTO shop.log SELECT g, date '2024-01-05', 'help', 3 FROM generate_series(1, 60) g;
+CALL custseg.refresh('2024-05-20', rebuild => true);
+TRUNCATE custseg.profile_event;
+CALL custseg.refresh('2024-05-20', rebuild => true);
+SELECT customer_id, count(*) FROM custseg.profile_event WHERE customer_id > 0 GROUP BY 1 HAVING count(*) <> 2;
+
 -- Nobody is let to it.
 CREATE ROLE regress_custseg_anybody;
 GRANT USAGE ON SCHEMA custseg TO regress_custseg_anybody;
