@@ -108,11 +108,20 @@ TextArray(char **texts, int n)
 	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* From every table about customers; how many rows. */
+/* From a table about customers; how many rows. */
+static int64
+EraseFrom(const char *table, Datum ids)
+{
+	Oid			types[] = {INT8ARRAYOID};
+
+	return SpiRun(psprintf("DELETE FROM custseg.%s WHERE customer_id = ANY ($1)", quote_identifier(table)),
+				  1, types, &ids, NULL);
+}
+
+/* From all that are left. */
 static int64
 EraseRows(Datum ids)
 {
-	Oid			types[] = {INT8ARRAYOID};
 	int			n = (int) SpiRun(TABLES_ABOUT_CUSTOMERS, 0, NULL, NULL, NULL);
 	char	  **tables = palloc(Max(n, 1) * sizeof(char *));
 	int64		rows = 0;
@@ -120,8 +129,7 @@ EraseRows(Datum ids)
 	for (int i = 0; i < n; i++)
 		tables[i] = SpiText(i, 1);
 	for (int i = 0; i < n; i++)
-		rows += SpiRun(psprintf("DELETE FROM custseg.%s WHERE customer_id = ANY ($1)", quote_identifier(tables[i])),
-					   1, types, &ids, NULL);
+		rows += EraseFrom(tables[i], ids);
 	return rows;
 }
 
@@ -138,24 +146,34 @@ PartFromOthers(Datum ids)
 	LinksForget(ids);
 }
 
+/* In its order. */
+static const char *const written_by_refresh[] = {
+	"person_pending", "profile_event", "profile_attribute", "attribute_conflict", "profile_part", "profile_pending",
+	"profile", "standing", "transition", NULL
+};
+
 static int64
 EraseAccounts(const Accounts *accounts)
 {
 	Datum		ids = IdArray(accounts->ids, accounts->n_ids);
 	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[] = {TextArray(accounts->namespaces, accounts->n_keys), TextArray(accounts->keys, accounts->n_keys)};
-	int64		rows;
+	int64		rows = 0;
 
-	/* A refresh takes what is to be looked at first, and then writes. */
+	/*
+	 * In the order of a refresh, so that only one of them waits for the other: it takes
+	 * what is to be looked at, writes profiles and standings, and then recall follows.
+	 */
 	ChangeLogForgetKeys(values[0], values[1]);
-	SpiRun("DELETE FROM custseg.person_pending WHERE customer_id = ANY ($1)", 1, (Oid[]) {INT8ARRAYOID}, &ids, NULL);
+	for (int i = 0; written_by_refresh[i]; i++)
+		rows += EraseFrom(written_by_refresh[i], ids);
 	TasksForget(ids);
 	EpisodesForget(ids);
 	ArmsForget(ids);
-	SpiRun("DELETE FROM custseg.suppression WHERE customer_id = ANY ($1)", 1, (Oid[]) {INT8ARRAYOID}, &ids, NULL);
+	rows += EraseFrom("suppression", ids);
 	SuppressionsForget(ids);
 	PartFromOthers(ids);
-	rows = EraseRows(ids);
+	rows += EraseRows(ids);
 	SpiRun("DELETE FROM custseg.rejected_sample s USING custseg.source_mapping m, unnest($1, $2) k (namespace, key)"
 		   " WHERE m.source_id = s.source_id AND " SAMPLE_IS_OF_KEY, 2, types, values, NULL);
 	/* They are in no calibration from now on, so that one is due. */

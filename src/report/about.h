@@ -7,8 +7,7 @@
 
 /*
  * The tables of the extension that have a column customer_id, and so are about
- * customers: looked up, so that none is left out that is added later. In the order
- * in which a refresh writes them, so that it and forget() do not wait for each other.
+ * customers: looked up, so that none is left out that is added later.
  */
 #define TABLES_ABOUT_CUSTOMERS \
 	"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c" \
@@ -16,8 +15,7 @@
 	" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0" \
 	" JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid" \
 	" WHERE e.extname = 'custseg' AND d.deptype = 'e' AND c.relkind = 'r' AND c.relname <> 'forget_pending'" \
-	" ORDER BY pg_catalog.array_position('{profile_event,profile_attribute,attribute_conflict,profile_part,profile_pending,profile,standing,transition}'," \
-	"  c.relname::pg_catalog.text), c.relname"
+	" ORDER BY c.relname"
 
 /* A sample s of a rejected row of source m is of the customer with key k; a long key is shown cut off. */
 #define SAMPLE_IS_OF_KEY \
